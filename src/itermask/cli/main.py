@@ -1,0 +1,49 @@
+"""The command `itermask`: finds the subcommand, and turns a refusal into one line and exit code 2."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from itermask import __version__
+from itermask.cli import demo, models, run, train
+from itermask.errors import InputError
+
+app = typer.Typer(
+    name="itermask",
+    help="Find what is not normal in brain MRI. For research use only; not a diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("models")(models.models)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"itermask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before the subcommand."""
+
+
+def main() -> None:
+    """Entry point of the command."""
+    try:
+        app()
+    except InputError as error:
+        print(f"itermask: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("itermask: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,47 @@
+"""What the command line shows while it works and when it is done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from itermask.finding import VERDICTS, Finding
+
+COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator["StageBar"]:
+    """A bar on standard error; nothing where that is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield StageBar(bar, title)
+
+
+class StageBar:
+    """Called with (stage, share done): one bar, named after the stage."""
+
+    def __init__(self, bar: Progress, title: str) -> None:
+        self.bar, self.title = bar, title
+        self.task = bar.add_task(title, total=1.0)
+
+    def __call__(self, stage: str, share: float) -> None:
+        """Show how far a stage is."""
+        self.bar.update(self.task, description=f"{self.title}: {stage}", completed=share)
+
+
+def print_finding(name: str, finding: Finding, out: Path) -> None:
+    """Three lines about one scan."""
+    console = Console(soft_wrap=True, highlight=False)
+    colour = COLOURS.get(finding.verdict, "white")
+    console.print(f"[bold]{name}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
+    console.print(
+        f"  score {finding.score:.3g} (above {finding.percentile:.0f} % of healthy scans), "
+        f"anomaly {100 * finding.anomaly_fraction:.2f} % of the brain"
+    )
+    for warning in finding.warnings:
+        console.print(f"  [yellow]note:[/yellow] {warning}")
+    console.print(f"  {out / 'report.html'}")

@@ -1,0 +1,37 @@
+"""`itermask train`: a model from one's own normal scans."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from itermask.cli.show import progress_bar
+
+
+def train(
+    data: Annotated[
+        Path, typer.Argument(help="BIDS tree, or a .tsv/.csv table: path, split, [brain_mask, participant_id].")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder; an interrupted run there is continued.")],
+    sequence: Annotated[str, typer.Option(help="Sequence to train on, e.g. T1w.")],
+    config: Annotated[Optional[Path], typer.Option(help="TOML file with training settings.")] = None,
+    method: Annotated[Optional[str], typer.Option(help="Method to train.")] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, in place of the file's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    data_name: Annotated[str, typer.Option(help="Name of the data, for the model card.")] = "unnamed",
+    data_license: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "unknown",
+    data_source: Annotated[str, typer.Option(help="Where the data come from, for the model card.")] = "",
+    license: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")] = "unknown",
+) -> None:
+    """Train on normal scans and calibrate on the healthy validation scans. `torchrun` trains on several devices."""
+    from itermask.io.names import canonical_sequence
+    from itermask.training.config import read_config
+    from itermask.training.train import train_model
+
+    settings = read_config(config, method=method, steps=steps)
+    about = {"name": data_name, "data_license": data_license, "source": data_source, "license": license}
+    with progress_bar(out.name) as bar:
+        train_model(data, canonical_sequence(sequence), out, settings, device, about, bar)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"model written to {out}")

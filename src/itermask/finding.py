@@ -1,0 +1,72 @@
+"""What the program has to say about one scan, on the scan's own grid."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+VERDICTS = ("within the healthy range", "borderline", "outside the healthy range")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Maps on the scan's grid, and numbers placed against the model's healthy validation scans.
+
+    Attributes:
+        anomaly: boolean, True where the scan departs from normal.
+        error: float32, squared error in the model's scaled intensities; 0 outside the brain.
+        reconstruction: float32, what the model expects, in the scan's own intensities; 0 outside the brain.
+        brain: boolean, the brain mask that was used.
+        affine: 4×4 affine of the scan.
+        score: the model's default scan-level score; higher is less normal.
+        anomaly_fraction: share of the brain's voxels in `anomaly`, 0 to 1.
+        mean_error: mean of `error` over the brain on the model's grid.
+        percentile: share (0 to 100) of healthy validation scans with a lower `score`.
+        verdict: one of `VERDICTS`.
+        threshold: error level of the anomaly mask.
+        scores: every score of the method: value, percentile, the healthy scans' median and 95th percentile.
+        search: how the threshold and the mask were found (curve, chosen step, mask size per pass, …).
+        profile: features behind the healthy-profile distance with their standardised values; may be empty.
+        warnings: sentences that a reader must know, such as a threshold that was never reached.
+        timings: seconds by stage.
+        settings: what the run used (model, sequence, seed, gamma, device, brain mask, …).
+        versions: versions of this package, the model and the libraries that compute.
+    """
+
+    anomaly: np.ndarray
+    error: np.ndarray
+    reconstruction: np.ndarray
+    brain: np.ndarray
+    affine: np.ndarray
+    score: float
+    anomaly_fraction: float
+    mean_error: float
+    percentile: float
+    verdict: str
+    threshold: float
+    scores: dict[str, dict[str, float]]
+    search: dict[str, Any]
+    profile: dict[str, dict[str, float]]
+    warnings: tuple[str, ...]
+    timings: dict[str, float]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the arrays, as `finding.json` holds it."""
+        return {
+            "score": self.score,
+            "anomaly_fraction": self.anomaly_fraction,
+            "mean_error": self.mean_error,
+            "percentile": self.percentile,
+            "verdict": self.verdict,
+            "threshold": self.threshold,
+            "scores": self.scores,
+            "search": self.search,
+            "profile": self.profile,
+            "warnings": list(self.warnings),
+            "timings": self.timings,
+            "settings": self.settings,
+            "versions": self.versions,
+            "notice": "For research use only; not a medical device and not a diagnosis.",
+        }

@@ -1,0 +1,1 @@
+"""The outside world: scans from files, findings to files."""

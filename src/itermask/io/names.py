@@ -1,0 +1,53 @@
+"""What a file's name and sidecar say about a scan, after the BIDS conventions."""
+
+import json
+from pathlib import Path
+
+from itermask.errors import InputError
+
+SEQUENCES = ("T1w", "T2w", "FLAIR", "PDw", "T1ce", "T2starw", "DWI")
+_BY_LOWER = {name.lower(): name for name in (*SEQUENCES, "dwi")} | {"dwi": "DWI", "t1gd": "T1ce"}
+
+
+def stem(path: Path) -> str:
+    """File name without `.nii` or `.nii.gz`."""
+    name = path.name
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return path.stem
+
+
+def canonical_sequence(name: str) -> str:
+    """The spelling used in model cards for a sequence a user typed; unknown names are kept as typed."""
+    return _BY_LOWER.get(name.strip().lower(), name.strip())
+
+
+def sequence_of(path: Path) -> str | None:
+    """Sequence of a scan file: its BIDS-style ending (`sub-01_T1w.nii.gz`, `FLAIR.nii`), else its sidecar.
+
+    The sidecar is the JSON file of the same stem; its key `itermask_sequence` or `SuffixBIDS` is taken as it
+    is, else a `ProtocolName` or `SeriesDescription` that holds exactly one sequence name.
+    """
+    ending = stem(path).rsplit("_", 1)[-1]
+    if ending.lower() in _BY_LOWER:
+        return _BY_LOWER[ending.lower()]
+    sidecar = path.with_name(stem(path) + ".json")
+    if not sidecar.is_file():
+        return None
+    try:
+        fields = json.loads(sidecar.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); mend it or remove it") from error
+    if not isinstance(fields, dict):
+        return None
+    for key in ("itermask_sequence", "SuffixBIDS"):
+        if isinstance(fields.get(key), str):
+            return canonical_sequence(fields[key])
+    for key in ("ProtocolName", "SeriesDescription"):
+        text = str(fields.get(key, "")).lower()
+        found = {name for lower, name in _BY_LOWER.items() if lower in text}
+        found |= {"T1w"} if "mprage" in text else set()
+        if len(found) == 1:
+            return found.pop()
+    return None

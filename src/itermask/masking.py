@@ -1,0 +1,109 @@
+"""Random training masks: what is hidden from the model while it learns to reconstruct normal brains.
+
+Three kinds are drawn: analytic ellipsoids (the papers'), thresholded smooth random fields (closer to the
+scattered masks that refinement asks for), and the fully hidden brain (refinement's first pass).
+All work in 2D and 3D, on boolean brain masks; True means hidden.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+
+@dataclass(frozen=True)
+class MaskMix:
+    """How often each kind of training mask is drawn; the shares add up to 1.
+
+    Attributes:
+        ellipsoid: share of single ellipsoids on a coarse grid (the published masks).
+        field: share of thresholded smooth random fields.
+        full: share of fully hidden brains.
+    """
+
+    ellipsoid: float = 0.45
+    field: float = 0.35
+    full: float = 0.20
+
+    def __post_init__(self) -> None:
+        shares = (self.ellipsoid, self.field, self.full)
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(f"mask shares must be non-negative and add up to 1, not {shares}")
+
+
+def ellipsoid_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hide one random ellipsoid of the brain.
+
+    A coarse grid is chosen (1/4 of the resolution with probability 1/2, else 1/2 or 1/8), on it a random
+    rotation and one variance per axis, uniform in [0.3, 10] coarse voxels², and a centre in the brain; every
+    coarse voxel within 4 standard deviations is hidden. This is the analytic form of the papers' cloud of
+    100 000 Gaussian points. Source: `itermask3d.md`, "Training".
+
+    Args:
+        brain: boolean brain mask, 2D or 3D, not empty.
+        rng: random generator; the only source of randomness.
+
+    Returns:
+        boolean mask, True where hidden, inside `brain`.
+    """
+    factor = rng.choice([4, 2, 8], p=[0.5, 0.25, 0.25])
+    inside = np.argwhere(brain)
+    centre = inside[rng.integers(len(inside))] // factor
+    rotation, _ = np.linalg.qr(rng.standard_normal((brain.ndim, brain.ndim)))
+    variances = rng.uniform(0.3, 10.0, size=brain.ndim)
+    precision = rotation @ np.diag(1 / variances) @ rotation.T
+    coarse_shape = [-(-size // factor) for size in brain.shape]
+    offsets = np.stack(np.meshgrid(*[np.arange(size) for size in coarse_shape], indexing="ij"), axis=-1) - centre
+    coarse = np.einsum("...i,ij,...j->...", offsets, precision, offsets) <= 4.0**2
+    for axis in range(brain.ndim):
+        coarse = coarse.repeat(factor, axis=axis)
+    return coarse[tuple(slice(size) for size in brain.shape)] & brain
+
+
+def field_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hide the brain voxels where a smooth random field is above a random quantile.
+
+    The field's smoothness is between half a voxel and 8 voxels (log-uniform) and the hidden share of the
+    brain between 2 and 90 %, so masks go from scattered specks to large connected regions.
+
+    Args:
+        brain: boolean brain mask, 2D or 3D, not empty.
+        rng: random generator; the only source of randomness.
+
+    Returns:
+        boolean mask, True where hidden, inside `brain`.
+    """
+    smoothness = np.exp(rng.uniform(np.log(0.5), np.log(8.0)))
+    share = rng.uniform(0.02, 0.9)
+    factor = 1 if smoothness < 2 else 2 if smoothness < 4 else 4  # coarse fields need no fine grid
+    coarse = rng.standard_normal([-(-size // factor) + 1 for size in brain.shape], dtype=np.float32)
+    field = ndimage.gaussian_filter(coarse, smoothness / factor, truncate=3)
+    if factor > 1:
+        field = ndimage.zoom(field, factor, order=1, grid_mode=True, mode="nearest")
+    field = field[tuple(slice(size) for size in brain.shape)]
+    return (field > np.quantile(field[brain], 1 - share)) & brain
+
+
+def training_mask(brain: np.ndarray, rng: np.random.Generator, mix: MaskMix | None = None) -> np.ndarray:
+    """Draw one training mask of a random kind.
+
+    Args:
+        brain: boolean brain mask, 2D or 3D.
+        rng: random generator; the only source of randomness.
+        mix: share of each kind; the default mix if None.
+
+    Returns:
+        boolean mask, True where hidden, inside `brain`.
+
+    Raises:
+        ValueError: the brain mask is empty.
+    """
+    if not brain.any():
+        raise ValueError("the brain mask is empty")
+    mix = mix or MaskMix()
+    kind = rng.random()
+    if kind < mix.full:
+        return brain.copy()
+    if kind < mix.full + mix.field:
+        return field_mask(brain, rng)
+    return ellipsoid_mask(brain, rng)

@@ -1,0 +1,21 @@
+"""Methods: one a folder, built by name so that a model's card can say which one it belongs to."""
+
+from importlib import import_module
+from typing import Any
+
+from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+
+METHODS: dict[str, str] = {"itermask3d": "itermask.methods.itermask3d:IterMask3D"}
+
+__all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]
+
+
+def build_method(name: str, settings: dict[str, Any] | None = None) -> Method:
+    """Build the method `name` with its settings; `ValueError` if either is unknown."""
+    if name not in METHODS:
+        raise ValueError(f"unknown method {name!r}; known are {', '.join(sorted(METHODS))}")
+    module, _, attribute = METHODS[name].partition(":")
+    try:
+        return getattr(import_module(module), attribute)(**(settings or {}))
+    except TypeError as error:
+        raise ValueError(f"method {name!r} does not take these settings: {error}") from error

@@ -1,0 +1,120 @@
+"""What a method is: how it learns from normal scans, and how it looks at one scan.
+
+A method is trained on normal data only. It may hold several networks (IterMask2 has two), train on several
+registered sequences (MMCCD), work on volumes or on slices; it always gets whole prepared volumes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itermask.prepare.prepare import Prepared
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from itermask.runtime.base import Runtime
+
+Progress = Callable[[str, float], None]  # (what is being done, share done from 0 to 1)
+
+
+@dataclass(frozen=True)
+class TrainingVolume:
+    """A normal subject on the model's grid.
+
+    Attributes:
+        images: float32 (sequences, X, Y, Z), scaled intensities; background value outside the brain.
+        brain: boolean (X, Y, Z).
+        spacing: voxel size in mm.
+    """
+
+    images: np.ndarray
+    brain: np.ndarray
+    spacing: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a method finds in one scan, on the model's grid.
+
+    Attributes:
+        mask: boolean, True where the scan departs from normal; inside the brain.
+        error: float32, squared error in scaled intensities; 0 outside the brain.
+        reconstruction: float32, what the model expects, scaled intensities.
+        scores: number for each of the method's scan-level scores; higher is less normal.
+        profile: features of the scan that are compared with healthy scans', by name; may be empty.
+        threshold: error level of the final mask.
+        trace: how the threshold and the mask were found: plain numbers and lists, for the report.
+    """
+
+    mask: np.ndarray
+    error: np.ndarray
+    reconstruction: np.ndarray
+    scores: dict[str, float]
+    profile: dict[str, float]
+    threshold: float
+    trace: dict[str, Any] = field(default_factory=dict)
+
+
+class Method(ABC):
+    """One anomaly-detection system; settings are constructor arguments, kept in the model's card."""
+
+    name: str
+    dims: int
+    sequences: int = 1
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as JSON can hold them."""
+
+    @abstractmethod
+    def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Default network (name, arguments) for each role this method trains; empty if it has none."""
+
+    @abstractmethod
+    def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """One training example from one normal subject: arrays to be stacked into a batch."""
+
+    @abstractmethod
+    def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
+        """Scalar loss of a batch of examples."""
+
+    @abstractmethod
+    def search(
+        self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
+    ) -> Any:
+        """Look at one prepared scan, as far as that does not depend on the sensitivity gamma.
+
+        Args:
+            prepared: the scan on the model's grid.
+            runtime: executes the method's networks.
+            rng: the only source of randomness.
+            progress: called now and then.
+
+        Returns:
+            what `conclude` needs; calibration concludes one search with many gammas.
+        """
+
+    @abstractmethod
+    def conclude(self, search: Any, gamma: float | None, progress: Progress | None = None) -> Detection:
+        """Turn a search into a detection; the same for a given search and gamma however often it is called.
+
+        Args:
+            search: from `search`.
+            gamma: the sensitivity, smaller flags more; the published one if None.
+            progress: called now and then.
+        """
+
+    def detect(
+        self,
+        prepared: Prepared,
+        runtime: "Runtime",
+        rng: np.random.Generator,
+        gamma: float | None = None,
+        progress: Progress | None = None,
+    ) -> Detection:
+        """`conclude` what `search` found."""
+        return self.conclude(self.search(prepared, runtime, rng, progress), gamma, progress)

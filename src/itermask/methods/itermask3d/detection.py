@@ -1,0 +1,166 @@
+"""How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from itermask.guidance import high_frequency
+from itermask.methods.base import Detection, Progress
+from itermask.methods.itermask3d.training import network_input
+from itermask.prepare.prepare import Prepared
+from itermask.profile import profile_features
+from itermask.refinement import MAX_PASSES, Reconstruct, error_map, refine, stop_threshold, threshold_curve
+
+if TYPE_CHECKING:
+    from itermask.methods.itermask3d.method import IterMask3D
+    from itermask.runtime.base import Runtime
+
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+PAPER_GAMMA = 0.01  # of the published network; every trained model brings its own in its calibration
+
+
+def reconstructor(
+    method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
+) -> Reconstruct:
+    """`(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network."""
+    fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
+    fine = fine if method.guidance else np.zeros_like(fine)
+
+    def reconstruct(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        noise = rng.standard_normal(image.shape, dtype=np.float32)
+        channels = [fine, mask.astype(np.float32)] if method.mask_channel else [fine]
+        return runtime("reconstruction", network_input(image, mask, noise, channels))[0]
+
+    return reconstruct
+
+
+def smoothed_error(sigma: tuple[float, ...]) -> Measure:
+    """An error measure that averages the squared error over a Gaussian neighbourhood in the brain.
+
+    Args:
+        sigma: standard deviation in voxels along each axis; all zero gives the plain squared error.
+    """
+    if not any(sigma):
+        return error_map
+
+    def measure(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        error = error_map(image, reconstruction, brain)
+        total = ndimage.gaussian_filter(error, sigma, truncate=3)
+        weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma, truncate=3)
+        return np.divide(total, weight, out=np.zeros_like(error), where=brain)
+
+    return measure
+
+
+@dataclass(frozen=True)
+class Search:
+    """What IterMask3D knows of a scan before the sensitivity is chosen.
+
+    Attributes:
+        prepared: the scan.
+        reconstruct: hides and reconstructs voxels of this scan.
+        measure: the error measure.
+        curve: the threshold curve.
+        profile: features for the healthy-profile distance.
+        rng: the generator behind `reconstruct`.
+        state: its state when the curve was done, so that every conclusion draws the same noise.
+    """
+
+    prepared: Prepared
+    reconstruct: Reconstruct
+    measure: Measure
+    curve: np.ndarray
+    profile: dict[str, float]
+    rng: np.random.Generator
+    state: Any
+
+
+def search(
+    method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
+) -> Search:
+    """Phase 1 on one prepared scan, and the profile.
+
+    The profile takes the errors of the curve's first pass, where the whole brain is hidden, and of one more
+    pass with nothing hidden.
+
+    Raises:
+        ValueError: an empty brain, NaN, or a constant image.
+    """
+    image, brain = prepared.image, prepared.brain
+    reconstruct = reconstructor(method, prepared, runtime, rng)
+    measure = smoothed_error(tuple(method.smoothing / size for size in prepared.spacing))
+    hidden_error = np.empty(0)
+
+    def on_step(step: int, _threshold: float, _mask: np.ndarray, error: np.ndarray) -> None:
+        nonlocal hidden_error
+        if step == 0:
+            hidden_error = error[brain]
+        if progress is not None:
+            progress("threshold", (step + 1) / method.steps)
+
+    curve = threshold_curve(image, brain, reconstruct, method.steps, on_step=on_step, measure=measure)
+    visible_error = measure(image, reconstruct(image, np.zeros_like(brain)), brain)[brain]
+    profile = profile_features(curve, hidden_error, visible_error)
+    return Search(prepared, reconstruct, measure, curve, profile, rng, rng.bit_generator.state)
+
+
+def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress: Progress | None) -> Detection:
+    """Stop threshold for `gamma`, phase 2, and the scores.
+
+    Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
+    """
+    image, brain = search.prepared.image, search.prepared.brain
+    gamma = PAPER_GAMMA if gamma is None else gamma
+
+    def on_pass(passes: int, _size: int) -> None:
+        if progress is not None:
+            progress("refinement", passes / MAX_PASSES)
+
+    stop = stop_threshold(search.curve, gamma, method.fit_limit)
+    search.rng.bit_generator.state = search.state
+    refined = refine(
+        image,
+        brain,
+        search.reconstruct,
+        stop.value,
+        min_shrink=method.min_shrink,
+        on_pass=on_pass,
+        measure=search.measure,
+    )
+    mask = without_specks(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    trace = {
+        "curve": [float(value) for value in search.curve],
+        "slope": [float(value) for value in stop.slope],
+        "step": stop.step,
+        "gamma": gamma,
+        "threshold": stop.value,
+        "fitted": stop.fitted,
+        "r_squared": stop.r_squared if np.isfinite(stop.r_squared) else None,
+        "crossed": stop.crossed,
+        "mask_voxels": refined.trace,
+        "passes": refined.passes,
+        "settled": refined.settled,
+    }
+    return Detection(
+        mask=mask,
+        error=refined.error,
+        reconstruction=refined.reconstruction,
+        scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(refined.error[brain].mean())},
+        profile=search.profile,
+        threshold=stop.value,
+        trace=trace,
+    )
+
+
+def without_specks(mask: np.ndarray, smallest: float) -> np.ndarray:
+    """A mask without its connected parts (faces touching) of fewer than `smallest` voxels."""
+    if smallest <= 1:
+        return mask
+    parts, _ = ndimage.label(mask)
+    large = np.bincount(parts.ravel()) >= smallest
+    large[0] = False
+    return large[parts]

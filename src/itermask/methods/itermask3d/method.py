@@ -1,0 +1,82 @@
+"""IterMask3D as a method: its settings, what it trains, and which functions it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itermask.guidance import CUTOFF_3D
+from itermask.masking import MaskMix
+from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.methods.itermask3d import detection, training
+from itermask.prepare.prepare import Prepared
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from itermask.runtime.base import Runtime
+
+
+@dataclass
+class IterMask3D(Method):
+    """Iterative mask refinement on volumes, with the scan's own stop threshold.
+
+    Attributes:
+        cutoff: guidance cut-off in cycles/mm.
+        guidance: give the network the high-frequency image; False is an ablation.
+        mask_channel: tell the network which voxels are hidden (not in the paper).
+        masks: shares of the training mask kinds.
+        weights: loss weights of hidden brain, visible brain and background.
+        steps: network passes of the threshold curve.
+        fit_limit: error above which the curve's points are left out of the tangent fit.
+        smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
+        smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
+        min_shrink: refinement stops when a pass reveals a smaller share of the mask than this.
+    """
+
+    cutoff: float = CUTOFF_3D
+    guidance: bool = True
+    mask_channel: bool = True
+    masks: MaskMix = field(default_factory=MaskMix)
+    weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
+    steps: int = 100
+    fit_limit: float = 10.0
+    smoothing: float = 0.0
+    smallest: float = 0.0
+    min_shrink: float = 0.01
+
+    name = "itermask3d"
+    dims = 3
+
+    def __post_init__(self) -> None:
+        if isinstance(self.masks, dict):
+            self.masks = MaskMix(**self.masks)
+        self.weights = tuple(self.weights)  # type: ignore[assignment]
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as JSON can hold them."""
+        return asdict(self) | {"weights": list(self.weights)}
+
+    def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """One network; the input is the noise-filled image, its guidance, and the mask if it is told."""
+        channels = 3 if self.mask_channel else 2
+        return {"reconstruction": ("block-unet", {"dims": 3, "in_channels": channels, "widths": [32, 64, 128, 192]})}
+
+    def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See `training.example`."""
+        return training.example(volume, rng, self.masks, self.cutoff, self.guidance, self.mask_channel, self.weights)
+
+    def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
+        """See `training.loss`."""
+        return training.loss(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
+
+    def search(
+        self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
+    ) -> detection.Search:
+        """See `detection.search`."""
+        return detection.search(self, prepared, runtime, rng, progress)
+
+    def conclude(self, search: detection.Search, gamma: float | None, progress: Progress | None = None) -> Detection:
+        """See `detection.conclude`."""
+        return detection.conclude(self, search, gamma, progress)

@@ -1,0 +1,67 @@
+"""How IterMask3D learns: hide part of a normal brain, reconstruct it from the rest and its fine structure."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itermask.guidance import high_frequency
+from itermask.masking import MaskMix, training_mask
+from itermask.methods.base import TrainingVolume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, channels: list[np.ndarray]) -> np.ndarray:
+    """Noise fill, and the channels beside it: (1 + len(channels), …) float32.
+
+    Args:
+        image: scaled intensities.
+        hidden: boolean, True where the image is replaced by `noise`.
+        noise: standard normal, shape of `image`.
+        channels: what else the network sees: the guidance, and the mask where the model takes it.
+    """
+    return np.stack([np.where(hidden, noise, image), *channels]).astype(np.float32)
+
+
+def example(
+    volume: TrainingVolume,
+    rng: np.random.Generator,
+    mix: MaskMix,
+    cutoff: float,
+    guidance: bool,
+    mask_channel: bool,
+    weights: tuple[float, float, float],
+) -> dict[str, np.ndarray]:
+    """One training example.
+
+    Args:
+        volume: a normal brain; its first sequence is used.
+        rng: random generator.
+        mix: shares of the mask kinds.
+        cutoff: guidance cut-off in cycles/mm.
+        guidance: whether the network gets the high-frequency image (else zeros: an ablation).
+        mask_channel: whether the network is told which voxels are hidden.
+        weights: loss weights of hidden brain, visible brain and background voxels.
+
+    Returns:
+        `input` (channels, X, Y, Z), `target` (1, X, Y, Z) and `weight` (1, X, Y, Z), float32.
+    """
+    image, brain = volume.images[0], volume.brain
+    hidden = training_mask(brain, rng, mix)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    fine = high_frequency(image, volume.spacing, cutoff) if guidance else np.zeros_like(image)
+    channels = [fine, hidden.astype(np.float32)] if mask_channel else [fine]
+    weight = np.where(hidden, weights[0], np.where(brain, weights[1], weights[2]))
+    return {
+        "input": network_input(image, hidden, noise, channels),
+        "target": image[None],
+        "weight": weight[None].astype(np.float32),
+    }
+
+
+def loss(reconstruction: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
+    """Weighted mean squared error; every example counts the same."""
+    axes = tuple(range(1, target.ndim))
+    squared = (reconstruction.float() - target) ** 2
+    return ((squared * weight).sum(axes) / weight.sum(axes)).mean()

@@ -1,0 +1,22 @@
+"""Networks: one a file, built by name so that a model's card can say which one it holds."""
+
+from typing import Any
+
+from torch import nn
+
+from itermask.networks.block_unet import BlockUNet
+from itermask.networks.reference import ReferenceUNet3D
+
+NETWORKS: dict[str, type[nn.Module]] = {"block-unet": BlockUNet, "reference-unet-3d": ReferenceUNet3D}
+
+__all__ = ["NETWORKS", "BlockUNet", "ReferenceUNet3D", "build_network"]
+
+
+def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """Build the network `name` with keyword `arguments`; `ValueError` if the name or an argument is unknown."""
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; known are {', '.join(sorted(NETWORKS))}")
+    try:
+        return NETWORKS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"network {name!r} does not take these arguments: {error}") from error

@@ -1,0 +1,207 @@
+"""The one way from a scan to a finding; every other part of the package comes through here."""
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from itermask.errors import InputError
+from itermask.finding import Finding
+from itermask.io.nifti import read_scan
+from itermask.methods.base import Detection, Progress
+from itermask.models.folder import Model, load_model
+from itermask.prepare.brain import with_brain
+from itermask.prepare.prepare import Prepared, prepare, restore_map, restore_mask
+from itermask.scan import Scan
+from itermask.scoring import place_scores, verdict
+
+LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a scan is looked at; what is None is taken from the model.
+
+    Attributes:
+        gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more.
+        sensitivity: divides the model's calibrated gamma; 2 flags more, 0.5 less. Not together with `gamma`.
+        seed: of the noise fill.
+    """
+
+    gamma: float | None = None
+    sensitivity: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.gamma is not None and self.sensitivity is not None:
+            raise InputError("give gamma or sensitivity, not both")
+        for name in ("gamma", "sensitivity"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be a positive number, not {value}")
+        if self.seed < 0:
+            raise InputError(f"the seed must not be negative, but is {self.seed}")
+
+    def gamma_for(self, model: Model) -> float | None:
+        """The gamma to use with a model; None if neither says one."""
+        own = model.calibration.get("gamma")
+        if self.gamma is not None or own is None:
+            return self.gamma
+        return float(own) / (self.sensitivity or 1.0)
+
+
+def run(
+    scan: Scan | str | Path,
+    model: Model | str | Path | None = None,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+) -> Finding:
+    """Look at one scan.
+
+    Args:
+        scan: a scan, or the path of a NIfTI file.
+        model: a loaded model, a model folder, or a bundled model's name; the bundled one for the scan's
+            sequence if None.
+        settings: sensitivity and seed.
+        progress: called with (stage, share done).
+
+    Returns:
+        the finding, on the scan's own grid.
+
+    Raises:
+        InputError: the file, its sequence, its brain or the model cannot be used; one line says why.
+    """
+    settings = settings or RunSettings()
+    timings: dict[str, float] = {}
+    with _timed(timings, "read"):
+        scan = scan if isinstance(scan, Scan) else read_scan(scan)
+    if not isinstance(model, Model):
+        with _timed(timings, "load model"):
+            model = load_model(model, sequence=_sequence(scan, None))
+    check_sequence(scan, model)
+    with _timed(timings, "find brain"):
+        scan, brain_found = with_brain(scan)
+    with _timed(timings, "prepare"):
+        prepared = _prepare(scan, model)
+    gamma = settings.gamma_for(model)
+    with _timed(timings, "detect"):
+        detection = model.method.detect(prepared, model.runtime, np.random.default_rng(settings.seed), gamma, progress)
+    with _timed(timings, "restore"):
+        finding = restore(scan, model, prepared, detection)
+    used = {
+        "scan": scan.name,
+        "sequence": scan.sequence,
+        "model": model.name,
+        "method": model.card["method"],
+        "gamma": detection.trace.get("gamma"),
+        "seed": settings.seed,
+        "brain_mask": brain_found,
+        "computed_with": model.runtime.description,
+        "voxel_size_mm": list(scan.spacing),
+        "model_voxel_size_mm": list(prepared.spacing),
+    }
+    return replace(finding, timings=timings, settings=used, versions=_versions(model))
+
+
+def _sequence(scan: Scan, model: Model | None) -> str:
+    """The scan's sequence; an `InputError` asks for it if nothing tells."""
+    if scan.sequence is None:
+        wanted = f" (the model is for {model.sequence})" if model else ""
+        raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example T1w{wanted}")
+    return scan.sequence
+
+
+def check_sequence(scan: Scan, model: Model) -> None:
+    """Refuse a scan whose sequence the model has not learned."""
+    sequence = _sequence(scan, model)
+    if sequence != model.sequence:
+        raise InputError(
+            f"{scan.name}: is {sequence}, but the model {model.name} has learned {model.sequence}; "
+            f"use a {sequence} model, or correct --sequence"
+        )
+
+
+def _prepare(scan: Scan, model: Model) -> Prepared:
+    try:
+        return prepare(scan, model.grid)
+    except ValueError as error:
+        raise InputError(f"{scan.name}: {error}; check the scan and its brain mask") from error
+
+
+def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) -> Finding:
+    """Bring a detection back to the scan's grid and place its scores against the model's healthy range.
+
+    Args:
+        scan: with the brain mask that was used.
+        model: whose calibration places the scores.
+        prepared: what was looked at.
+        detection: what was found.
+
+    Returns:
+        the finding, with empty timings, settings and versions.
+    """
+    brain = scan.brain_mask
+    assert brain is not None  # `with_brain` came before
+    anomaly = restore_mask(detection.mask, prepared, brain)
+    reconstruction = model.grid.scale.undo(detection.reconstruction, prepared.limits)
+    placed, standardised, default = place_scores(detection, model.calibration)
+    word, reasons = verdict(placed, model.calibration)
+    return Finding(
+        anomaly=anomaly,
+        error=restore_map(detection.error, prepared, brain),
+        reconstruction=restore_map(reconstruction, prepared, brain),
+        brain=brain,
+        affine=scan.affine,
+        score=placed[default]["value"],
+        anomaly_fraction=float(anomaly.sum() / brain.sum()),
+        mean_error=detection.scores["mean_error"],
+        percentile=placed[default].get("percentile", float("nan")),
+        verdict=word,
+        threshold=detection.threshold,
+        scores=placed,
+        search=detection.trace | {"default_score": default, "verdict_reasons": reasons},
+        profile=standardised,
+        warnings=tuple(_warnings(detection)),
+        timings={},
+        settings={},
+        versions={},
+    )
+
+
+def _warnings(detection: Detection) -> Iterator[str]:
+    """Sentences that a reader must know."""
+    trace = detection.trace
+    if trace.get("crossed") is False:
+        yield "The threshold curve never became steep enough: nothing stands out, and the highest threshold was taken."
+    if trace.get("settled") is False:
+        yield f"Refinement was stopped after {trace.get('passes')} passes without settling."
+    if detection.scores.get("mask_size", 0) > LARGE_MASK:
+        yield (
+            f"{100 * detection.scores['mask_size']:.0f} % of the brain is flagged: the scan as a whole is unlike the "
+            "training scans, and the mask does not localise a lesion."
+        )
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Record how many seconds a stage took."""
+    started = time.perf_counter()
+    yield
+    timings[stage] = round(time.perf_counter() - started, 3)
+
+
+def _versions(model: Model) -> dict[str, str]:
+    """What computed this finding."""
+    found: dict[str, Any] = {"python": platform.python_version(), "model": model.card["version"]}
+    for package in ("itermask", "numpy", "scipy", "nibabel", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

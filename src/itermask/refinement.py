@@ -1,0 +1,250 @@
+"""The test-time procedure of IterMask3D, readable on one screen each function.
+
+Everything here is arithmetic on arrays and a callable `reconstruct(image, mask)`, which hides the voxels of
+`mask` (noise fill), asks a model, and returns what the model expects everywhere. Nothing here knows of
+networks or files. Source: `itermask3d.md`, "Test-time refinement"; Liang et al. 2026.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage, optimize
+
+Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+POOR_FIT = 0.85  # R² under which the tangent is not trusted
+FIT_SPAN = 80.0  # percent of the curve over which R² is judged
+SMOOTHING_WINDOW = 5  # points of the moving average over first differences
+MAX_PASSES = 100  # a refinement that has not settled by then is stopped
+
+
+@dataclass(frozen=True)
+class StopThreshold:
+    """Where a threshold curve leaves the normal tissue.
+
+    Attributes:
+        step: 0-based index of the chosen point of the curve.
+        value: the stop threshold τ, an error level.
+        fitted: True if the tangent fit chose it, False if first differences did.
+        r_squared: quality of the tangent fit over the first 80 % of the curve; −inf if none converged.
+        crossed: False if the slope never exceeded gamma, so nothing stands out and the last step was taken.
+        slope: slope at each point, per percent, that was compared with gamma.
+    """
+
+    step: int
+    value: float
+    fitted: bool
+    r_squared: float
+    crossed: bool
+    slope: np.ndarray
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """The end of a refinement.
+
+    Attributes:
+        mask: boolean, the final mask M.
+        reconstruction: the last pass's reconstruction x̂.
+        error: the last pass's error map E, 0 outside the brain.
+        passes: number of network passes.
+        trace: voxels in M before the first pass and after each pass.
+        settled: False if it was stopped after `MAX_PASSES`.
+    """
+
+    mask: np.ndarray
+    reconstruction: np.ndarray
+    error: np.ndarray
+    passes: int
+    trace: list[int] = field(default_factory=list)
+    settled: bool = True
+
+
+def check_image(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Refuse what no method can work on; returns `brain` as booleans.
+
+    Raises:
+        ValueError: shapes differ, the brain is empty, NaN or infinity in the image, or a constant brain.
+    """
+    brain = np.asarray(brain) > 0
+    if image.shape != brain.shape:
+        raise ValueError(f"the image {image.shape} and the brain mask {brain.shape} differ in shape")
+    if not brain.any():
+        raise ValueError("the brain mask is empty")
+    if not np.isfinite(image).all():
+        raise ValueError("the image holds NaN or infinite voxels")
+    if np.ptp(image[brain]) == 0:
+        raise ValueError("the image is constant over the brain")
+    return brain
+
+
+def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """E = (x − x̂)²·B, float32.
+
+    Raises:
+        ValueError: the reconstruction has another shape or is not finite in the brain.
+    """
+    if reconstruction.shape != image.shape:
+        raise ValueError(f"the reconstruction {reconstruction.shape} does not have the image's shape {image.shape}")
+    error = np.where(brain, (image - reconstruction) ** 2, 0).astype(np.float32)
+    if not np.isfinite(error).all():
+        raise ValueError("the reconstruction holds NaN or infinite voxels")
+    return error
+
+
+def threshold_curve(
+    image: np.ndarray,
+    brain: np.ndarray,
+    reconstruct: Reconstruct,
+    steps: int = 100,
+    *,
+    on_step: Callable[[int, float, np.ndarray, np.ndarray], None] | None = None,
+    measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
+) -> np.ndarray:
+    """Phase 1: the error thresholds that reveal the brain percent by percent.
+
+    Starting from M = B, for i = 1 … steps: one pass with M, then T_i, the error that a fraction 1 − i/steps
+    of the brain's voxels exceed, then M ← {E > T_i}.
+
+    Args:
+        image: scaled intensities, 2D or 3D.
+        brain: brain mask, shape of `image`.
+        reconstruct: `(image, mask) → reconstruction`; does the noise fill.
+        steps: number of passes and of points.
+        on_step: called after each with (0-based step, T, the new mask, the error map).
+        measure: `(image, reconstruction, brain) → error`; the plain squared error by default.
+
+    Returns:
+        float64 array of `steps` thresholds; the last is the largest error.
+
+    Raises:
+        ValueError: see `check_image`; fewer than one step.
+    """
+    brain = check_image(image, brain)
+    if steps < 1:
+        raise ValueError(f"the threshold curve needs at least one step, not {steps}")
+    mask = brain
+    count = int(brain.sum())
+    curve = np.empty(steps)
+    for step in range(steps):
+        error = measure(image, reconstruct(image, mask), brain)
+        rank = int(np.ceil(count * (step + 1) / steps)) - 1
+        threshold = np.partition(error[brain], rank)[rank]
+        curve[step] = threshold
+        mask = (error > threshold) & brain
+        if on_step is not None:
+            on_step(step, float(threshold), mask, error)
+    return curve
+
+
+def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10.0) -> StopThreshold:
+    """Where the curve's slope first exceeds `gamma`.
+
+    T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; the slope is its derivative
+    a·b / cos²(b·i). If R² over the first 80 % is below 0.85, the slope is the curve's own first difference,
+    smoothed by a centred moving average of 5. The i-th of n points stands at 100·i/n on the percent axis,
+    and slopes are per percent, so gamma means the same for curves of any length. If the slope never exceeds
+    gamma nothing stands out, and the last step is taken.
+
+    Args:
+        curve: error thresholds from `threshold_curve`.
+        gamma: the sensitivity; smaller flags more.
+        fit_limit: error above which points are left out of the fit.
+
+    Returns:
+        the chosen step and how it was chosen.
+
+    Raises:
+        ValueError: an empty curve, NaN in it, or a gamma or limit that is not positive.
+    """
+    curve = np.asarray(curve, dtype=np.float64)
+    if curve.ndim != 1 or curve.size == 0 or not np.isfinite(curve).all():
+        raise ValueError("the threshold curve must be one row of finite numbers")
+    if not gamma > 0 or not fit_limit > 0:
+        raise ValueError(f"gamma ({gamma}) and the fit limit ({fit_limit}) must be positive")
+    percent = 100 * np.arange(1, curve.size + 1) / curve.size
+    slope, r_squared = _tangent_slope(percent, curve, fit_limit)
+    fitted = r_squared >= POOR_FIT
+    if not fitted:
+        differences = np.diff(curve, prepend=0.0) * curve.size / 100
+        window = np.ones(min(SMOOTHING_WINDOW, curve.size))
+        covered = np.convolve(np.ones(curve.size), window, mode="same")
+        slope = np.convolve(differences, window, mode="same") / covered
+    above = np.flatnonzero(slope > gamma)
+    step = int(above[0]) if above.size else curve.size - 1
+    return StopThreshold(step, float(curve[step]), fitted, r_squared, bool(above.size), slope)
+
+
+def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> tuple[np.ndarray, float]:
+    """Derivative of the fitted tangent at every point, and its R² over the first part of the curve."""
+    high = np.flatnonzero(curve > fit_limit)
+    used = slice(high[0] if high.size else curve.size)
+    judged = percent <= FIT_SPAN
+    if len(curve[used]) < 2 or judged.sum() < 2:
+        return np.zeros_like(curve), -np.inf
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optimize.OptimizeWarning)
+            (a, b), _ = optimize.curve_fit(
+                lambda i, a, b: a * np.tan(b * i), percent[used], curve[used], p0=(1.0, 0.01), maxfev=20_000
+            )
+    except RuntimeError:  # did not converge
+        return np.zeros_like(curve), -np.inf
+    residual = np.sum((curve - a * np.tan(b * percent))[judged] ** 2)
+    spread = np.sum((curve[judged] - curve[judged].mean()) ** 2)
+    r_squared = 1 - residual / spread if spread > 0 else -np.inf
+    return a * b / np.cos(b * percent) ** 2, float(r_squared)
+
+
+def refine(
+    image: np.ndarray,
+    brain: np.ndarray,
+    reconstruct: Reconstruct,
+    threshold: float,
+    start: np.ndarray | None = None,
+    min_shrink: float = 0.01,
+    *,
+    on_pass: Callable[[int, int], None] | None = None,
+    measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
+) -> Refinement:
+    """Phase 2: shrink the mask with one threshold until it settles.
+
+    Repeat: one pass with M; M' = {E > τ}; r = (|M| − |M'|)/|M|; M ← M'. Stops when r < `min_shrink`: a mask
+    that grows stops too, and so does an empty one.
+
+    Args:
+        image: scaled intensities, 2D or 3D.
+        brain: brain mask, shape of `image`.
+        reconstruct: `(image, mask) → reconstruction`; does the noise fill.
+        threshold: the stop threshold τ.
+        start: mask to start from; the whole brain if None. Only its part inside the brain counts.
+        min_shrink: smallest share of the mask that a pass must reveal for another pass.
+        on_pass: called after each pass with (passes so far, voxels in the mask).
+        measure: `(image, reconstruction, brain) → error`; the plain squared error by default.
+
+    Returns:
+        the final mask with the last pass's reconstruction and error map.
+
+    Raises:
+        ValueError: see `check_image`; a threshold that is NaN; a start mask of another shape.
+    """
+    brain = check_image(image, brain)
+    if np.isnan(threshold):
+        raise ValueError("the stop threshold is NaN")
+    if start is not None and start.shape != brain.shape:
+        raise ValueError(f"the start mask {start.shape} does not have the brain's shape {brain.shape}")
+    mask = brain if start is None else (np.asarray(start) > 0) & brain
+    trace = [int(mask.sum())]
+    while True:
+        reconstruction = reconstruct(image, mask)
+        error = measure(image, reconstruction, brain)
+        mask = (error > threshold) & brain
+        trace.append(int(mask.sum()))
+        passes = len(trace) - 1
+        if on_pass is not None:
+            on_pass(passes, trace[-1])
+        settled = trace[-1] == 0 or trace[-2] - trace[-1] < min_shrink * trace[-2]
+        if settled or passes == MAX_PASSES:
+            return Refinement(mask, reconstruction, error, passes, trace, settled)

@@ -1,0 +1,1 @@
+"""How a network is executed: device, number format, memory layout. One callable out."""

@@ -1,0 +1,23 @@
+"""The one thing a method needs to run its networks."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Runtime(Protocol):
+    """Executes a model's networks."""
+
+    description: str  # what it computes with, for the report
+
+    def __call__(self, role: str, inputs: np.ndarray) -> np.ndarray:
+        """Run the network `role` on one input.
+
+        Args:
+            role: which of the method's networks.
+            inputs: float32 (channels, X, Y[, Z]).
+
+        Returns:
+            float32 (outputs, X, Y[, Z]).
+        """
+        ...

@@ -1,0 +1,36 @@
+"""Which device and which number format to compute with."""
+
+import torch
+
+from itermask.errors import InputError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        InputError: an unknown device, or one that this machine does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"--device {name}: unknown device; use auto, cpu, cuda or mps") from error
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device.type, False):
+        raise InputError(f"--device {name}: this machine or this PyTorch has none; use --device cpu")
+    return device
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device computes it natively, float32 elsewhere."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu":
+        native = torch.cpu.get_capabilities()
+        fast = any(native.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        return torch.bfloat16 if fast else torch.float32
+    return torch.float32

@@ -1,0 +1,41 @@
+"""A scan as it was acquired: its image, where its voxels lie, and what is known about it."""
+
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One 3D scan on its native grid.
+
+    Attributes:
+        image: float32 intensities, 3D; the only array axis order is the file's own.
+        affine: 4×4, voxel indices → scanner millimetres (RAS+), as in NIfTI.
+        sequence: BIDS suffix of the sequence (`T1w`, `FLAIR`, …), or None if unknown.
+        brain_mask: boolean, shape of `image`, True in the brain; None if not known yet.
+        name: what messages and reports call the scan, usually its file name.
+        header: the NIfTI header it was read with, so that outputs repeat its geometry exactly; None if made.
+    """
+
+    image: np.ndarray
+    affine: np.ndarray
+    sequence: str | None = None
+    brain_mask: np.ndarray | None = None
+    name: str = "scan"
+    header: nib.Nifti1Header | None = None
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3:
+            raise ValueError(f"{self.name}: a scan has 3 axes, not {self.image.ndim}")
+        if self.affine.shape != (4, 4):
+            raise ValueError(f"{self.name}: the affine must be 4×4, not {self.affine.shape}")
+        if self.brain_mask is not None and self.brain_mask.shape != self.image.shape:
+            raise ValueError(f"{self.name}: brain mask {self.brain_mask.shape} does not fit scan {self.image.shape}")
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm along each array axis."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)

@@ -1,0 +1,1 @@
+"""Training: data tables, prepared-scan cache, augmentation, the loop, checkpoints, calibration."""

@@ -1,0 +1,58 @@
+"""Variation that does not make a normal brain abnormal: side, position, contrast, and mask outline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from itermask.methods.base import TrainingVolume
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training volumes are varied.
+
+    Attributes:
+        flip: probability of exchanging left and right.
+        shift: largest displacement in voxels along each axis; the brain never leaves the box.
+        contrast: standard deviation of the relative slope, and of the offset in scaled intensities / 4.
+        gamma: standard deviation of the logarithm of the contrast's exponent.
+        erode: probability of losing the outermost layer of brain voxels.
+        background: scaled value outside the brain.
+    """
+
+    flip: float = 0.5
+    shift: int = 4
+    contrast: float = 0.04
+    gamma: float = 0.06
+    erode: float = 0.1
+    background: float = -3.0
+
+    def __call__(self, volume: TrainingVolume, rng: np.random.Generator) -> TrainingVolume:
+        """A varied copy of `volume`; all sequences move together, each gets its own contrast."""
+        images, brain = volume.images, volume.brain
+        if rng.random() < self.erode:
+            eroded = ndimage.binary_erosion(brain)
+            brain = eroded if eroded.any() else brain
+        contrast = [self._contrast(image, rng) for image in images]
+        images = np.stack([np.where(brain, image, self.background) for image in contrast]).astype(np.float32)
+        if rng.random() < self.flip:
+            images, brain = images[:, ::-1], brain[::-1]
+        shifts = [self._shift(brain, axis, rng) for axis in range(brain.ndim)]
+        axes = tuple(range(brain.ndim))
+        brain = np.roll(brain, shifts, axes)
+        images = np.roll(images, shifts, tuple(axis + 1 for axis in axes))
+        return TrainingVolume(np.ascontiguousarray(images), np.ascontiguousarray(brain), volume.spacing)
+
+    def _contrast(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        slope, offset, log_gamma = rng.standard_normal(3) * (self.contrast, 4 * self.contrast, self.gamma)
+        unit = (image + 3) / 6
+        bent = np.sign(unit) * np.abs(unit) ** np.exp(log_gamma)
+        return (6 * bent - 3) * (1 + slope) + offset
+
+    def _shift(self, brain: np.ndarray, axis: int, rng: np.random.Generator) -> int:
+        """A displacement along one axis that keeps the whole brain in the box."""
+        occupied = np.flatnonzero(brain.any(axis=tuple(a for a in range(brain.ndim) if a != axis)))
+        lowest = max(-self.shift, -int(occupied[0]))
+        highest = min(self.shift, brain.shape[axis] - 1 - int(occupied[-1]))
+        return int(rng.integers(lowest, highest + 1))

@@ -1,0 +1,97 @@
+"""Calibration: what healthy validation scans teach a trained model about its own errors. No labels are used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from itermask.models.folder import Model
+from itermask.prepare.prepare import Prepared
+from itermask.profile import HealthyProfiles, fit_profiles
+
+GAMMA_RANGE = (0.002, 4.0)
+GAMMA_STEPS = 9  # bisection: to a factor of 1.015
+MEDIAN_AIM, P95_AIM = 0.005, 0.02  # mask size on healthy scans, share of the brain
+SEED = 0
+
+
+@dataclass(frozen=True)
+class HealthyScan:
+    """A prepared healthy validation scan and whose it is."""
+
+    prepared: Prepared
+    subject: str
+
+
+def calibrate(
+    model: Model, scans: list[HealthyScan], progress: Callable[[str, float], None] | None = None
+) -> dict[str, Any]:
+    """Choose gamma and measure the healthy range of every score.
+
+    Gamma is the smallest (most sensitive) with which the anomaly masks of the healthy scans have a median of
+    at most 0.5 % of the brain and a 95th percentile of at most 2 %. The healthy range of the profile distance
+    is measured leaving out each subject in turn.
+
+    Args:
+        model: trained, not calibrated.
+        scans: healthy validation scans; at least 3 subjects.
+        progress: called with (what, share done).
+
+    Returns:
+        the card's `calibration`: `gamma`, `healthy` (score → sorted values), `profile`, `default_score`,
+        counts and what was reached.
+
+    Raises:
+        ValueError: fewer than 3 subjects.
+    """
+    subjects = [scan.subject for scan in scans]
+    if len(set(subjects)) < 3:
+        raise ValueError(f"calibration needs healthy validation scans of at least 3 subjects, not {len(set(subjects))}")
+    searches = []
+    for number, scan in enumerate(scans):
+        searches.append(model.method.search(scan.prepared, model.runtime, np.random.default_rng(SEED)))
+        if progress is not None:
+            progress("threshold curves", (number + 1) / len(scans))
+
+    def sizes(gamma: float) -> np.ndarray:
+        return np.array([model.method.conclude(search, gamma).scores["mask_size"] for search in searches])
+
+    low, high = np.log(GAMMA_RANGE)
+    for step in range(GAMMA_STEPS):
+        middle = (low + high) / 2
+        measured = sizes(float(np.exp(middle)))
+        small = np.median(measured) <= MEDIAN_AIM and np.percentile(measured, 95) <= P95_AIM
+        low, high = (low, middle) if small else (middle, high)
+        if progress is not None:
+            progress("gamma", (step + 1) / GAMMA_STEPS)
+    gamma = float(f"{np.exp(high):.4g}")
+    detections = [model.method.conclude(search, gamma) for search in searches]
+    scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
+    calibration: dict[str, Any] = {"gamma": gamma, "default_score": "mask_size"}
+    profiles = [detection.profile for detection in detections]
+    if profiles[0]:
+        scores["profile_distance"] = held_out_distances(profiles, subjects)
+        calibration |= {"default_score": "profile_distance", "profile": fit_profiles(profiles).to_json()}
+    calibration["healthy"] = {
+        name: sorted(float(f"{value:.6g}") for value in values) for name, values in scores.items()
+    }
+    calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
+    return calibration
+
+
+def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) -> list[float]:
+    """Profile distance of every scan from the healthy range that the other subjects' scans give."""
+    ranges: dict[str, HealthyProfiles] = {}
+    for subject in set(subjects):
+        ranges[subject] = fit_profiles([p for p, s in zip(profiles, subjects, strict=True) if s != subject])
+    return [ranges[subject].distance(profile) for profile, subject in zip(profiles, subjects, strict=True)]
+
+
+def calibration_metrics(calibration: dict[str, Any]) -> dict[str, float]:
+    """What a card reports of a calibration: the healthy scans' median and 95th percentile of every score."""
+    metrics = {}
+    for name, values in calibration["healthy"].items():
+        metrics[f"healthy_{name}_median"] = float(f"{np.median(values):.4g}")
+        metrics[f"healthy_{name}_p95"] = float(f"{np.percentile(values, 95):.4g}")
+    return metrics

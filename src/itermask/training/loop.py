@@ -1,0 +1,274 @@
+"""The training loop: any method, one process or many, resumable to the bit.
+
+Everything random in step `s` follows from (seed, s), never from what ran before, so a run that was
+interrupted and resumed gives the weights of one that was not.
+"""
+
+import contextlib
+import csv
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from itermask.errors import InputError
+from itermask.methods import Method, TrainingVolume, build_method
+from itermask.networks import build_network
+from itermask.prepare.prepare import Grid
+from itermask.runtime.device import fast_dtype, pick_device
+from itermask.training.cache import read_volume
+from itermask.training.checkpoint import load_checkpoint, save_checkpoint
+from itermask.training.config import TrainingConfig
+
+VALIDATION_SEED = 2**31 - 1  # validation examples are the same in every run and at every step
+
+
+class Examples(Dataset[dict[str, np.ndarray]]):
+    """Training examples by global number: example `n` is the same whoever asks and whenever."""
+
+    def __init__(self, method: Method, paths: list[Path], grid: Grid, config: TrainingConfig) -> None:
+        self.method, self.paths, self.grid, self.config = method, paths, grid, config
+
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+        epoch, place = divmod(number, len(self.paths))
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.paths))
+        rng = np.random.default_rng([self.config.seed, number, 1])
+        volume = self.config.augmentation(read_volume(self.paths[order[place]], self.grid), rng)
+        return self.method.example(volume, rng)
+
+
+class Trainer:
+    """One training run in the folder `out`: networks, optimiser, step count.
+
+    Started by `torchrun`, every process holds one and they train one model together.
+    """
+
+    def __init__(self, config: TrainingConfig, grid: Grid, out: Path, device: str = "auto") -> None:
+        self.config, self.grid, self.out = config, grid, out
+        self.rank, self.world, self.device = _join(device)
+        self.method = build_method(config.method, config.method_settings)
+        specs = self.method.network_specs() | {
+            role: (str(spec["name"]), dict(spec.get("arguments", {}))) for role, spec in config.networks.items()
+        }
+        self.specs = specs
+        torch.manual_seed(config.seed)
+        self.networks = nn.ModuleDict(
+            {role: build_network(name, arguments) for role, (name, arguments) in specs.items()}
+        )
+        self.networks.to(self.device)
+        if self.method.dims == 3:
+            self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.dtype = {"auto": fast_dtype(self.device), "bf16": torch.bfloat16, "fp32": torch.float32}[config.precision]
+        self.average = {key: value.detach().clone() for key, value in self.networks.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0
+        self.last_validation = float("nan")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where this run keeps its state."""
+        return self.out / "checkpoint.safetensors"
+
+    def resume(self) -> bool:
+        """Continue from the checkpoint, if there is one.
+
+        Raises:
+            InputError: it was written with other settings (the number of steps may differ).
+        """
+        if not self.checkpoint.exists():
+            return False
+        about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
+        settled = {key: value for key, value in self._identity().items() if about["config"].get(key) != value}
+        if settled:
+            raise InputError(
+                f"{self.checkpoint}: trained with other settings ({', '.join(settled)}); use another --out"
+            )
+        self.step = int(about["step"])
+        self.last_validation = float(about["validation_loss"] or "nan")
+        return True
+
+    def _identity(self) -> dict[str, Any]:
+        """The settings that a resumed run must share."""
+        free = {"steps", "workers", "validate_every", "checkpoint_every", "decay_share"}
+        described = replace(self.config).as_dict() | {"world": self.world}
+        plain = {key: value for key, value in described.items() if key not in free}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+
+    def save(self) -> None:
+        """Write the checkpoint (first process only)."""
+        if self.rank == 0:
+            loss = self.last_validation if np.isfinite(self.last_validation) else None
+            about = {"step": self.step, "config": self._identity(), "validation_loss": loss}
+            save_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer, about)
+
+    def batches(self, paths: list[Path]) -> Iterator[dict[str, Tensor]]:
+        """This process's share of every remaining step's batch."""
+        size = self.config.batch
+        total = size * self.world
+        numbers = [
+            [step * total + self.rank * size + item for item in range(size)]
+            for step in range(self.step, self.config.steps)
+        ]
+        loader: DataLoader[Any] = DataLoader(
+            Examples(self.method, paths, self.grid, self.config),
+            batch_sampler=numbers,
+            num_workers=self.config.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        yield from loader
+
+    def fit(self, train: list[Path], validation: list[Path], progress: Any = None) -> None:
+        """Train until `config.steps`, validating and checkpointing on the way.
+
+        Args:
+            train, validation: prepared scans, see `itermask.training.cache`.
+            progress: called with (step, steps, loss) after every step.
+        """
+        logs = Logs(self.out) if self.rank == 0 else None
+        forward: nn.Module = _Loss(self.method, self.networks)
+        if self.world > 1:
+            forward = nn.parallel.DistributedDataParallel(forward)
+        recent, started = [], time.perf_counter()
+        for batch in self.batches(train):
+            recent.append(self._one_step(forward, batch))
+            self.step += 1
+            if progress is not None:
+                progress(self.step, self.config.steps, recent[-1])
+            last = self.step == self.config.steps
+            if last or self.step % self.config.validate_every == 0:
+                self.last_validation = self.validate(validation)
+                if logs is not None:
+                    seconds = (time.perf_counter() - started) / len(recent)
+                    logs.write(
+                        self.step,
+                        {
+                            "loss": float(np.mean(recent)),
+                            "validation_loss": self.last_validation,
+                            "seconds_per_step": seconds,
+                        },
+                    )
+                recent, started = [], time.perf_counter()
+            if last or self.step % self.config.checkpoint_every == 0:
+                self.save()
+        if logs is not None:
+            logs.close()
+
+    def _one_step(self, forward: nn.Module, batch: dict[str, Tensor]) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate_at(self.step)
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step * self.world + self.rank)  # dropout
+        self.networks.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+        with self._autocast():
+            loss = forward(batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.networks.parameters(), self.config.clip)
+        self.optimizer.step()
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for key, value in self.networks.state_dict().items():
+                if value.is_floating_point():
+                    self.average[key].lerp_(value, 1 - decay)
+                else:
+                    self.average[key].copy_(value)
+        return float(loss.detach())
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @torch.no_grad()
+    def validate(self, paths: list[Path], examples: int = 2) -> float:
+        """Mean loss of the averaged weights on fixed examples of the validation scans, shared among processes."""
+        trained = {key: value.clone() for key, value in self.networks.state_dict().items()}
+        self.networks.load_state_dict(self.average)
+        self.networks.eval()
+        losses = []
+        for number, path in list(enumerate(paths))[self.rank :: self.world]:
+            volume: TrainingVolume = read_volume(path, self.grid)
+            for draw in range(examples):
+                example = self.method.example(volume, np.random.default_rng([VALIDATION_SEED, number, draw]))
+                batch = {key: torch.from_numpy(value)[None].to(self.device) for key, value in example.items()}
+                with self._autocast():
+                    losses.append(float(self.method.loss(self.networks, batch)))  # type: ignore[arg-type]
+        self.networks.load_state_dict(trained)
+        total = torch.tensor([sum(losses), len(losses)], dtype=torch.float64)
+        if self.world > 1:
+            total = total.to(self.device)
+            dist.all_reduce(total)
+        return float(total[0] / total[1])
+
+    def wait(self) -> None:
+        """Until every process of a distributed run has come here."""
+        if self.world > 1:
+            dist.barrier()
+
+    def leave(self) -> None:
+        """Leave the process group of a distributed run, once all are done."""
+        if self.world > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+
+
+class _Loss(nn.Module):
+    """The method's loss as a module's forward pass, so that distributed training can wrap it."""
+
+    def __init__(self, method: Method, networks: nn.ModuleDict) -> None:
+        super().__init__()
+        self.method, self.networks = method, networks
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.method.loss(self.networks, batch)  # type: ignore[arg-type]
+
+
+class Logs:
+    """`log.csv`, and TensorBoard's event files where the extra is installed."""
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / "log.csv"
+        self.board = None
+        with contextlib.suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(out / "tensorboard"))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Append one row."""
+        fresh = not self.path.exists()
+        with open(self.path, "a", newline="") as target:
+            writer = csv.writer(target)
+            if fresh:
+                writer.writerow(["step", *values])
+            writer.writerow([step, *[f"{value:.6g}" for value in values.values()]])
+        if self.board is not None:
+            for key, value in values.items():
+                self.board.add_scalar(key, value, step)
+
+    def close(self) -> None:
+        """Flush what is still in memory."""
+        if self.board is not None:
+            self.board.close()
+
+
+def _join(device: str) -> tuple[int, int, torch.device]:
+    """Rank, number of processes and device of this process; joins torchrun's group if there is one."""
+    chosen = pick_device(device)
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 1, chosen
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(chosen)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return dist.get_rank(), world, chosen
