@@ -29,6 +29,13 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
     return kind(data, scan.affine, header)
 
 
+def write_image(image: nib.Nifti1Image, path: Path) -> None:
+    """Write an image to a temporary name beside `path`, then rename it."""
+    partial = path.with_name(f".part-{path.name}")
+    nib.save(image, partial)
+    os.replace(partial, path)
+
+
 def plain(value: Any) -> Any:
     """A value as strict JSON can hold it: numbers that are not finite become null."""
     if isinstance(value, dict):

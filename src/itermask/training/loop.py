@@ -94,7 +94,7 @@ class Trainer:
                 f"{self.checkpoint}: trained with other settings ({', '.join(settled)}); use another --out"
             )
         self.step = int(about["step"])
-        self.last_validation = float(about["validation_loss"] or "nan")
+        self.last_validation = float(about.get("validation_loss") or "nan")
         return True
 
     def _identity(self) -> dict[str, Any]:

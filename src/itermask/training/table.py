@@ -41,7 +41,7 @@ def read_data(data: Path, sequence: str) -> list[Entry]:
     if data.is_dir():
         entries = _read_bids(data, sequence)
     elif data.is_file():
-        entries = _read_table(data, sequence)
+        entries = read_table(data, sequence)
     else:
         raise InputError(f"{data}: no such table or folder")
     splits: dict[str, str] = {}
@@ -54,7 +54,7 @@ def read_data(data: Path, sequence: str) -> list[Entry]:
     return entries
 
 
-def _read_table(table: Path, sequence: str) -> list[Entry]:
+def read_table(table: Path, sequence: str) -> list[Entry]:
     """Columns: path, split, and optionally brain_mask, participant_id, sequence. Paths may be relative to it."""
     with open(table, newline="") as source:
         rows = list(csv.DictReader(source, delimiter="," if table.suffix == ".csv" else "\t"))

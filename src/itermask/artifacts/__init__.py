@@ -1,0 +1,11 @@
+"""Ways to spoil a scan on purpose, one file each; every module here registers its artifacts when imported."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from itermask.artifacts.base import ARTIFACTS, Artifact, Corrupted, Subject, corrupt, register, replay
+
+__all__ = ["ARTIFACTS", "Artifact", "Corrupted", "Subject", "corrupt", "register", "replay"]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

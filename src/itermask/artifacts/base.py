@@ -1,0 +1,174 @@
+"""What an artifact is, which ones there are, and how one is put on a scan.
+
+An artifact is two functions: `draw` turns a severity into physical parameters (all the randomness there is),
+`apply` puts those parameters on an image. A new one is one file that calls `register`, and its test.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SEVERITIES = (1.0, 10.0)
+FOREGROUND = 0.1  # without a brain mask: voxels above this share of the 99th percentile
+REFERENCE = 90.0  # percentile of the brain's intensities that noise and stripes are measured against
+
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an artifact's parameters are drawn for.
+
+    Attributes:
+        image: float32, 3D, non-negative intensities.
+        brain: boolean, shape of `image`, not empty; the foreground if no brain mask is known.
+        spacing: voxel size in mm along each axis.
+        axis: axis asked for (0, 1 or 2), or None to leave it to the artifact.
+        direction: +1 if the head's top lies towards high indices of that axis, −1 if towards low ones.
+        reference: 90th percentile of the brain's intensities.
+    """
+
+    image: np.ndarray
+    brain: np.ndarray
+    spacing: tuple[float, ...]
+    axis: int | None
+    direction: int
+    reference: float
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One way to spoil a scan.
+
+    Attributes:
+        name: key in `ARTIFACTS`.
+        draw: (subject, severity, rng) → parameters: plain numbers and lists, so that they can be written as JSON.
+        apply: (image, parameters) → spoiled magnitude image of the same shape; the image is left as it is.
+        region: (shape, parameters) → boolean array of the voxels that are destroyed; None where no such set
+            is meaningful.
+    """
+
+    name: str
+    draw: Callable[[Subject, float, np.random.Generator], Parameters]
+    apply: Callable[[np.ndarray, Parameters], np.ndarray]
+    region: Callable[[tuple[int, ...], Parameters], np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A spoiled scan.
+
+    Attributes:
+        image: float32, shape of the scan, non-negative. A stripped scan is to be masked again by the caller:
+            noise, ghosts and stripes do not stop at the brain.
+        parameters: what was drawn, in physical terms; `replay` applies it again.
+        damaged: boolean, the brain voxels that were destroyed; None where no such set is meaningful.
+    """
+
+    image: np.ndarray
+    parameters: Parameters
+    damaged: np.ndarray | None
+
+
+ARTIFACTS: dict[str, Artifact] = {}
+
+
+def register(artifact: Artifact) -> None:
+    """Add an artifact to `ARTIFACTS`; `ValueError` if the name is taken."""
+    if artifact.name in ARTIFACTS:
+        raise ValueError(f"there is an artifact {artifact.name!r} already")
+    ARTIFACTS[artifact.name] = artifact
+
+
+def corrupt(
+    image: np.ndarray,
+    artifact: str,
+    severity: float,
+    rng: np.random.Generator | int,
+    axis: int | None = None,
+    brain: np.ndarray | None = None,
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    direction: int = 1,
+) -> Corrupted:
+    """Spoil a scan with one artifact.
+
+    With one seed, a higher severity is the same artifact, stronger. Severity 5 is clearly visible to a
+    radiographer; each artifact's module says what it means physically.
+
+    Args:
+        image: 3D intensities of a whole head or a stripped brain, non-negative, in any unit.
+        artifact: a name in `ARTIFACTS`.
+        severity: 1 (subtle) to 10 (gross); need not be whole.
+        rng: random generator, or a seed for one; the only source of randomness.
+        axis: axis of the missing slab or of phase encoding; None for the artifact's own choice. Artifacts
+            without a direction ignore it.
+        brain: boolean brain mask; the voxels above a tenth of the 99th percentile if None.
+        spacing: voxel size in mm along each axis.
+        direction: +1 if the head's top lies towards high indices along `axis`, −1 if towards low ones.
+
+    Returns:
+        the spoiled image, what was drawn, and the damaged voxels.
+
+    Raises:
+        ValueError: unknown artifact, severity, axis or direction out of range, an image that is not 3D or holds
+            NaN, infinity or negative values, an empty or ill-fitting brain mask, a voxel size that is not
+            positive, or a severity that the artifact cannot have on this scan.
+    """
+    known = _known(artifact)
+    image = _magnitudes(image)
+    if not SEVERITIES[0] <= severity <= SEVERITIES[1]:
+        raise ValueError(f"severity {severity} is not between {SEVERITIES[0]:g} and {SEVERITIES[1]:g}")
+    if axis is not None and axis not in (0, 1, 2):
+        raise ValueError(f"axis {axis} is not 0, 1 or 2")
+    if direction not in (1, -1):
+        raise ValueError(f"direction {direction} is not 1 or -1")
+    if len(spacing) != 3 or any(not (size > 0 and np.isfinite(size)) for size in spacing):
+        raise ValueError(f"spacing {tuple(spacing)} must be three positive sizes in mm")
+    if brain is None:
+        brain = image > FOREGROUND * np.percentile(image, 99)
+    brain = np.asarray(brain, dtype=bool)
+    if brain.shape != image.shape:
+        raise ValueError(f"brain mask {brain.shape} does not fit image {image.shape}")
+    if not brain.any():
+        raise ValueError("the brain mask is empty, or the image has no foreground")
+    reference = float(np.percentile(image[brain], REFERENCE))
+    subject = Subject(image, brain, tuple(float(size) for size in spacing), axis, direction, reference)
+    parameters = known.draw(subject, float(severity), np.random.default_rng(rng))
+    damaged = None if known.region is None else known.region(image.shape, parameters) & brain
+    return Corrupted(replay(image, artifact, parameters), parameters, damaged)
+
+
+def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarray:
+    """Apply an artifact with parameters that were drawn before, to the same scan or one of the same shape.
+
+    Args:
+        image: 3D intensities, non-negative.
+        artifact: a name in `ARTIFACTS`.
+        parameters: `Corrupted.parameters`, also after a round trip through JSON.
+
+    Returns:
+        float32 image of the same shape, non-negative.
+
+    Raises:
+        ValueError: unknown artifact, or an image that is not 3D or holds NaN, infinity or negative values.
+    """
+    known = _known(artifact)
+    return known.apply(_magnitudes(image), parameters).astype(np.float32, copy=False)
+
+
+def _known(artifact: str) -> Artifact:
+    if artifact not in ARTIFACTS:
+        raise ValueError(f"unknown artifact {artifact!r}; known are {', '.join(sorted(ARTIFACTS))}")
+    return ARTIFACTS[artifact]
+
+
+def _magnitudes(image: np.ndarray) -> np.ndarray:
+    """The image as float32, checked to be a 3D magnitude image."""
+    image = np.asarray(image, dtype=np.float32)
+    if image.ndim != 3 or image.size == 0:
+        raise ValueError(f"an image with 3 axes is needed, not one of shape {image.shape}")
+    if not np.isfinite(image).all() or image.min() < 0:
+        raise ValueError("the image holds NaN, infinite or negative voxels; magnitudes are needed")
+    return image

@@ -1,0 +1,1 @@
+"""How good the answers are: metrics, and the protocols that use them."""
