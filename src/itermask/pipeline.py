@@ -79,8 +79,9 @@ def run(
     """
     settings = settings or RunSettings()
     timings: dict[str, float] = {}
-    with _timed(timings, "read"):
-        scan = scan if isinstance(scan, Scan) else read_scan(scan)
+    if not isinstance(scan, Scan):
+        with _timed(timings, "read"):
+            scan = read_scan(scan)
     if not isinstance(model, Model):
         with _timed(timings, "load model"):
             model = load_model(model, sequence=_sequence(scan, None))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import optimize
 
 Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from itermask import __version__
-from itermask.cli import demo, models, run, train
+from itermask.cli import calibrate, demo, models, run, train
 from itermask.errors import InputError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
 app.command("models")(models.models)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -38,10 +39,9 @@ def print_finding(name: str, finding: Finding, out: Path) -> None:
     console = Console(soft_wrap=True, highlight=False)
     colour = COLOURS.get(finding.verdict, "white")
     console.print(f"[bold]{name}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
-    console.print(
-        f"  score {finding.score:.3g} (above {finding.percentile:.0f} % of healthy scans), "
-        f"anomaly {100 * finding.anomaly_fraction:.2f} % of the brain"
-    )
+    known = np.isfinite(finding.percentile)
+    place = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
+    console.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
     for warning in finding.warnings:
         console.print(f"  [yellow]note:[/yellow] {warning}")
     console.print(f"  {out / 'report.html'}")

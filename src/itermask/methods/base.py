@@ -65,6 +65,7 @@ class Method(ABC):
     name: str
     dims: int
     sequences: int = 1
+    test_time: frozenset[str] = frozenset()  # settings that training does not depend on
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -164,6 +164,12 @@ def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]
     partial = folder / f".{WEIGHTS}.part"
     save_file(halves, partial)
     os.replace(partial, folder / WEIGHTS)
+    save_card(folder, card)
+
+
+def save_card(folder: Path, card: dict[str, Any]) -> None:
+    """Check and write a card, to a temporary name first."""
+    check_card(card, folder / CARD)
     partial = folder / f".{CARD}.part"
     partial.write_text(json.dumps(card, indent=1) + "\n")
     os.replace(partial, folder / CARD)

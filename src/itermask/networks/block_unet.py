@@ -1,5 +1,6 @@
 """A U-Net that works on blocks of 2×2×2 voxels: every fine detail is a channel, convolutions stay cheap."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -81,13 +82,14 @@ class BlockUNet(nn.Module):
         self.down_stages = nn.ModuleList(
             _Stage(first if level == 0 else width, width, dims, group_size) for level, width in enumerate(widths)
         )
-        steps = list(zip(widths[:-1], widths[1:], strict=True))
+        steps = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(convolution(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(transposed(coarse, fine, 2, stride=2) for fine, coarse in steps)
         self.up_stages = nn.ModuleList(_Stage(2 * fine, fine, dims, group_size) for fine, _ in steps)
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, in_channels, X, …) → (batch, out_channels, X, …)."""
         x = to_blocks(x, self.block)
         skips = []
         for stage, down in zip(self.down_stages[:-1], self.down, strict=True):

@@ -10,8 +10,8 @@ from itermask.models.folder import Model
 from itermask.prepare.prepare import Prepared
 from itermask.profile import HealthyProfiles, fit_profiles
 
-GAMMA_RANGE = (0.002, 4.0)
-GAMMA_STEPS = 9  # bisection: to a factor of 1.015
+GAMMA_RANGE = (0.005, 2.0)
+GAMMA_STEPS = 7  # bisection: to a factor of 1.05
 MEDIAN_AIM, P95_AIM = 0.005, 0.02  # mask size on healthy scans, share of the brain
 SEED = 0
 

@@ -9,7 +9,6 @@ import csv
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,8 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share."""
         free = {"steps", "workers", "validate_every", "checkpoint_every", "decay_share"}
-        described = replace(self.config).as_dict() | {"world": self.world}
+        method = {key: value for key, value in self.method.settings().items() if key not in self.method.test_time}
+        described = self.config.as_dict() | {"world": self.world, "method_settings": method}
         plain = {key: value for key, value in described.items() if key not in free}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
 
@@ -131,7 +131,8 @@ class Trainer:
         """Train until `config.steps`, validating and checkpointing on the way.
 
         Args:
-            train, validation: prepared scans, see `itermask.training.cache`.
+            train: prepared scans to learn from, see `itermask.training.cache`.
+            validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
         """
         logs = Logs(self.out) if self.rank == 0 else None

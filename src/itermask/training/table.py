@@ -30,12 +30,17 @@ class Entry:
     subject: str
 
 
-def read_data(data: Path, sequence: str) -> list[Entry]:
+def read_data(data: Path, sequence: str, needed: tuple[str, ...] = ("train", "val")) -> list[Entry]:
     """The scans of one sequence in a BIDS tree (a folder) or a table (a `.tsv` or `.csv` file).
 
+    Args:
+        data: folder or file.
+        sequence: BIDS suffix, such as `T1w`.
+        needed: splits that must have a scan.
+
     Raises:
-        InputError: nothing there, a table without the needed columns, a subject in two splits, or no
-            training or validation scan.
+        InputError: nothing there, a table without the needed columns, a subject in two splits, or a needed
+            split without a scan.
     """
     data = Path(data)
     if data.is_dir():
@@ -48,7 +53,9 @@ def read_data(data: Path, sequence: str) -> list[Entry]:
     for entry in entries:
         if splits.setdefault(entry.subject, entry.split) != entry.split:
             raise InputError(f"{data}: subject {entry.subject} stands in two splits")
-    for split in ("train", "val"):
+    if not entries:
+        raise InputError(f"{data}: no {sequence} scan")
+    for split in needed:
         if not any(entry.split == split for entry in entries):
             raise InputError(f"{data}: no {sequence} scan in split {split!r}")
     return entries

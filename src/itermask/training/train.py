@@ -1,6 +1,7 @@
 """From a table of normal scans to a calibrated model folder."""
 
 import hashlib
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,8 +11,9 @@ from typing import Any
 
 from itermask import __version__
 from itermask.errors import InputError
+from itermask.methods import build_method
 from itermask.models.card import FORMAT_VERSION
-from itermask.models.folder import load_model, save_model
+from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.prepare import Grid
 from itermask.training.cache import cached_volume, prepare_entry
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics
@@ -84,20 +86,68 @@ def _prepare_all(
 def finish(
     trainer: Trainer, entries: list[Entry], sequence: str, device: str, about: dict[str, Any], report: Report
 ) -> None:
-    """Write the trained weights, calibrate with them as they are on disk, write the card."""
-    card = make_card(trainer, entries, sequence, about)
-    save_model(trainer.out, trainer.average, card)
-    model = load_model(trainer.out, device=device)
-    healthy = [entry for entry in entries if entry.split == "val"]
-    scans = [HealthyScan(prepare_entry(entry, sequence, trainer.grid), entry.subject) for entry in healthy]
+    """Write the trained weights, calibrate with them as they are on disk, complete the card."""
+    save_model(trainer.out, trainer.average, make_card(trainer, entries, sequence, about))
+    calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
+
+
+def calibrate_folder(folder: Path, entries: list[Entry], device: str, report: Report) -> None:
+    """Calibrate a model folder on healthy scans and complete its card.
+
+    Raises:
+        InputError: too few subjects; the weights stay, without calibration.
+    """
+    model = load_model(folder, device=device)
     started = time.perf_counter()
+    scans = [HealthyScan(prepare_entry(entry, model.sequence, model.grid), entry.subject) for entry in entries]
     try:
-        card["calibration"] = calibrate(model, scans, report)
+        calibration = calibrate(model, scans, report)
     except ValueError as error:
-        raise InputError(f"{trainer.out}: {error}; the weights are saved, but not calibrated") from error
-    card["calibration"]["seconds"] = round(time.perf_counter() - started, 1)
-    card["metrics"] |= calibration_metrics(card["calibration"])
-    save_model(trainer.out, trainer.average, card)
+        raise InputError(f"{folder}: {error}; the weights are there, but not calibrated") from error
+    calibration["seconds"] = round(time.perf_counter() - started, 1)
+    metrics = model.card["metrics"] | calibration_metrics(calibration)
+    save_card(folder, model.card | {"calibration": calibration, "metrics": metrics})
+
+
+def calibrate_model(
+    data: Path,
+    name: str | Path,
+    out: Path,
+    settings: dict[str, Any] | None = None,
+    device: str = "auto",
+    report: Report | None = None,
+) -> Path:
+    """Calibrate a model anew: on other healthy scans (one's own scanner), or with other test-time settings.
+
+    Args:
+        data: table or BIDS tree of healthy scans; those of split `val`, or all if there is none.
+        name: a model folder or a bundled model's name.
+        out: the new model folder.
+        settings: method settings to change; only those that training does not depend on.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        report: called with (stage, share done).
+
+    Returns:
+        the new model folder.
+
+    Raises:
+        InputError: the model or the data cannot be used, a setting belongs to training, or `out` is the model.
+    """
+    source = find_model(name, None)
+    card = read_card(source)
+    method = build_method(card["method"], card["method_settings"])
+    fixed = sorted(set(settings or {}) - method.test_time)
+    if fixed:
+        raise InputError(f"{', '.join(fixed)}: not a test-time setting of {card['method']}; train a model with it")
+    if source.resolve() == out.resolve():
+        raise InputError(f"{out}: is the model itself; give another folder")
+    entries = read_data(data, card["sequence"], needed=())
+    validation = [entry for entry in entries if entry.split == "val"] or entries
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
+    save_card(out, card | {"method_settings": card["method_settings"] | (settings or {}), "calibration": {}})
+    calibrate_folder(out, validation, device, report or (lambda stage, share: None))
+    return out
 
 
 def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict[str, Any]) -> dict[str, Any]:

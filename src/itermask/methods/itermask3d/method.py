@@ -48,6 +48,7 @@ class IterMask3D(Method):
 
     name = "itermask3d"
     dims = 3
+    test_time = frozenset({"steps", "fit_limit", "smoothing", "smallest", "min_shrink"})
 
     def __post_init__(self) -> None:
         if isinstance(self.masks, dict):

@@ -1,0 +1,36 @@
+"""`itermask calibrate`: a model's gamma and healthy range, measured on one's own healthy scans."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from itermask.cli.show import progress_bar
+from itermask.errors import InputError
+
+
+def calibrate(
+    data: Annotated[Path, typer.Argument(help="BIDS tree or table of healthy scans; split val, or all without one.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new model.")],
+    model: Annotated[str, typer.Option(help="Model folder or bundled name to calibrate anew.")],
+    setting: Annotated[Optional[list[str]], typer.Option(help="Test-time setting to change, as name=value.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Calibrate a model on healthy scans of one's own scanner; no labels are needed. The weights stay as they are."""
+    from itermask.training.train import calibrate_model
+
+    with progress_bar(out.name) as bar:
+        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar)
+    print(f"model written to {out}")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """`name=value`, the value as JSON has it."""
+    name, separator, value = text.partition("=")
+    try:
+        return name, json.loads(value)
+    except ValueError as error:
+        raise InputError(
+            f"--setting {text}: write it as name=number{'' if separator else ' (the = is missing)'}"
+        ) from error
