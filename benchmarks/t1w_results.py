@@ -1,7 +1,7 @@
-"""What the bundled T1w model reaches on scans it has never seen: artifacts, inserted lesions, another scanner.
+r"""What the bundled T1w model reaches on scans it has never seen: artifacts, inserted lesions, another scanner.
 
     python scripts/ixi_table.py DATA/ixi-t1 runs/ixi
-    python benchmarks/t1w_results.py --table runs/ixi/table.tsv --shapes DATA/lesion-shapes/tumour_shapes.npz \\
+    python benchmarks/t1w_results.py --table runs/ixi/table.tsv --shapes DATA/lesion-shapes/tumour_shapes.npz \
         --oasis DATA/oasis-t1 --out runs/t1w-results --write docs/results.md
 
 Every test scan is looked at as it is, with each artifact, and with an inserted lesion of each kind, always

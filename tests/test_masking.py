@@ -1,0 +1,133 @@
+"""Training masks hide part of the brain, of the kinds and sizes that are promised, by the generator alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_brain
+
+from itermask.masking import MaskMix, ellipsoid_mask, field_mask, training_mask
+
+FACTORS = (8, 4, 2)
+
+
+def coarse_factor(mask):
+    """The coarse grid an ellipsoid was drawn on: the largest blocks on which the mask is constant."""
+    for factor in FACTORS:
+        sizes = [part for size in mask.shape for part in (size // factor, factor)]
+        blocks = mask.reshape(sizes).mean(tuple(range(1, 2 * mask.ndim, 2)))
+        if np.isin(blocks, (0, 1)).all():
+            return factor
+    return 1
+
+
+def cloud_size(coarse_shape, rng, points=100_000):
+    """Coarse voxels that a Gaussian cloud of the published kind hits: the definition that is replaced."""
+    dims = len(coarse_shape)
+    centre = rng.integers(0, coarse_shape)
+    rotation, _ = np.linalg.qr(rng.standard_normal((dims, dims)))
+    deviations = np.sqrt(rng.uniform(0.3, 10, dims))
+    cloud = (rng.standard_normal((points, dims), dtype=np.float32) * deviations) @ rotation.T + centre
+    hit = np.rint(cloud).astype(int)
+    hit = hit[((hit >= 0) & (hit < coarse_shape)).all(axis=1)]
+    return len(np.unique(np.ravel_multi_index(hit.T, coarse_shape)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([(17, 20), (16, 13, 18)]),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([ellipsoid_mask, field_mask, training_mask]),
+)
+def test_masks_hide_some_brain_only_and_follow_the_seed(shape, seed, draw):
+    _, brain = tiny_brain(shape, 0)
+    mask = draw(brain, np.random.default_rng(seed))
+    assert mask.dtype == bool
+    assert mask.shape == brain.shape
+    assert mask.any()
+    assert not (mask & ~brain).any()
+    np.testing.assert_array_equal(mask, draw(brain, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("draw", [ellipsoid_mask, field_mask, training_mask])
+def test_seeds_differ_and_the_brain_is_left_as_it_was(draw):
+    _, brain = tiny_brain()
+    before = brain.copy()
+    masks = [draw(brain, np.random.default_rng(seed)) for seed in range(12)]
+    assert len({mask.tobytes() for mask in masks}) > 6
+    for mask in masks:
+        mask[:] = True  # a mask is never the brain itself
+    np.testing.assert_array_equal(brain, before)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (48, 48, 48)])
+def test_ellipsoids_are_those_of_a_cloud_of_points(shape):
+    rng = np.random.default_rng(1)
+    brain = np.ones(shape, dtype=bool)
+    sizes = {factor: [] for factor in FACTORS}
+    draws = 240
+    for _ in range(draws):
+        mask = ellipsoid_mask(brain, rng)
+        factor = coarse_factor(mask)
+        sizes[factor].append(mask.sum() / factor**brain.ndim)
+    for factor, share in zip(FACTORS, (0.25, 0.5, 0.25), strict=True):
+        assert abs(len(sizes[factor]) / draws - share) < 0.1
+    coarse = tuple(size // 4 for size in shape)
+    clouds = [cloud_size(coarse, rng) for _ in range(60)]
+    assert 0.8 < np.mean(sizes[4]) / np.mean(clouds) < 1.25
+    assert 0.7 < np.std(sizes[4]) / np.std(clouds) < 1.4
+
+
+def test_ellipsoid_centres_are_uniform_in_the_brain():
+    brain = np.zeros((64, 64), dtype=bool)
+    brain[:8, :8] = brain[32:48, 32:48] = True  # a fifth and four fifths of the brain, far apart
+    rng = np.random.default_rng(0)
+    fine = [mask for mask in (ellipsoid_mask(brain, rng) for _ in range(400)) if mask.any()]
+    share = np.mean([mask[:8, :8].sum() > mask[32:48, 32:48].sum() for mask in fine])
+    assert 0.12 < share < 0.3
+
+
+def test_field_masks_hide_between_two_and_ninety_percent():
+    _, brain = tiny_brain((28, 30, 26))
+    rng = np.random.default_rng(0)
+    masks = [field_mask(brain, rng) for _ in range(120)]
+    shares = np.array([mask.sum() / brain.sum() for mask in masks])
+    assert shares.min() > 0.015
+    assert shares.max() < 0.905
+    assert abs(shares.mean() - 0.46) < 0.08
+    # From scattered specks to connected regions: how often a hidden voxel's neighbour is hidden, too.
+    together = [
+        (mask[1:] & mask[:-1]).sum() / mask[1:].sum() - share for mask, share in zip(masks, shares, strict=True)
+    ]
+    assert min(together) < 0.1
+    assert max(together) > 0.3
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_the_share_of_full_masks_is_the_mix(share, seed):
+    _, brain = tiny_brain((12, 14))
+    rng = np.random.default_rng(seed)
+    mix = MaskMix(ellipsoid=0, field=1 - share, full=share)  # fields never hide the whole brain
+    full = sum(np.array_equal(training_mask(brain, rng, mix), brain) for _ in range(150))
+    assert abs(full / 150 - share) < 0.2  # five standard deviations at least
+
+
+def test_the_shares_of_ellipsoids_and_fields_are_the_mix():
+    brain = np.ones((64, 64), dtype=bool)
+    rng = np.random.default_rng(0)
+    mix = MaskMix(ellipsoid=0.7, field=0.3, full=0)
+    masks = [training_mask(brain, rng, mix) for _ in range(200)]
+    assert abs(np.mean([coarse_factor(mask) > 1 for mask in masks]) - 0.7) < 0.12
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.4, 0.2), (0.5, 0.2, 0.2), (1.2, -0.2, 0.0)])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(ValueError, match="add up to 1"):
+        MaskMix(*shares)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 8)])
+def test_an_empty_brain_is_refused(shape):
+    with pytest.raises(ValueError, match="empty"):
+        training_mask(np.zeros(shape, dtype=bool), np.random.default_rng(0))
