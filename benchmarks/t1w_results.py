@@ -237,9 +237,9 @@ def table(rows: list[dict[str, Any]], maps: Path, model: Model, arguments: argpa
     return "\n".join(lines) + "\n"
 
 
-def write_into(path: Path, text: str) -> None:
+def write_into(path: Path, text: str, marks: tuple[str, str] = RESULTS_MARKS) -> None:
     """Replace what stands between the marks."""
-    start, end = RESULTS_MARKS
+    start, end = marks
     before, _, rest = path.read_text().partition(start)
     _, _, after = rest.partition(end)
     path.write_text(f"{before}{start}\n{text}{end}{after}")

@@ -51,7 +51,7 @@ def test_masks_hide_some_brain_only_and_follow_the_seed(shape, seed, draw):
 
 @pytest.mark.parametrize("draw", [ellipsoid_mask, field_mask, training_mask])
 def test_seeds_differ_and_the_brain_is_left_as_it_was(draw):
-    _, brain = tiny_brain()
+    _, brain = tiny_brain((64, 60))
     before = brain.copy()
     masks = [draw(brain, np.random.default_rng(seed)) for seed in range(12)]
     assert len({mask.tobytes() for mask in masks}) > 6
@@ -74,8 +74,9 @@ def test_ellipsoids_are_those_of_a_cloud_of_points(shape):
         assert abs(len(sizes[factor]) / draws - share) < 0.1
     coarse = tuple(size // 4 for size in shape)
     clouds = [cloud_size(coarse, rng) for _ in range(60)]
-    assert 0.8 < np.mean(sizes[4]) / np.mean(clouds) < 1.25
-    assert 0.7 < np.std(sizes[4]) / np.std(clouds) < 1.4
+    # The cloud reaches 4.5 standard deviations in 2D and 3.8 in 3D, where it is thinner; the analytic form 4.
+    assert 0.75 < np.mean(sizes[4]) / np.mean(clouds) < 1.35
+    assert 0.7 < np.std(sizes[4]) / np.std(clouds) < 1.5
 
 
 def test_ellipsoid_centres_are_uniform_in_the_brain():

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 VERDICTS = ("within the healthy range", "borderline", "outside the healthy range")
+UNKNOWN = "unknown, as the model has no healthy range"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Finding:
         anomaly_fraction: share of the brain's voxels in `anomaly`, 0 to 1.
         mean_error: mean of `error` over the brain on the model's grid.
         percentile: share (0 to 100) of healthy validation scans with a lower `score`.
-        verdict: one of `VERDICTS`.
+        verdict: one of `VERDICTS`, or `UNKNOWN`.
         threshold: error level of the anomaly mask.
         scores: every score of the method: value, percentile, the healthy scans' median and 95th percentile.
         search: how the threshold and the mask were found (curve, chosen step, mask size per pass, …).

@@ -168,7 +168,8 @@ def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
     slope, r_squared = _tangent_slope(percent, curve, fit_limit)
     fitted = r_squared >= POOR_FIT
     if not fitted:
-        differences = np.diff(curve, prepend=0.0) * curve.size / 100
+        before = 2 * curve[0] - curve[min(1, curve.size - 1)]  # the curve's start is a level, not a slope
+        differences = np.diff(curve, prepend=before) * curve.size / 100
         window = np.ones(min(SMOOTHING_WINDOW, curve.size))
         covered = np.convolve(np.ones(curve.size), window, mode="same")
         slope = np.convolve(differences, window, mode="same") / covered

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from itermask.finding import VERDICTS
+from itermask.finding import UNKNOWN, VERDICTS
 from itermask.methods.base import Detection
 from itermask.profile import HealthyProfiles
 
@@ -71,7 +71,7 @@ def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str,
 
     Returns:
         one of `VERDICTS`, and the names of the scores that led to it (empty if within the range).
-        A model without a healthy range gives "borderline" and no reason: nobody knows.
+        A model without a healthy range gives `UNKNOWN`.
     """
     healthy = calibration.get("healthy", {})
     levels = {}
@@ -81,6 +81,6 @@ def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str,
             value = placed[name]["value"]
             levels[name] = int(value > borderline) + int(value > outside)
     if not levels:
-        return VERDICTS[1], []
+        return UNKNOWN, []
     worst = max(levels.values())
     return VERDICTS[worst], [name for name, level in levels.items() if level == worst and worst > 0]

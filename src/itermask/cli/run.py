@@ -27,11 +27,12 @@ def run(
 ) -> None:
     """Find what is not normal in one scan: masks and maps on its own grid, numbers, and a report."""
     from itermask.io.nifti import read_scan
-    from itermask.io.outputs import write_finding
+    from itermask.io.outputs import check_out, write_finding
     from itermask.models.folder import load_model
     from itermask.pipeline import RunSettings, check_sequence
     from itermask.pipeline import run as run_scan
 
+    check_out(out)
     settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed)
     read = read_scan(scan, sequence, brain_mask)
     chosen = load_model(model, sequence=read.sequence, device=device)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from itermask.finding import VERDICTS, Finding
@@ -26,8 +27,8 @@ class StageBar:
     """Called with (stage, share done): one bar, named after the stage."""
 
     def __init__(self, bar: Progress, title: str) -> None:
-        self.bar, self.title = bar, title
-        self.task = bar.add_task(title, total=1.0)
+        self.bar, self.title = bar, escape(title)
+        self.task = bar.add_task(self.title, total=1.0)
 
     def __call__(self, stage: str, share: float) -> None:
         """Show how far a stage is."""
@@ -38,10 +39,10 @@ def print_finding(name: str, finding: Finding, out: Path) -> None:
     """Three lines about one scan."""
     console = Console(soft_wrap=True, highlight=False)
     colour = COLOURS.get(finding.verdict, "white")
-    console.print(f"[bold]{name}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
+    console.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
     known = np.isfinite(finding.percentile)
     place = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
     console.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
     for warning in finding.warnings:
         console.print(f"  [yellow]note:[/yellow] {warning}")
-    console.print(f"  {out / 'report.html'}")
+    console.print(f"  {escape(str(out / 'report.html'))}")

@@ -2,6 +2,8 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +24,45 @@ def _load(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
     if path.is_dir() or not path.name.lower().endswith(NIFTI_ENDINGS):
         raise InputError(f"{path}: not a NIfTI file (.nii or .nii.gz); convert it first, for DICOM with dcm2niix")
     try:
-        image: Any = nib.load(path)
-        data = np.asanyarray(image.dataobj, dtype=np.float32)
+        with _quiet():
+            image: Any = nib.load(path)
+            if 0 in image.shape:
+                raise InputError(f"{path}: the image is empty, shape {image.shape}")
+            kind = image.get_data_dtype()
+            if kind.kind not in "biuf":
+                raise InputError(f"{path}: its voxels are {_kind(kind)}, not one real number each; export it as such")
+            data = np.asanyarray(image.dataobj, dtype=np.float32)
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
         raise InputError(f"{path}: not a readable NIfTI image ({_line(error)}); export it again") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (EOFError, MemoryError, OverflowError, zlib.error, gzip.BadGzipFile, OSError, ValueError) as error:
         raise InputError(f"{path}: truncated or damaged ({_line(error)}); copy or export it again") from error
     if data.ndim > 3 and data.shape[3:] == (1,) * (data.ndim - 3):
         data = data.reshape(data.shape[:3])
     if data.ndim != 3:
         raise InputError(f"{path}: {data.ndim}D image of shape {data.shape}; one 3D volume is needed, extract it first")
-    if data.size == 0:
-        raise InputError(f"{path}: the image is empty, shape {data.shape}")
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; mend it")
     return data, affine, image.header
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel from printing what it mends in a header, and numpy its casts: a refusal is one line."""
+    logger = nib.imageglobals.logger
+    before, logger.disabled = logger.disabled, True
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        logger.disabled = before
+
+
+def _kind(dtype: np.dtype) -> str:
+    """What a voxel holds that is no plain number, in words."""
+    return "complex numbers" if dtype.kind == "c" else "colours" if dtype.names else str(dtype)
 
 
 def _line(error: Exception) -> str:

@@ -16,6 +16,9 @@ from itermask.finding import Finding
 from itermask.report.page import write_report
 from itermask.scan import Scan
 
+MASKS, MAPS = ("anomaly", "brain"), ("error", "reconstruction")
+OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "report.html")
+
 
 def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
     """An image with the scan's geometry, down to its header's fields."""
@@ -23,7 +26,12 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
     if scan.header is not None:
         header = scan.header.copy()
         header.set_data_dtype(data.dtype)
+        # Beside the geometry, what the header and its extensions tell is of the scan, perhaps of the patient.
+        header.extensions.clear()
         header["cal_min"] = header["cal_max"] = 0
+        for field in {"aux_file", "db_name", "intent_name"} & set(header.keys()):
+            header[field] = b""
+        header["intent_code"] = 0
         header["descrip"] = b"itermask; research use only"
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     return kind(data, scan.affine, header)
@@ -49,11 +57,46 @@ def plain(value: Any) -> Any:
     return value
 
 
+def check_out(out: Path) -> None:
+    """Refuse an output folder that cannot be one, before any work is done.
+
+    Raises:
+        InputError: `out`, or what it would lie in, is a file, or a result's name is taken by a folder.
+    """
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there}: is a file, so it cannot be used as output folder; choose another")
+    for name in OUTPUTS:
+        if (out / name).is_dir():
+            raise InputError(f"{out / name}: is a folder where a result would be written; move it away")
+
+
+def _move_files(source: Path, target: Path) -> None:
+    """Move all files of a folder into another; if one cannot be moved, leave there what was there before."""
+    earlier = source / "earlier"
+    names = sorted(path.name for path in source.iterdir())
+    earlier.mkdir()
+    moved = []
+    try:
+        for name in names:
+            if (target / name).exists():
+                shutil.copy2(target / name, earlier / name)
+            os.replace(source / name, target / name)
+            moved.append(name)
+    except BaseException:
+        for name in moved:
+            if (earlier / name).exists():
+                os.replace(earlier / name, target / name)
+            else:
+                (target / name).unlink()
+        raise
+
+
 def write_finding(scan: Scan, finding: Finding, out: Path | str) -> Path:
     """Write `anomaly`, `error`, `reconstruction`, `brain` (`.nii.gz`), `finding.json` and `report.html`.
 
     Everything is written to a temporary folder first and then renamed into `out`, so no file is ever half
-    there; other files in `out` are left alone.
+    there; other files in `out` are left alone, and after a failure so are those of an earlier finding.
 
     Args:
         scan: the scan that was looked at.
@@ -67,22 +110,19 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str) -> Path:
         InputError: `out` is a file or cannot be written to.
     """
     out = Path(out)
+    check_out(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
     except OSError as error:
         raise InputError(f"{out}: cannot be used as output folder ({error.strerror})") from error
     try:
-        masks = {"anomaly": finding.anomaly, "brain": finding.brain}
-        maps = {"error": finding.error, "reconstruction": finding.reconstruction}
-        for name, array in masks.items():
-            nib.save(on_grid_of(scan, array.astype(np.uint8)), partial / f"{name}.nii.gz")
-        for name, array in maps.items():
-            nib.save(on_grid_of(scan, array.astype(np.float32)), partial / f"{name}.nii.gz")
+        for names, kind in ((MASKS, np.uint8), (MAPS, np.float32)):
+            for name in names:
+                nib.save(on_grid_of(scan, getattr(finding, name).astype(kind)), partial / f"{name}.nii.gz")
         (partial / "finding.json").write_text(json.dumps(plain(finding.summary()), indent=1, allow_nan=False) + "\n")
         write_report(scan, finding, partial / "report.html")
-        for path in sorted(partial.iterdir()):
-            os.replace(path, out / path.name)
+        _move_files(partial, out)
     except OSError as error:
         raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
     finally:

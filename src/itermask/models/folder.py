@@ -138,8 +138,8 @@ def _load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Modul
             own = {key: value.to(torch.float32) if value.is_floating_point() else value for key, value in own.items()}
             network.load_state_dict(own)
             networks[role] = network
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(f"{path}: does not hold the networks of its card ({reason}); copy the model again") from error
     return networks
 

@@ -46,7 +46,7 @@ class ReferenceUNet3D(nn.Module):
         out_channels: 1, the reconstruction.
         dropout: dropout probability while training.
 
-    Shapes: (batch, in_channels, X, Y, Z) → (batch, out_channels, X, Y, Z), X, Y, Z divisible by 16.
+    Shapes: (batch, in_channels, X, Y, Z) → (batch, out_channels, X, Y, Z), X, Y, Z divisible by 16, at least 32.
     """
 
     divisor = 16

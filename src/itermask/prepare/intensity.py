@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ROUNDING = 1e-5  # resampling leaves so much, relative to the values, of an image that is constant
+
 
 @dataclass(frozen=True)
 class IntensityScale:
@@ -31,7 +33,7 @@ class IntensityScale:
         if not np.isfinite(values).all():
             raise ValueError("the brain holds NaN or infinite voxels")
         low, high = np.percentile(values, [self.low, self.high])
-        if not high > low:
+        if not high - low > ROUNDING * max(abs(low), abs(high)):
             raise ValueError(f"the brain's intensities are constant ({low:g}) between the scale's percentiles")
         return float(low), float(high)
 

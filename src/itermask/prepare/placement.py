@@ -42,11 +42,15 @@ class Placement:
             float32 array of the box's shape. Where both grids have one voxel size this is an exact copy.
         """
         image = nib.orientations.apply_orientation(image, self.orientation)
-        ends = [start + size * ratio for start, size, ratio in zip(self.start, self.shape, self.ratio, strict=True)]
         margins = [int(np.ceil(2 * ratio)) + 1 for ratio in self.ratio]
-        lows = [max(0, int(start) - margin) for start, margin in zip(self.start, margins, strict=True)]
-        crop = tuple(slice(low, int(end) + margin) for low, end, margin in zip(lows, ends, margins, strict=True))
-        image = np.ascontiguousarray(image[crop], dtype=np.float32)
+        lows, reach = [], []
+        for axis, margin in enumerate(margins):
+            end = self.start[axis] + self.shape[axis] * self.ratio[axis]
+            lows.append(max(-margin, int(np.floor(self.start[axis])) - margin))
+            reach.append(min(image.shape[axis] + margin, int(np.ceil(end)) + margin))
+        crop = tuple(slice(max(0, low), high) for low, high in zip(lows, reach, strict=True))
+        beyond = [(max(0, -low), max(0, high - n)) for low, high, n in zip(lows, reach, image.shape, strict=True)]
+        image = np.pad(image[crop].astype(np.float32), beyond)  # smoothing also reaches outside the volume
         for axis, ratio in enumerate(self.ratio):
             if ratio > 1.01:
                 image = ndimage.gaussian_filter1d(

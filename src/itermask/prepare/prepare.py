@@ -68,7 +68,8 @@ def prepare(scan: Scan, grid: Grid) -> Prepared:
     placement = place(mask, scan.affine, grid.spacing, grid.box, grid.divisor)
     weight = placement.to_box(mask.astype(np.float32))
     total = placement.to_box(np.where(mask, scan.image, 0))
-    brain = weight >= 0.5
+    # Of a brain much thinner than a voxel of the box, such as a single slice, no voxel is half full.
+    brain = weight >= min(0.5, 0.8 * float(weight.max()))
     image = np.divide(total, weight, out=np.zeros_like(total), where=brain)
     limits = grid.scale.limits(image, brain)
     return Prepared(grid.scale.apply(image, brain, limits), brain, grid.spacing, placement, limits)

@@ -1,6 +1,6 @@
 """Calibration: what healthy validation scans teach a trained model about its own errors. No labels are used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from itermask.profile import HealthyProfiles, fit_profiles
 GAMMA_RANGE = (0.005, 2.0)
 GAMMA_STEPS = 7  # bisection: to a factor of 1.05
 MEDIAN_AIM, P95_AIM = 0.005, 0.02  # mask size on healthy scans, share of the brain
+MINIMUM_SUBJECTS = 4  # each is left out in turn, and a range needs three
 SEED = 0
 
 
@@ -35,7 +36,7 @@ def calibrate(
 
     Args:
         model: trained, not calibrated.
-        scans: healthy validation scans; at least 3 subjects.
+        scans: healthy validation scans of at least `MINIMUM_SUBJECTS` subjects.
         progress: called with (what, share done).
 
     Returns:
@@ -43,11 +44,10 @@ def calibrate(
         counts and what was reached.
 
     Raises:
-        ValueError: fewer than 3 subjects.
+        ValueError: too few subjects.
     """
     subjects = [scan.subject for scan in scans]
-    if len(set(subjects)) < 3:
-        raise ValueError(f"calibration needs healthy validation scans of at least 3 subjects, not {len(set(subjects))}")
+    check_subjects(subjects)
     searches = []
     for number, scan in enumerate(scans):
         searches.append(model.method.search(scan.prepared, model.runtime, np.random.default_rng(SEED)))
@@ -78,6 +78,15 @@ def calibrate(
     }
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
+
+
+def check_subjects(subjects: Iterable[str]) -> None:
+    """Refuse a calibration on too few subjects, with `ValueError`."""
+    count = len(set(subjects))
+    if count < MINIMUM_SUBJECTS:
+        raise ValueError(
+            f"calibration needs healthy validation scans of at least {MINIMUM_SUBJECTS} subjects, not {count}"
+        )
 
 
 def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) -> list[float]:

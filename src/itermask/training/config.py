@@ -78,18 +78,19 @@ def read_config(path: Path | None, **changes: Any) -> TrainingConfig:
         InputError: unreadable file, unknown key, or a value out of range.
     """
     values: dict[str, Any] = {}
+    source = path or "training settings"
     if path is not None:
         try:
             values = tomllib.loads(Path(path).read_text())
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not valid TOML ({error})") from error
     values |= {key: value for key, value in changes.items() if value is not None}
     known = {entry.name for entry in fields(TrainingConfig)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise InputError(f"{path}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        raise InputError(f"{source}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         if isinstance(values.get("augmentation"), dict):
             values["augmentation"] = Augmentation(**values["augmentation"])
@@ -98,4 +99,4 @@ def read_config(path: Path | None, **changes: Any) -> TrainingConfig:
                 values[key] = tuple(values[key])
         return TrainingConfig(**values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path or 'training settings'}: {error}") from error
+        raise InputError(f"{source}: {error}") from error

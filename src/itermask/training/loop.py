@@ -6,6 +6,7 @@ interrupted and resumed gives the weights of one that was not.
 
 import contextlib
 import csv
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -47,21 +48,31 @@ class Examples(Dataset[dict[str, np.ndarray]]):
 class Trainer:
     """One training run in the folder `out`: networks, optimiser, step count.
 
-    Started by `torchrun`, every process holds one and they train one model together.
+    Started by `torchrun`, every process holds one and they train one model together. Raises `InputError` where
+    the settings name a method or network that cannot be built, or a grid that the networks cannot take.
     """
 
     def __init__(self, config: TrainingConfig, grid: Grid, out: Path, device: str = "auto") -> None:
         self.config, self.grid, self.out = config, grid, out
         self.rank, self.world, self.device = _join(device)
-        self.method = build_method(config.method, config.method_settings)
-        specs = self.method.network_specs() | {
-            role: (str(spec["name"]), dict(spec.get("arguments", {}))) for role, spec in config.networks.items()
-        }
-        self.specs = specs
         torch.manual_seed(config.seed)
-        self.networks = nn.ModuleDict(
-            {role: build_network(name, arguments) for role, (name, arguments) in specs.items()}
-        )
+        try:
+            self.method = build_method(config.method, config.method_settings)
+            self.specs = self.method.network_specs() | {
+                role: (str(spec["name"]), dict(spec.get("arguments", {}))) for role, spec in config.networks.items()
+            }
+            self.networks = nn.ModuleDict(
+                {role: build_network(name, arguments) for role, (name, arguments) in self.specs.items()}
+            )
+        except (ValueError, KeyError) as error:
+            raise InputError(f"training settings: {error}") from error
+        for role, network in self.networks.items():
+            divisor = int(getattr(network, "divisor", 1))
+            if self.method.dims == 3 and any(size % divisor for size in (*grid.box, grid.divisor)):
+                raise InputError(
+                    f"training settings: box {grid.box} and divisor {grid.divisor} must be multiples of {divisor} "
+                    f"for the network {role!r}"
+                )
         self.networks.to(self.device)
         if self.method.dims == 3:
             self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -102,7 +113,7 @@ class Trainer:
         method = {key: value for key, value in self.method.settings().items() if key not in self.method.test_time}
         described = self.config.as_dict() | {"world": self.world, "method_settings": method}
         plain = {key: value for key, value in described.items() if key not in free}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+        return json.loads(json.dumps(plain))  # tuples are lists in the checkpoint
 
     def save(self) -> None:
         """Write the checkpoint (first process only)."""

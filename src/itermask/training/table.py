@@ -74,7 +74,7 @@ def read_table(table: Path, sequence: str) -> list[Entry]:
             continue
         if row["split"] not in SPLITS:
             raise InputError(f"{table}: line {number}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
-        path = table.parent / row["path"]
+        path = table.parent / (row["path"] or "")
         mask = table.parent / row["brain_mask"] if row.get("brain_mask") else None
         for file in (path, mask):
             if file is not None and not file.is_file():
@@ -104,7 +104,7 @@ def _read_bids(root: Path, sequence: str) -> list[Entry]:
     entries = []
     for path, subject in zip(found, subjects, strict=True):
         entity = path.name.split(".nii")[0].removesuffix(f"_{sequence}")
-        masks = sorted(root.glob(f"derivatives/*/sub-{subject}/**/{entity}*_desc-brain_mask.nii.gz"))
+        masks = sorted(root.glob(f"derivatives/*/sub-{subject}/**/{entity}_*desc-brain_mask.nii.gz"))
         entries.append(Entry(path, masks[0] if masks else None, named.get(subject, drawn[subject]), subject))
     return entries
 

@@ -16,7 +16,7 @@ from itermask.models.card import FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.prepare import Grid
 from itermask.training.cache import cached_volume, prepare_entry
-from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics
+from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Trainer
 from itermask.training.table import Entry, read_data
@@ -55,6 +55,10 @@ def train_model(
     report = report or (lambda stage, share: None)
     grid = Grid(config.spacing, config.box, config.divisor)
     entries = read_data(data, sequence)
+    try:
+        check_subjects(entry.subject for entry in entries if entry.split == "val")
+    except ValueError as error:
+        raise InputError(f"{data}: {error}") from error
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, grid, out, device)
     prepared = _prepare_all(entries, sequence, grid, out / "cache", trainer, report)
@@ -62,9 +66,9 @@ def train_model(
     trainer.fit(
         prepared["train"], prepared["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps)
     )
+    trainer.leave()  # calibration takes longer than the other processes would wait
     if trainer.rank == 0:
         finish(trainer, entries, sequence, device, about or {}, report)
-    trainer.leave()
     return out
 
 

@@ -1,0 +1,115 @@
+"""Augmentation moves image and mask together, keeps the brain in the box, and leaves the original alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from tiny import tiny_brain
+
+from itermask.methods.base import TrainingVolume
+from itermask.training.augment import Augmentation
+
+STILL = {"flip": 0.0, "shift": 0, "contrast": 0.0, "gamma": 0.0, "erode": 0.0}
+seeds = st.integers(0, 2**32 - 1)
+
+
+def volume(shape=(14, 16, 12), sequences=1):
+    """A brain that is not its own mirror image."""
+    images, brains = zip(*[tiny_brain(shape, seed) for seed in range(sequences)], strict=True)
+    brain = brains[0] & (np.indices(shape).sum(axis=0) > 14)
+    return TrainingVolume(np.where(brain, np.stack(images), np.float32(-3)), brain, (2.0, 2.0, 2.0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.integers(0, 30), st.floats(0, 1), st.integers(1, 2))
+def test_image_and_mask_move_together_and_the_brain_stays_in_the_box(seed, shift, erode, sequences):
+    before = volume(sequences=sequences)
+    after = Augmentation(shift=shift, erode=erode)(before, np.random.default_rng(seed))
+    assert after.images.dtype == np.float32
+    assert after.images.shape == before.images.shape
+    assert after.brain.shape == before.brain.shape
+    # Outside the brain is background in every sequence, and nothing inside was cut off or wrapped around.
+    assert (after.images[:, ~after.brain] == -3).all()
+    assert (after.images[:, after.brain] != -3).mean() > 0.99
+    kept = {before.brain.sum(), ndimage.binary_erosion(before.brain).sum()}
+    assert after.brain.sum() in kept
+    assert ndimage.label(after.brain)[1] == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds)
+def test_without_contrast_every_brain_voxel_keeps_its_value(seed):
+    before = volume()
+    after = Augmentation(flip=0.5, shift=5, contrast=0, gamma=0, erode=0)(before, np.random.default_rng(seed))
+    np.testing.assert_allclose(
+        np.sort(after.images[:, after.brain]), np.sort(before.images[:, before.brain]), atol=1e-5
+    )
+    shifted = [
+        int(np.flatnonzero(after.brain.any(axis=axes))[0]) - int(np.flatnonzero(before.brain.any(axis=axes))[0])
+        for axes in ((1, 2), (0, 2), (0, 1))
+    ]
+    back = np.roll(after.images[0], [-by for by in shifted], (0, 1, 2))
+    same = [np.allclose(back, option, atol=1e-5) for option in (before.images[0], before.images[0][::-1])]
+    assert any(same)  # the original or its mirror image along the first axis, moved as a whole
+
+
+def test_shifts_reach_as_far_as_they_may_and_no_further():
+    brain = np.zeros((20, 20, 20), dtype=bool)
+    brain[1:9, 6:14, 2:20] = True
+    before = TrainingVolume(np.where(brain, 1.0, -3.0)[None].astype(np.float32), brain, (1.0, 1.0, 1.0))
+    move = Augmentation(**(STILL | {"shift": 3}))
+    after = [move(before, np.random.default_rng(seed)).brain for seed in range(200)]
+    first = np.array([[np.flatnonzero(b.any(axis=a))[0] for a in ((1, 2), (0, 2), (0, 1))] for b in after])
+    assert first.min(axis=0).tolist() == [0, 3, 0]
+    assert first.max(axis=0).tolist() == [4, 9, 2]
+
+
+def test_probabilities_of_flip_and_erosion():
+    before = volume()
+    flip, erode = (Augmentation(**(STILL | change)) for change in ({"flip": 0.3}, {"erode": 0.4}))
+    flips = [
+        not np.allclose(flip(before, np.random.default_rng(s)).images, before.images, atol=1e-4) for s in range(200)
+    ]
+    eroded = [erode(before, np.random.default_rng(s)).brain.sum() < before.brain.sum() for s in range(200)]
+    assert abs(np.mean(flips) - 0.3) < 0.12
+    assert abs(np.mean(eroded) - 0.4) < 0.12
+
+
+def test_contrast_is_monotone_and_each_sequence_gets_its_own():
+    before = volume(sequences=2)
+    after = Augmentation(**(STILL | {"contrast": 0.04, "gamma": 0.06}))(before, np.random.default_rng(0))
+    changes = []
+    for old, new in zip(before.images, after.images, strict=True):
+        order = np.argsort(old[before.brain])
+        assert (np.diff(new[before.brain][order]) >= -1e-5).all()
+        changes.append(float((new - old)[before.brain].mean()))
+    assert changes[0] != pytest.approx(changes[1], abs=1e-4)
+    assert max(map(abs, changes)) < 1
+
+
+def test_nothing_to_vary_changes_nothing_and_the_original_is_never_touched():
+    before = volume()
+    images, brain = before.images.copy(), before.brain.copy()
+    same = Augmentation(**STILL)(before, np.random.default_rng(0))
+    np.testing.assert_allclose(same.images, images, atol=1e-5)
+    np.testing.assert_array_equal(same.brain, brain)
+    varied = Augmentation(erode=1.0)(before, np.random.default_rng(1))
+    varied.images[:], varied.brain[:] = 0, False
+    np.testing.assert_array_equal(before.images, images)
+    np.testing.assert_array_equal(before.brain, brain)
+
+
+def test_the_generator_decides_everything():
+    before, vary = volume(), Augmentation(erode=0.5)
+    one, two, other = (vary(before, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.images, two.images)
+    np.testing.assert_array_equal(one.brain, two.brain)
+    assert not np.array_equal(one.images, other.images)
+
+
+def test_a_brain_too_thin_to_erode_stays():
+    brain = np.zeros((6, 6, 6), dtype=bool)
+    brain[3] = True
+    thin = TrainingVolume(np.where(brain, 1.0, -3.0)[None].astype(np.float32), brain, (1.0, 1.0, 1.0))
+    assert Augmentation(erode=1.0)(thin, np.random.default_rng(0)).brain.sum() == 36

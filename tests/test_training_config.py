@@ -1,0 +1,104 @@
+"""Training settings: a TOML file over the defaults, and one line for every mistake in it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itermask.errors import InputError
+from itermask.training.augment import Augmentation
+from itermask.training.config import TrainingConfig, read_config
+
+
+def written(folder, text):
+    path = folder / "training.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_the_defaults_hold():
+    assert read_config(None) == TrainingConfig()
+
+
+def test_a_file_changes_what_it_names(tmp_path):
+    text = """
+steps = 12
+box = [32, 48, 32]
+[method_settings]
+steps = 20
+[networks.reconstruction]
+name = "reference-unet-3d"
+arguments = { in_channels = 3 }
+[augmentation]
+flip = 0.0
+"""
+    config = read_config(written(tmp_path, text), batch=3, seed=None)
+    assert config == TrainingConfig(
+        steps=12,
+        batch=3,
+        box=(32, 48, 32),
+        method_settings={"steps": 20},
+        networks={"reconstruction": {"name": "reference-unet-3d", "arguments": {"in_channels": 3}}},
+        augmentation=Augmentation(flip=0.0),
+    )
+
+
+def test_changes_go_over_the_file(tmp_path):
+    assert read_config(written(tmp_path, "steps = 12"), steps=7).steps == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"stepz = 3", "unknown setting stepz; known are augmentation, batch"),
+        (b"steps = ", "not valid TOML"),
+        (b"steps = \xff\xfe", "not valid TOML"),
+        (b"steps = 0", "must be at least 1"),
+        (b"batch = -1", "must be at least 1"),
+        (b'precision = "fp16"', "precision is auto, bf16 or fp32"),
+        (b'steps = "many"', "'str'"),
+        (b"box = 3", "not iterable"),
+        (b"[augmentation]\ntwist = 1", "twist"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_file(tmp_path, content, message):
+    path = tmp_path / "training.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_an_unknown_change_does_not_speak_of_a_file():
+    with pytest.raises(InputError, match="training settings: unknown setting stepz"):
+        read_config(None, stepz=1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 500), st.integers(0, 100), st.floats(0, 1))
+def test_the_learning_rate_is_a_trapezoid(steps, warmup, decay_share):
+    config = replace(TrainingConfig(), steps=steps, warmup=warmup, decay_share=decay_share, learning_rate=2.0)
+    rates = np.array([config.learning_rate_at(step) for step in range(steps)])
+    assert (rates > 0).all()
+    assert rates.max() <= 2.0
+    assert config.learning_rate_at(steps) == 0
+    turns = np.diff(np.sign(np.diff(rates).round(12)))
+    assert (turns <= 0).all()  # it rises, stays, falls, and never rises again
+    flat = np.arange(steps)[max(0, warmup - 1) : steps - int(np.ceil(decay_share * steps)) + 1]
+    np.testing.assert_allclose(rates[flat], 2.0)
+    if warmup > 1 and warmup < (1 - decay_share) * steps:
+        np.testing.assert_allclose(rates[:warmup], 2.0 * np.arange(1, warmup + 1) / warmup)
+
+
+def test_the_learning_rate_by_hand():
+    config = TrainingConfig(steps=10, warmup=2, decay_share=0.4, learning_rate=1.0)
+    rates = [config.learning_rate_at(step) for step in range(10)]
+    assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])

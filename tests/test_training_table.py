@@ -1,0 +1,138 @@
+"""Which scans are trained on: a table or a BIDS tree, with no subject in two splits."""
+
+import pytest
+
+from itermask.errors import InputError
+from itermask.training.table import Entry, read_data
+
+
+def table(folder, rows, name="scans.tsv", columns=("participant_id", "path", "split", "brain_mask", "sequence")):
+    """A table of rows, with the files it names (but those with `none` in their name)."""
+    separator = "," if name.endswith(".csv") else "\t"
+    path = folder / name
+    path.write_text("\n".join(separator.join(row) for row in [columns, *rows]) + "\n")
+    for row in rows:
+        for cell in row:
+            if ".nii" in cell and "none" not in cell:
+                (folder / cell).parent.mkdir(parents=True, exist_ok=True)
+                (folder / cell).touch()
+    return path
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+ROWS = [
+    ("a", "scans/a.nii.gz", "train", "masks/a.nii.gz", "T1w"),
+    ("b", "scans/b.nii.gz", "val", "", "t1W"),
+    ("c", "scans/c.nii.gz", "test", "", ""),
+    ("b", "scans/b2.nii.gz", "val", "", "FLAIR"),
+]
+
+
+@pytest.mark.parametrize("name", ["scans.tsv", "scans.csv"])
+def test_a_table_gives_the_scans_of_one_sequence(tmp_path, name):
+    assert read_data(table(tmp_path, ROWS, name), "T1w") == [
+        Entry(tmp_path / "scans/a.nii.gz", tmp_path / "masks/a.nii.gz", "train", "a"),
+        Entry(tmp_path / "scans/b.nii.gz", None, "val", "b"),
+        Entry(tmp_path / "scans/c.nii.gz", None, "test", "c"),
+    ]
+
+
+def test_path_and_split_suffice(tmp_path):
+    rows = [("train", "a.nii"), ("val", "b.nii")]
+    entries = read_data(table(tmp_path, rows, columns=("split", "path")), "FLAIR")
+    assert [(entry.subject, entry.split) for entry in entries] == [("a.nii", "train"), ("b.nii", "val")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*ROWS, ("a", "scans/a2.nii.gz", "val", "", "T1w")], "subject a stands in two splits"),
+        ([*ROWS, ("d", "none.nii.gz", "train", "", "T1w")], "line 6: no such file .*none.nii.gz"),
+        ([*ROWS, ("d", "d.nii.gz", "train", "none_mask.nii.gz", "T1w")], "line 6: no such file .*none_mask.nii.gz"),
+        ([*ROWS, ("d", "d.nii.gz", "training", "", "T1w")], "line 6: split is 'training', not one of train, val, test"),
+        ([*ROWS, ("d", "", "train", "", "T1w")], "line 6: no such file"),
+        ([*ROWS, ("d",)], "line 6"),
+        (ROWS[1:], "no T1w scan in split 'train'"),
+        (ROWS[::2], "no T1w scan in split 'val'"),
+        ([], "columns path and split"),
+        ([("a", "a.nii", "train", "", "FLAIR")], "no T1w scan"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_line(tmp_path, rows, message):
+    path = table(tmp_path, rows)
+    with pytest.raises(InputError, match=message) as caught:
+        read_data(path, "T1w")
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_row_that_ends_before_its_path_is_one_line(tmp_path):
+    path = table(tmp_path, [("train", "a.nii"), ("val",)], columns=("split", "path"))
+    with pytest.raises(InputError, match="line 3: no such file"):
+        read_data(path, "T1w")
+
+
+def test_a_table_without_its_columns_and_nothing_at_all(tmp_path):
+    with pytest.raises(InputError, match="columns path and split"):
+        read_data(table(tmp_path, [("a.nii", "train")], columns=("file", "split")), "T1w")
+    with pytest.raises(InputError, match="no such table or folder"):
+        read_data(tmp_path / "none.tsv", "T1w")
+
+
+def test_a_bids_tree_with_named_splits(tmp_path):
+    touch(
+        tmp_path,
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-01_FLAIR.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii",
+        "sub-03/anat/sub-03_T1w.nii.gz",
+        "derivatives/tool/sub-01/anat/sub-01_desc-brain_mask.nii.gz",
+        "derivatives/tool/sub-03/anat/sub-03_T1w.nii.gz",
+    )
+    (tmp_path / "participants.tsv").write_text("participant_id\tsplit\nsub-01\ttrain\nsub-02\tval\nsub-03\ttest\n")
+    mask = tmp_path / "derivatives/tool/sub-01/anat/sub-01_desc-brain_mask.nii.gz"
+    assert read_data(tmp_path, "T1w") == [
+        Entry(tmp_path / "sub-01/anat/sub-01_T1w.nii.gz", mask, "train", "01"),
+        Entry(tmp_path / "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii", None, "val", "02"),
+        Entry(tmp_path / "sub-03/anat/sub-03_T1w.nii.gz", None, "test", "03"),
+    ]
+
+
+def test_a_session_never_takes_the_mask_of_one_whose_name_starts_the_same(tmp_path):
+    touch(
+        tmp_path,
+        "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz",
+        "sub-01/ses-10/anat/sub-01_ses-10_T1w.nii.gz",
+        "sub-02/anat/sub-02_T1w.nii.gz",
+        "derivatives/tool/sub-01/ses-10/anat/sub-01_ses-10_desc-brain_mask.nii.gz",
+    )
+    masks = {entry.path.name: entry.brain_mask for entry in read_data(tmp_path, "T1w")}
+    assert masks["sub-01_ses-1_T1w.nii.gz"] is None
+    assert masks["sub-01_ses-10_T1w.nii.gz"].name == "sub-01_ses-10_desc-brain_mask.nii.gz"
+
+
+def test_splits_that_are_drawn_are_by_subject_and_stay(tmp_path):
+    for number in range(40):
+        touch(tmp_path, f"sub-{number:02}/ses-1/anat/sub-{number:02}_ses-1_T1w.nii.gz")
+        touch(tmp_path, f"sub-{number:02}/ses-2/anat/sub-{number:02}_ses-2_T1w.nii.gz")
+    entries = read_data(tmp_path, "T1w")
+    validating = {entry.subject for entry in entries if entry.split == "val"}
+    assert len(validating) == 4
+    assert validating.isdisjoint(entry.subject for entry in entries if entry.split == "train")
+    assert read_data(tmp_path, "T1w") == entries
+
+
+def test_calibration_may_do_with_one_split(tmp_path):
+    path = table(tmp_path, [("test", "a.nii")], columns=("split", "path"))
+    assert [entry.split for entry in read_data(path, "T1w", needed=())] == ["test"]
+
+
+def test_a_tree_without_the_sequence_is_one_line(tmp_path):
+    touch(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz")
+    with pytest.raises(InputError, match="no FLAIR scan"):
+        read_data(tmp_path, "FLAIR")
