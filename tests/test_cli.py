@@ -116,10 +116,10 @@ def test_options_reach_the_finding(command, files, model, tmp_path):
 
 
 def test_the_command_and_the_function_find_the_same(command, files, model, tmp_path):
-    assert (
-        command("run", files["good"], tmp_path / "out", "--model", model, "--sensitivity", 2, "--device", "cpu")[0] == 0
-    )
-    written = json.loads((tmp_path / "out" / "finding.json").read_text())
+    out = tmp_path / "out"
+    arguments = ["--model", model, "--sensitivity", 2, "--device", "cpu"]
+    assert command("run", files["good"], out, *arguments)[0] == 0
+    written = json.loads((out / "finding.json").read_text())
     finding = run_scan(files["good"], itermask.load_model(model, device="cpu"), itermask.RunSettings(sensitivity=2.0))
     assert written["scores"] == json.loads(json.dumps(finding.scores))
     assert np.array_equal(np.asanyarray(nib.load(out / "error.nii.gz").dataobj), finding.error)

@@ -149,6 +149,29 @@ def bad_huge(path):
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
+def spoiled(path, **fields):
+    """A file whose header says something else."""
+    header = nib.Nifti1Image(some_image(), AFFINE).header
+    header["magic"] = b"n+1"
+    header["vox_offset"] = 352
+    for field, value in fields.items():
+        header[field] = value
+    content = header.binaryblock + bytes(4) + some_image().tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def bad_far_away_voxels(path):
+    spoiled(path, vox_offset=1e30)
+
+
+def bad_negative_size(path):
+    spoiled(path, dim=[3, -6, 5, 4, 1, 1, 1, 1])
+
+
+def bad_unknown_codes(path):
+    spoiled(path, qform_code=99, sform_code=77, datatype=3, pixdim=[5, -1, 1, 1, 0, 0, 0, 0])
+
+
 def bad_empty(path):
     path.write_bytes(b"")
 
@@ -218,6 +241,9 @@ REFUSALS = {
     bad_truncated: "truncated or damaged",
     bad_header_only: "truncated or damaged|not a readable NIfTI",
     bad_huge: "truncated or damaged",
+    bad_far_away_voxels: "truncated or damaged",
+    bad_negative_size: "truncated or damaged",
+    bad_unknown_codes: "not a readable NIfTI",
     bad_empty: "not a readable NIfTI|truncated or damaged",
     bad_no_voxels: r"empty, shape \(6, 0, 4\)",
     bad_4d: r"4D image of shape \(6, 5, 4, 2\)",
@@ -236,13 +262,14 @@ REFUSALS = {
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("make", REFUSALS, ids=lambda make: make.__name__.removeprefix("bad_"))
-def test_a_bad_file_is_refused_in_one_line_that_names_it_and_nothing_is_printed(tmp_path, capfd, make, ending):
+def test_a_bad_file_is_refused_in_one_line_that_names_it_and_nothing_is_printed(tmp_path, capfd, caplog, make, ending):
     path = tmp_path / f"bad_T1w{ending}"
     make(path)
     message = refusal(read_scan, path)
     assert message.startswith(f"{path}: ")
     assert re.search(REFUSALS[make], message), message
     assert capfd.readouterr() == ("", "")
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("name", ["scan.dcm", "scan.mgz", "scan.nii.gz.txt", "nii", "scan.img"])

@@ -215,6 +215,17 @@ def test_restored_maps_stay_within_the_brain_and_the_maps_own_range(seed):
     assert not restore_mask(np.zeros_like(mask), prepared, scan.brain_mask).any()
 
 
+@given(seed=st.integers(0, 99), grid=st.sampled_from([GRID, SAME]))
+@settings(deadline=None, max_examples=15)
+def test_a_mask_and_the_rest_of_the_brain_share_out_the_voxels(seed, grid):
+    """A restored mask is neither too large nor too small: what one side loses, the other gains."""
+    scan = tiny_scan()
+    prepared = prepare(scan, grid)
+    mask = np.random.default_rng(seed).random(prepared.brain.shape) < 0.4
+    one, rest = (restore_mask(part, prepared, scan.brain_mask) for part in (mask, ~mask))
+    assert np.mean((one ^ rest)[scan.brain_mask]) > 0.97
+
+
 def test_a_grid_from_a_card_is_the_grid():
     settings_ = {
         "spacing": [1, 2, 3],

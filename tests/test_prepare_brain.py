@@ -5,12 +5,14 @@ import sys
 from dataclasses import replace
 from types import ModuleType
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
 from tiny_model import ORIENTATIONS, affine_of, oblique, stored_as, tiny_head, tiny_scan, turned
 
 from itermask.errors import InputError, MissingExtraError
+from itermask.io.nifti import read_scan
 from itermask.prepare.brain import Deepbet, HdBet, extractor_for, stripped_brain, with_brain
 from itermask.scan import Scan
 
@@ -188,3 +190,15 @@ def test_deepbet_on_what_holds_no_brain_says_so_in_one_line(shape, capsys):
     with pytest.raises(InputError, match=r"^odd: deepbet finds no brain \(.+\); supply --brain-mask$"):
         with_brain(Scan(image, np.eye(4), "T1w", name="odd"))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.shared
+def test_deepbet_finds_the_brain_of_a_real_scan(shared_data):
+    pytest.importorskip("deepbet")
+    path = sorted((shared_data / "ixi-t1").glob("*_T1w.nii.gz"))[0]
+    labels = np.asanyarray(nib.load(path.with_name(path.name.replace("_T1w", "_labels"))).dataobj) > 0
+    scan = replace(read_scan(path), brain_mask=None)
+    found, how = with_brain(stored_as(scan, ORIENTATIONS[29]))
+    assert how == "deepbet"
+    wanted = turned(labels, ORIENTATIONS[29])
+    assert 2 * (found.brain_mask & wanted).sum() / (found.brain_mask.sum() + wanted.sum()) > 0.9

@@ -95,7 +95,8 @@ def fit_profiles(profiles: list[dict[str, float]]) -> HealthyProfiles:
     values = np.array([[profile[name] for name in names] for profile in profiles])
     centre = np.median(values, axis=0)
     spread = np.maximum(1.4826 * np.median(np.abs(values - centre), axis=0), 0.01)
-    spread = np.maximum(spread, 0.5 * values.std(axis=0))
+    tails = np.diff(np.percentile(values, [10, 90], axis=0), axis=0)[0] / 2.56  # a middle that happens to be tight
+    spread = np.maximum(spread, 0.5 * tails)
     z = (values - centre) / spread
     z = np.clip(z, -4, 4)  # one odd scan among the healthy must not widen the range for all
     moments = z.T @ z / len(z)

@@ -146,7 +146,7 @@ class Trainer:
             validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
         """
-        logs = Logs(self.out) if self.rank == 0 else None
+        logs = Logs(self.out, self.step) if self.rank == 0 else None
         forward: nn.Module = _Loss(self.method, self.networks)
         if self.world > 1:
             forward = nn.parallel.DistributedDataParallel(forward)
@@ -246,13 +246,20 @@ class _Loss(nn.Module):
 class Logs:
     """`log.csv`, and TensorBoard's event files where the extra is installed."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, step: int) -> None:
         self.path = out / "log.csv"
+        self._forget_after(step)
         self.board = None
         with contextlib.suppress(ImportError):
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(out / "tensorboard"))
+            self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop the rows that an interrupted run wrote after the checkpoint it is resumed from."""
+        if self.path.exists():
+            header, *rows = self.path.read_text().splitlines(keepends=True)
+            self.path.write_text("".join([header, *(row for row in rows if int(row.split(",")[0]) <= step)]))
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append one row."""

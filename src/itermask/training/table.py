@@ -11,6 +11,7 @@ from itermask.io.names import canonical_sequence, sequence_of
 
 SPLITS = ("train", "val", "test")
 VALIDATION_SHARE = 0.1
+LEAST_VALIDATION = 4  # subjects that calibration needs
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _read_bids(root: Path, sequence: str) -> list[Entry]:
 
 
 def _draw_splits(subjects: Iterable[str]) -> dict[str, str]:
-    """The tenth of the subjects (at least one) with the smallest hashes validates, the others train."""
+    """The tenth of the subjects with the smallest hashes (at least 4, at most half) validates, the others train."""
     ordered = sorted(set(subjects), key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
-    count = max(1, round(VALIDATION_SHARE * len(ordered)))
+    count = min(max(LEAST_VALIDATION, round(VALIDATION_SHARE * len(ordered))), len(ordered) // 2)
     return {subject: "val" if rank < count else "train" for rank, subject in enumerate(ordered)}
