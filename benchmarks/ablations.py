@@ -15,21 +15,29 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from t1w_results import ARTIFACTS, LESIONS, collect, interval, write_into
+from t1w_results import ARTIFACTS, LESIONS, collect, entries_of, interval, write_into
 
-from itermask import load_model
+from itermask import RunSettings, load_model
 from itermask.evaluation.metrics import auroc
+from itermask.lesions import load_shapes
 from itermask.training.config import read_config
 from itermask.training.train import train_model
 
 MARKS = ("<!-- ablations: start -->", "<!-- ablations: end -->")
-COMMON: dict[str, Any] = {"spacing": [4.0, 4.0, 4.0], "box": [48, 48, 48], "learning_rate": 0.0015, "validate_every": 500}
+COMMON: dict[str, Any] = {
+    "spacing": [4.0, 4.0, 4.0],
+    "box": [48, 48, 48],
+    "learning_rate": 0.0015,
+    "validate_every": 500,
+}
 REFERENCE = {"reconstruction": {"name": "reference-unet-3d", "arguments": {}}}
 NO_FULL = {"ellipsoid": 0.65, "field": 0.35, "full": 0.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "as bundled": {},
     "no fully hidden brains in training": {"method_settings": {"masks": NO_FULL}},
-    "ellipsoids only (the paper's masks)": {"method_settings": {"masks": {"ellipsoid": 1.0, "field": 0.0, "full": 0.0}}},
+    "ellipsoids only (the paper's masks)": {
+        "method_settings": {"masks": {"ellipsoid": 1.0, "field": 0.0, "full": 0.0}}
+    },
     "network not told the mask": {"method_settings": {"mask_channel": False}},
     "no high-frequency guidance": {"method_settings": {"guidance": False}},
     "the published network": {"method_settings": {"mask_channel": False}, "networks": REFERENCE},
@@ -45,11 +53,8 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
         train_model(arguments.table, "T1w", folder, config)
         (folder / "done").touch()
     model = load_model(folder)
-    asked = argparse.Namespace(
-        out=folder / "val", table=arguments.table, shapes=arguments.shapes, split="val", limit=arguments.limit, oasis=None,
-        seed=0, gamma=None,
-    )  # fmt: skip
-    rows = collect(asked, model)
+    entries = entries_of(arguments.table, "val", arguments.limit)
+    rows = collect(model, entries, load_shapes(arguments.shapes), folder / "val", RunSettings())
     clean = [row for row in rows if row["condition"] == "clean"]
     found: dict[str, Any] = {"name": name, "validation_loss": model.card["metrics"]["validation_loss"]}
     found["gamma"] = model.calibration["gamma"]
@@ -82,8 +87,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
     lines = [
-        f"Models at 4 mm, {arguments.steps} steps each, seed 0; `ixi-t1` validation scans ({arguments.limit}), lesions of "
-        "all three kinds together. Means with 95 % bootstrap intervals.",
+        f"Models at 4 mm, {arguments.steps} steps each, seed 0; {arguments.limit} validation scans of `ixi-t1`, "
+        "lesions of all three kinds together. Means with 95 % bootstrap intervals.",
         "",
         "| variant | validation loss | gamma | label-free Dice | best-threshold Dice per scan | "
         "artifact AUROC (profile) | clean: median mask, % |",

@@ -9,6 +9,7 @@ through `itermask.run`. One JSON line a scan; a run that was interrupted goes on
 """
 
 import argparse
+import itertools
 import json
 import platform
 import zlib
@@ -132,31 +133,34 @@ def look(case: Case, model: Model, settings: RunSettings, maps: Path) -> dict[st
     return row
 
 
-def collect(arguments: argparse.Namespace, model: Model) -> list[dict[str, Any]]:
-    """Look at everything that is not in the results file yet."""
-    maps = arguments.out / "maps"
+def entries_of(table: Path, split: str, limit: int | None) -> list[Entry]:
+    """The scans of a split, each with its label-derived brain mask."""
+    labelled = [entry for entry in read_table(table, "T1w") if entry.split == split and entry.brain_mask]
+    return [entry for entry in labelled if str(entry.brain_mask).endswith("_brain.nii.gz")][:limit]
+
+
+def collect(
+    model: Model,
+    entries: list[Entry],
+    shapes: dict[str, np.ndarray],
+    out: Path,
+    settings: RunSettings,
+    others: list[Case] | None = None,
+) -> list[dict[str, Any]]:
+    """Look at every case that is not in `out/scans.jsonl` yet; returns all rows."""
+    maps = out / "maps"
     maps.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "scans.jsonl"
+    path = out / "scans.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {(row["subject"], row["condition"]) for row in rows}
-    settings = RunSettings(seed=arguments.seed, gamma=arguments.gamma)
-    shapes = load_shapes(arguments.shapes)
-    wanted = [entry for entry in read_table(arguments.table, "T1w") if entry.split == arguments.split]
-    wanted = [entry for entry in wanted if entry.brain_mask and entry.brain_mask.name.endswith("_brain.nii.gz")]
+    wanted = itertools.chain.from_iterable([*(cases(entry, shapes) for entry in entries), others or []])
+    total = len(entries) * (1 + len(ARTIFACTS) + len(LESIONS)) + len(others or [])
     with open(path, "a") as lines:
-
-        def keep(case: Case) -> None:
+        for case in track(wanted, "scans", total=total):
             if (case.name, case.condition) not in done:
                 rows.append(look(case, model, settings, maps))
                 lines.write(json.dumps(rows[-1]) + "\n")
                 lines.flush()
-
-        for entry in track(wanted[: arguments.limit], "scans"):
-            for case in cases(entry, shapes):
-                keep(case)
-        if arguments.oasis:
-            for file in track(sorted(arguments.oasis.glob("*_T1w.nii.gz")), "another scanner"):
-                keep(Case(file.name.split("_")[0], "oasis", read_scan(file)))
     return rows
 
 
@@ -259,7 +263,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     model = load_model(arguments.model)
-    rows = collect(arguments, model)
+    entries = entries_of(arguments.table, arguments.split, arguments.limit)
+    files = sorted(arguments.oasis.glob("*_T1w.nii.gz")) if arguments.oasis else []
+    others = [Case(file.name.split("_")[0], "oasis", read_scan(file)) for file in files]
+    settings = RunSettings(seed=arguments.seed, gamma=arguments.gamma)
+    rows = collect(model, entries, load_shapes(arguments.shapes), arguments.out, settings, others)
     text = table(rows, arguments.out / "maps", model, arguments)
     print(text)
     if arguments.write:

@@ -66,7 +66,7 @@ def test_an_inserted_dark_slab_is_found(model, findings):
     scan, _ = findings["healthy"]
     middle = np.argwhere(scan.brain_mask).mean(axis=0).round().astype(int)
     lesion = np.zeros_like(scan.brain_mask)
-    lesion[tuple(slice(m - 5, m + 6) for m in middle + [12, 0, 8])] = True
+    lesion[tuple(slice(m - 5, m + 6) for m in middle + np.array([12, 0, 8]))] = True
     lesion &= scan.brain_mask
     dark = np.percentile(scan.image[scan.brain_mask], 3)
     finding = itermask.run(dataclasses.replace(scan, image=np.where(lesion, dark, scan.image)), model)

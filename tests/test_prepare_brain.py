@@ -202,3 +202,11 @@ def test_deepbet_finds_the_brain_of_a_real_scan(shared_data):
     assert how == "deepbet"
     wanted = turned(labels, ORIENTATIONS[29])
     assert 2 * (found.brain_mask & wanted).sum() / (found.brain_mask.sum() + wanted.sum()) > 0.9
+
+
+def test_what_is_larger_than_any_brain_is_a_head():
+    image, brain = tiny_head()
+    image = np.where(brain, image, 0)
+    millilitres = brain.sum() / 1000
+    assert stripped_brain(image, 1000 / millilitres) is not None  # as if it had 1000 ml
+    assert stripped_brain(image, 3000 / millilitres) is None

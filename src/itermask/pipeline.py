@@ -2,12 +2,12 @@
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Prepared, prepare, restore_map, restore_mask
 from itermask.scan import Scan
 from itermask.scoring import place_scores, verdict
+
+Result = TypeVar("Result")
 
 LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
 
@@ -84,15 +86,16 @@ def run(
             scan = read_scan(scan)
     if not isinstance(model, Model):
         with _timed(timings, "load model"):
-            model = load_model(model, sequence=_sequence(scan, None))
+            model = load_model(model, sequence=known_sequence(scan))
     check_sequence(scan, model)
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
     with _timed(timings, "prepare"):
-        prepared = _prepare(scan, model)
+        prepared = _or_refuse(scan, prepare, scan, model.grid)
     gamma = settings.gamma_for(model)
     with _timed(timings, "detect"):
-        detection = model.method.detect(prepared, model.runtime, np.random.default_rng(settings.seed), gamma, progress)
+        rng = np.random.default_rng(settings.seed)
+        detection = _or_refuse(scan, model.method.detect, prepared, model.runtime, rng, gamma, progress)
     with _timed(timings, "restore"):
         finding = restore(scan, model, prepared, detection)
     used = {
@@ -110,17 +113,16 @@ def run(
     return replace(finding, timings=timings, settings=used, versions=_versions(model))
 
 
-def _sequence(scan: Scan, model: Model | None) -> str:
+def known_sequence(scan: Scan) -> str:
     """The scan's sequence; an `InputError` asks for it if nothing tells."""
     if scan.sequence is None:
-        wanted = f" (the model is for {model.sequence})" if model else ""
-        raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example T1w{wanted}")
+        raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example --sequence T1w")
     return scan.sequence
 
 
 def check_sequence(scan: Scan, model: Model) -> None:
     """Refuse a scan whose sequence the model has not learned."""
-    sequence = _sequence(scan, model)
+    sequence = known_sequence(scan)
     if sequence != model.sequence:
         raise InputError(
             f"{scan.name}: is {sequence}, but the model {model.name} has learned {model.sequence}; "
@@ -128,9 +130,10 @@ def check_sequence(scan: Scan, model: Model) -> None:
         )
 
 
-def _prepare(scan: Scan, model: Model) -> Prepared:
+def _or_refuse(scan: Scan, step: Callable[..., Result], *arguments: Any) -> Result:
+    """What `step` returns; its refusal becomes one that names the scan."""
     try:
-        return prepare(scan, model.grid)
+        return step(*arguments)
     except ValueError as error:
         raise InputError(f"{scan.name}: {error}; check the scan and its brain mask") from error
 

@@ -29,13 +29,13 @@ def run(
     from itermask.io.nifti import read_scan
     from itermask.io.outputs import check_out, write_finding
     from itermask.models.folder import load_model
-    from itermask.pipeline import RunSettings, check_sequence
+    from itermask.pipeline import RunSettings, check_sequence, known_sequence
     from itermask.pipeline import run as run_scan
 
     check_out(out)
     settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed)
     read = read_scan(scan, sequence, brain_mask)
-    chosen = load_model(model, sequence=read.sequence, device=device)
+    chosen = load_model(model, sequence=known_sequence(read), device=device)
     check_sequence(read, chosen)
     with progress_bar(scan.name) as bar:
         finding = run_scan(read, chosen, settings, bar)

@@ -42,3 +42,8 @@ def check_card(card: Any, path: Path) -> None:
     for key, kind in REQUIRED.items():
         if not isinstance(card.get(key), kind):
             raise InputError(f"{path}: incomplete, {key!r} is missing or not a {kind.__name__}")
+    for key in ("spacing", "box"):
+        if len(card[key]) != 3 or not all(isinstance(size, int | float) and size > 0 for size in card[key]):
+            raise InputError(f"{path}: {key!r} must be three positive numbers, not {card[key]}")
+    if card["divisor"] < 1 or any(size % card["divisor"] for size in card["box"]):
+        raise InputError(f"{path}: the sizes of 'box' {card['box']} must be multiples of 'divisor' {card['divisor']}")

@@ -17,6 +17,7 @@ from itermask.errors import InputError, MissingExtraError
 from itermask.scan import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
+LARGEST_BRAIN = 2300.0  # ml; a head has 3000 and more
 CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
@@ -85,7 +86,7 @@ def _onto(mask: Any, scan: Scan) -> np.ndarray:
     return nib.orientations.apply_orientation(data, nib.orientations.ornt_transform(source, target)).astype(bool)
 
 
-def stripped_brain(image: np.ndarray) -> np.ndarray | None:
+def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray | None:
     """The brain of a scan that is stripped already, or None if it is not.
 
     Stripped means: the background is exactly constant, it reaches every corner of the volume's border
@@ -93,6 +94,7 @@ def stripped_brain(image: np.ndarray) -> np.ndarray | None:
 
     Args:
         image: 3D intensities.
+        voxel_volume: in mm³; what is larger than any brain is a head. 0 leaves that out.
 
     Returns:
         boolean mask (largest connected part, holes filled), or None.
@@ -107,7 +109,8 @@ def stripped_brain(image: np.ndarray) -> np.ndarray | None:
     sizes = np.bincount(parts.ravel())[1:]
     brain = ndimage.binary_fill_holes(np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()) + 1))
     # A head with air set to 0 also has a constant background, but its neck runs into the volume's border.
-    return brain if _within_volume(brain) else None
+    too_large = brain.sum() * voxel_volume > 1000 * LARGEST_BRAIN
+    return None if too_large or not _within_volume(brain) else brain
 
 
 def _within_volume(mask: np.ndarray) -> bool:
@@ -139,7 +142,7 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
     """
     found, mask = "given", scan.brain_mask
     if mask is None:
-        found, mask = "stripped", stripped_brain(scan.image)
+        found, mask = "stripped", stripped_brain(scan.image, float(np.prod(scan.spacing)))
     if mask is None:
         try:
             extractor = extractor_for(scan.sequence)
