@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--limit", type=int, default=12)
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), metavar="VARIANT", help="all if not given")
     parser.add_argument("--write", type=Path)
     arguments = parser.parse_args()
     lines = [
@@ -94,8 +95,8 @@ def main() -> None:
         "artifact AUROC (profile) | clean: median mask, % |",
         "|---|---|---|---|---|---|---|",
     ]
-    for number, name in enumerate(VARIANTS):
-        found = measure(name, arguments.out / f"variant{number}", arguments)
+    for name in arguments.only:
+        found = measure(name, arguments.out / f"variant{list(VARIANTS).index(name)}", arguments)
         lines.append(
             f"| {name} | {found['validation_loss']:.3f} | {found['gamma']:.3g} | {interval(found['dice'])} | "
             f"{interval(found['best'])} | {found['auroc']:.3f} | {found['clean']:.2f} |"

@@ -101,7 +101,9 @@ def test_every_example_of_a_batch_counts_the_same():
 # Detection
 
 
-@pytest.mark.parametrize("changes", [{}, {"smoothing": 2.0}, {"smallest": 200.0}, {"steps": 40}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"smoothing": 2.0}, {"smallest": 200.0}, {"steps": 40, "focused": False}, {"focused": False}]
+)
 def test_a_lesion_is_found(changes):
     prepared, ball, runtime = case()
     detection = IterMask3D(**changes).detect(prepared, runtime, np.random.default_rng(0), gamma=0.2)
@@ -120,7 +122,7 @@ def test_a_lesion_is_found(changes):
 
 def test_passes_are_counted_and_the_network_sees_the_guidance_each_time():
     prepared, _, runtime = case()
-    method = IterMask3D(steps=7)
+    method = IterMask3D(steps=7, focused=False)
     detection = method.detect(prepared, runtime, np.random.default_rng(0), gamma=0.2)
     assert len(runtime.seen) == 7 + 1 + detection.trace["passes"]  # curve, nothing hidden, refinement
     fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
@@ -137,7 +139,7 @@ def test_passes_are_counted_and_the_network_sees_the_guidance_each_time():
 
 def test_one_search_has_one_conclusion_a_gamma():
     prepared, _, runtime = case()
-    method = IterMask3D(steps=20)
+    method = IterMask3D(steps=20, focused=False)
     search = method.search(prepared, runtime, np.random.default_rng(0))
     gammas = (0.3, 0.01, 0.3, 0.05, 0.01)
     found = [method.conclude(search, gamma) for gamma in gammas]
@@ -153,7 +155,7 @@ def test_one_search_has_one_conclusion_a_gamma():
 
 def test_the_profile_is_of_the_hidden_and_of_the_visible_brain():
     prepared, _, runtime = case(lesion=False)
-    profile = IterMask3D(steps=10).search(prepared, runtime, np.random.default_rng(0)).profile
+    profile = IterMask3D(steps=10, focused=False).search(prepared, runtime, np.random.default_rng(0)).profile
     first, visible = runtime.seen[0], runtime.seen[-1]
     for name, inputs in (("hidden_mean", first), ("visible_mean", visible)):
         error = error_map(prepared.image, runtime("reconstruction", inputs)[0], prepared.brain)
@@ -163,7 +165,9 @@ def test_the_profile_is_of_the_hidden_and_of_the_visible_brain():
 def test_progress_rises_within_each_stage():
     prepared, _, runtime = case()
     calls = []
-    IterMask3D(steps=5).detect(prepared, runtime, np.random.default_rng(0), 0.2, lambda *call: calls.append(call))
+    IterMask3D(steps=5, focused=False).detect(
+        prepared, runtime, np.random.default_rng(0), 0.2, lambda *call: calls.append(call)
+    )
     assert [share for stage, share in calls if stage == "threshold"] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     refinement = [share for stage, share in calls if stage == "refinement"]
     assert refinement == sorted(refinement)

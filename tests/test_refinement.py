@@ -9,6 +9,8 @@ from tiny import tiny_brain
 from itermask.refinement import (
     MAX_PASSES,
     error_map,
+    evened,
+    focused_percents,
     refine,
     stop_threshold,
     threshold_curve,
@@ -334,3 +336,39 @@ def test_a_reconstruction_that_is_none_is_refused(reconstruct, message):
         threshold_curve(IMAGE, BRAIN, reconstruct, 3)
     with pytest.raises(ValueError, match=message):
         refine(IMAGE, BRAIN, reconstruct, 1.0)
+
+
+@pytest.mark.parametrize(("coarse", "fine", "focus"), [(4.0, 0.25, 88.0), (5.0, 1.0, 80.0), (10.0, 0.5, 90.0)])
+def test_focused_percents_rise_to_100_and_are_fine_at_the_end(coarse, fine, focus):
+    percents = focused_percents(coarse, fine, focus)
+    gaps = np.diff(percents)
+    assert percents[0] == coarse
+    assert percents[-1] == 100
+    np.testing.assert_allclose(gaps[percents[1:] <= focus], coarse)
+    np.testing.assert_allclose(gaps[percents[1:] > focus], fine)
+
+
+def test_a_focused_curve_has_the_thresholds_of_an_even_one_where_masks_do_not_matter():
+    rng = np.random.default_rng(0)
+    image, brain = rng.standard_normal((2, 12, 12, 12)), np.ones((12, 12, 12), dtype=bool)
+    image, normal = image
+
+    def reconstruct(_image, _mask):
+        return normal
+
+    even = threshold_curve(image, brain, reconstruct, 400)
+    percents = focused_percents()
+    focused = threshold_curve(image, brain, reconstruct, percents=percents)
+    assert len(focused) == len(percents) < 100
+    read = evened(percents, focused, 400)
+    assert len(read) == 400
+    np.testing.assert_allclose(read[352:], even[352:])
+    np.testing.assert_allclose(read[16:], even[16:], rtol=0.05)
+
+
+@pytest.mark.parametrize("percents", [[], [0.0, 100.0], [50.0], [50.0, 40.0, 100.0], [50.0, 50.0, 100.0]])
+def test_percents_that_do_not_rise_to_100_are_refused(percents):
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((6, 6, 6))
+    with pytest.raises(ValueError, match="rise"):
+        threshold_curve(image, np.ones(image.shape), lambda x, mask: x, percents=np.array(percents))

@@ -11,7 +11,7 @@ from itermask.errors import InputError
 from itermask.models import load_model
 from itermask.models.folder import CARD, WEIGHTS
 from itermask.training.cache import read_volume
-from itermask.training.calibration import GAMMA_RANGE, HealthyScan, calibrate, held_out_distances
+from itermask.training.calibration import GAMMAS, HealthyScan, calibrate, held_out_distances
 from itermask.training.loop import Trainer
 from itermask.training.table import read_data
 from itermask.training.train import calibrate_model, prepare_entry, train_model
@@ -59,7 +59,7 @@ def test_the_folder_is_a_calibrated_model(trained):
     assert card["training"]["steps"] == 3
     assert np.isfinite(card["metrics"]["validation_loss"])
     calibration = model.calibration
-    assert GAMMA_RANGE[0] < calibration["gamma"] <= GAMMA_RANGE[1]
+    assert calibration["gamma"] in GAMMAS
     assert calibration["default_score"] == "profile_distance"
     assert (calibration["scans"], calibration["subjects"]) == (4, 4)
     for name in ("mask_size", "mean_error", "profile_distance"):

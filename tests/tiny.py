@@ -48,7 +48,7 @@ def tiny_config(**changes):
     """Settings that train a tiny network on tiny scans in float32."""
     network = {"dims": 3, "in_channels": 3, "widths": [4, 8], "group_size": 4}
     settings = {
-        "method_settings": {"steps": 5},
+        "method_settings": {"steps": 5, "focused": False},
         "networks": {"reconstruction": {"name": "block-unet", "arguments": network}},
         "spacing": SPACING,
         "box": BOX,
@@ -70,7 +70,7 @@ def tiny_card(**changes):
         "format_version": 1,
         "version": "0",
         "method": "itermask3d",
-        "method_settings": {"steps": 5},
+        "method_settings": {"steps": 5, "focused": False},
         "networks": config.networks,
         "sequence": "T1w",
         "spacing": list(SPACING),

@@ -102,7 +102,7 @@ def tiny_card(**changes):
         "format_version": FORMAT_VERSION,
         "version": "0",
         "method": "itermask3d",
-        "method_settings": {"steps": 5},
+        "method_settings": {"steps": 5, "focused": False},
         "networks": {"reconstruction": {"name": "block-unet", "arguments": arguments}},
         "sequence": "T1w",
         "spacing": [6.0, 6.0, 6.0],

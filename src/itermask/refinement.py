@@ -100,6 +100,7 @@ def threshold_curve(
     reconstruct: Reconstruct,
     steps: int = 100,
     *,
+    percents: np.ndarray | None = None,
     on_step: Callable[[int, float, np.ndarray, np.ndarray], None] | None = None,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
 ) -> np.ndarray:
@@ -113,30 +114,54 @@ def threshold_curve(
         brain: brain mask, shape of `image`.
         reconstruct: `(image, mask) → reconstruction`; does the noise fill.
         steps: number of passes and of points.
+        percents: where the points stand on the percent axis, rising to 100, in place of 100·i/steps.
         on_step: called after each with (0-based step, T, the new mask, the error map).
         measure: `(image, reconstruction, brain) → error`; the plain squared error by default.
 
     Returns:
-        float64 array of `steps` thresholds; the last is the largest error.
+        float64 array of one threshold a point; the last is the largest error.
 
     Raises:
-        ValueError: see `check_image`; fewer than one step.
+        ValueError: see `check_image`; fewer than one step; percents that do not rise to 100.
     """
     brain = check_image(image, brain)
-    if steps < 1:
-        raise ValueError(f"the threshold curve needs at least one step, not {steps}")
+    if percents is None:
+        if steps < 1:
+            raise ValueError(f"the threshold curve needs at least one step, not {steps}")
+        percents = 100 * np.arange(1, steps + 1) / steps
+    if not percents.size or percents[0] <= 0 or percents[-1] != 100 or (np.diff(percents) <= 0).any():
+        raise ValueError("the percents of a threshold curve must rise from above 0 to 100")
     mask = brain
     count = int(brain.sum())
-    curve = np.empty(steps)
-    for step in range(steps):
+    curve = np.empty(percents.size)
+    for step, percent in enumerate(percents):
         error = measure(image, reconstruct(image, mask), brain)
-        rank = int(np.ceil(count * (step + 1) / steps)) - 1
+        rank = max(0, int(np.ceil(round(count * percent / 100, 6))) - 1)
         threshold = np.partition(error[brain], rank)[rank]
         curve[step] = threshold
         mask = (error > threshold) & brain
         if on_step is not None:
             on_step(step, float(threshold), mask, error)
     return curve
+
+
+def focused_percents(coarse: float = 4.0, fine: float = 0.25, focus: float = 88.0) -> np.ndarray:
+    """Where to put a curve's points so that few passes resolve its steep end.
+
+    Args:
+        coarse: distance of the points up to `focus`, percent of the brain.
+        fine: distance of the points beyond.
+        focus: where the fine part begins; a multiple of `coarse`.
+
+    Returns:
+        rising percents that end at 100.
+    """
+    return np.concatenate([np.arange(coarse, focus, coarse), np.arange(focus, 100 + fine / 2, fine)])
+
+
+def evened(percents: np.ndarray, curve: np.ndarray, points: int) -> np.ndarray:
+    """A curve with points anywhere, read off (linearly) at `points` even percents, as `stop_threshold` takes it."""
+    return np.interp(100 * np.arange(1, points + 1) / points, percents, curve)
 
 
 def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10.0) -> StopThreshold:

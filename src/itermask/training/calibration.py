@@ -10,8 +10,7 @@ from itermask.models.folder import Model
 from itermask.prepare.prepare import Prepared
 from itermask.profile import HealthyProfiles, fit_profiles
 
-GAMMA_RANGE = (0.005, 2.0)
-GAMMA_STEPS = 7  # bisection: to a factor of 1.05
+GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(24))  # 0.01 … 2, three an octave
 MEDIAN_AIM, P95_AIM = 0.005, 0.02  # mask size on healthy scans, share of the brain
 MINIMUM_SUBJECTS = 4  # each is left out in turn, and a range needs three
 SEED = 0
@@ -57,15 +56,15 @@ def calibrate(
     def sizes(gamma: float) -> np.ndarray:
         return np.array([model.method.conclude(search, gamma).scores["mask_size"] for search in searches])
 
-    low, high = np.log(GAMMA_RANGE)
-    for step in range(GAMMA_STEPS):
-        middle = (low + high) / 2
-        measured = sizes(float(np.exp(middle)))
+    low, high = 0, len(GAMMAS) - 1  # larger gammas give smaller masks: the answer is in low … high
+    while low < high:
+        middle = (low + high) // 2
+        measured = sizes(GAMMAS[middle])
         small = np.median(measured) <= MEDIAN_AIM and np.percentile(measured, 95) <= P95_AIM
-        low, high = (low, middle) if small else (middle, high)
+        low, high = (low, middle) if small else (middle + 1, high)
         if progress is not None:
-            progress("gamma", (step + 1) / GAMMA_STEPS)
-    gamma = float(f"{np.exp(high):.4g}")
+            progress("gamma", 1 - (high - low) / len(GAMMAS))
+    gamma = GAMMAS[high]
     detections = [model.method.conclude(search, gamma) for search in searches]
     scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
     calibration: dict[str, Any] = {"gamma": gamma, "default_score": "mask_size"}

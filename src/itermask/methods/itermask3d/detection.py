@@ -12,7 +12,16 @@ from itermask.methods.base import Detection, Progress
 from itermask.methods.itermask3d.training import network_input
 from itermask.prepare.prepare import Prepared
 from itermask.profile import profile_features
-from itermask.refinement import MAX_PASSES, Reconstruct, error_map, refine, stop_threshold, threshold_curve
+from itermask.refinement import (
+    MAX_PASSES,
+    Reconstruct,
+    error_map,
+    evened,
+    focused_percents,
+    refine,
+    stop_threshold,
+    threshold_curve,
+)
 
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
@@ -64,7 +73,8 @@ class Search:
         prepared: the scan.
         reconstruct: hides and reconstructs voxels of this scan.
         measure: the error measure.
-        curve: the threshold curve.
+        curve: the threshold curve, at even percents.
+        curve_passes: network passes that it took.
         profile: features for the healthy-profile distance.
         rng: the generator behind `reconstruct`.
         state: its state when the curve was done, so that every conclusion draws the same noise.
@@ -74,6 +84,7 @@ class Search:
     reconstruct: Reconstruct
     measure: Measure
     curve: np.ndarray
+    curve_passes: int
     profile: dict[str, float]
     rng: np.random.Generator
     state: Any
@@ -100,12 +111,14 @@ def search(
         if step == 0:
             hidden_error = error[brain]
         if progress is not None:
-            progress("threshold", (step + 1) / method.steps)
+            progress("threshold", (step + 1) / percents.size)
 
-    curve = threshold_curve(image, brain, reconstruct, method.steps, on_step=on_step, measure=measure)
+    percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
+    thresholds = threshold_curve(image, brain, reconstruct, percents=percents, on_step=on_step, measure=measure)
+    curve = evened(percents, thresholds, method.steps) if method.focused else thresholds
     visible_error = measure(image, reconstruct(image, np.zeros_like(brain)), brain)[brain]
     profile = profile_features(curve, hidden_error, visible_error)
-    return Search(prepared, reconstruct, measure, curve, profile, rng, rng.bit_generator.state)
+    return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, rng.bit_generator.state)
 
 
 def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress: Progress | None) -> Detection:
@@ -135,6 +148,7 @@ def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress
     trace = {
         "curve": [float(value) for value in search.curve],
         "slope": [float(value) for value in stop.slope],
+        "curve_passes": search.curve_passes,
         "step": stop.step,
         "gamma": gamma,
         "threshold": stop.value,

@@ -28,7 +28,9 @@ class IterMask3D(Method):
         mask_channel: tell the network which voxels are hidden (not in the paper).
         masks: shares of the training mask kinds.
         weights: loss weights of hidden brain, visible brain and background.
-        steps: network passes of the threshold curve.
+        focused: place the threshold curve's passes where it is steep (`refinement.focused_percents`, 70 passes);
+            False spreads them evenly, as in the paper.
+        steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
         smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
         smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
@@ -40,7 +42,8 @@ class IterMask3D(Method):
     mask_channel: bool = True
     masks: MaskMix = field(default_factory=MaskMix)
     weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
-    steps: int = 100
+    focused: bool = True
+    steps: int = 400
     fit_limit: float = 10.0
     smoothing: float = 0.0
     smallest: float = 0.0
@@ -48,7 +51,7 @@ class IterMask3D(Method):
 
     name = "itermask3d"
     dims = 3
-    test_time = frozenset({"steps", "fit_limit", "smoothing", "smallest", "min_shrink"})
+    test_time = frozenset({"focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink"})
 
     def __post_init__(self) -> None:
         if isinstance(self.masks, dict):
