@@ -109,6 +109,10 @@ class Method(ABC):
             progress: called now and then.
         """
 
+    @abstractmethod
+    def stands_out(self, search: Any, gamma: float) -> bool:
+        """Whether anything of a search stands out with `gamma`; quick, without running a network."""
+
     def detect(
         self,
         prepared: Prepared,

@@ -153,7 +153,7 @@ def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]
         card: checked before anything is written.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     check_card(card, folder / CARD)
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,7 @@ def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]
         for key, value in state.items()
     }
     partial = folder / f".{WEIGHTS}.part"
-    save_file(halves, partial)
+    partial.write_bytes(save(halves))
     os.replace(partial, folder / WEIGHTS)
     save_card(folder, card)
 

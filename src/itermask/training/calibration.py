@@ -11,7 +11,7 @@ from itermask.prepare.prepare import Prepared
 from itermask.profile import HealthyProfiles, fit_profiles
 
 GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(24))  # 0.01 … 2, three an octave
-MEDIAN_AIM, P95_AIM = 0.005, 0.02  # mask size on healthy scans, share of the brain
+MEDIAN_AIM, P95_AIM = 0.002, 0.005  # mask size on healthy scans, share of the brain
 MINIMUM_SUBJECTS = 4  # each is left out in turn, and a range needs three
 SEED = 0
 
@@ -29,9 +29,11 @@ def calibrate(
 ) -> dict[str, Any]:
     """Choose gamma and measure the healthy range of every score.
 
-    Gamma is the smallest (most sensitive) with which the anomaly masks of the healthy scans have a median of
-    at most 0.5 % of the brain and a 95th percentile of at most 2 %. The healthy range of the profile distance
-    is measured leaving out each subject in turn.
+    Gamma lies in the middle (of logarithms) of the range that suits the healthy scans: from the smallest with
+    which their anomaly masks have a median of at most 0.2 % of the brain and a 95th percentile of at most
+    0.5 %, to the largest that at least half of their threshold curves still reach. Below it masks grow past
+    the lesion, above it lesions are lost. The healthy range of the profile distance is measured leaving out
+    each subject in turn.
 
     Args:
         model: trained, not calibrated.
@@ -53,18 +55,7 @@ def calibrate(
         if progress is not None:
             progress("threshold curves", (number + 1) / len(scans))
 
-    def sizes(gamma: float) -> np.ndarray:
-        return np.array([model.method.conclude(search, gamma).scores["mask_size"] for search in searches])
-
-    low, high = 0, len(GAMMAS) - 1  # larger gammas give smaller masks: the answer is in low … high
-    while low < high:
-        middle = (low + high) // 2
-        measured = sizes(GAMMAS[middle])
-        small = np.median(measured) <= MEDIAN_AIM and np.percentile(measured, 95) <= P95_AIM
-        low, high = (low, middle) if small else (middle + 1, high)
-        if progress is not None:
-            progress("gamma", 1 - (high - low) / len(GAMMAS))
-    gamma = GAMMAS[high]
+    gamma = GAMMAS[(_smallest(model, searches, progress) + _largest(model, searches)) // 2]
     detections = [model.method.conclude(search, gamma) for search in searches]
     scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
     calibration: dict[str, Any] = {"gamma": gamma, "default_score": "mask_size"}
@@ -77,6 +68,27 @@ def calibrate(
     }
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
+
+
+def _smallest(model: Model, searches: list[Any], progress: Callable[[str, float], None] | None) -> int:
+    """Place in `GAMMAS` of the smallest with which the healthy masks are as small as they should be."""
+    low, high = 0, len(GAMMAS) - 1  # larger gammas give smaller masks: the answer is in low … high
+    while low < high:
+        middle = (low + high) // 2
+        sizes = [model.method.conclude(search, GAMMAS[middle]).scores["mask_size"] for search in searches]
+        small = np.median(sizes) <= MEDIAN_AIM and np.percentile(sizes, 95) <= P95_AIM
+        low, high = (low, middle) if small else (middle + 1, high)
+        if progress is not None:
+            progress("gamma", 1 - (high - low) / len(GAMMAS))
+    return high
+
+
+def _largest(model: Model, searches: list[Any]) -> int:
+    """Place in `GAMMAS` of the largest that at least half of the healthy curves reach before their last point."""
+    for place in range(len(GAMMAS) - 1, 0, -1):
+        if np.mean([model.method.stands_out(search, GAMMAS[place]) for search in searches]) >= 0.5:
+            return place
+    return 0
 
 
 def check_subjects(subjects: Iterable[str]) -> None:

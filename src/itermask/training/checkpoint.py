@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from itermask.errors import InputError
@@ -27,7 +27,7 @@ def save_checkpoint(
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in state.items()}
     partial = path.with_name(f".{path.name}.part")
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    save_file(contiguous, partial, metadata={"about": json.dumps(about)})
+    partial.write_bytes(save(contiguous, metadata={"about": json.dumps(about)}))
     os.replace(partial, path)
 
 

@@ -11,6 +11,7 @@ from itermask.masking import MaskMix
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 from itermask.methods.itermask3d import detection, training
 from itermask.prepare.prepare import Prepared
+from itermask.refinement import stop_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -84,3 +85,7 @@ class IterMask3D(Method):
     def conclude(self, search: detection.Search, gamma: float | None, progress: Progress | None = None) -> Detection:
         """See `detection.conclude`."""
         return detection.conclude(self, search, gamma, progress)
+
+    def stands_out(self, search: detection.Search, gamma: float) -> bool:
+        """Whether the threshold curve is steeper than `gamma` anywhere before its last point."""
+        return stop_threshold(search.curve, gamma, self.fit_limit).step < len(search.curve) - 1
