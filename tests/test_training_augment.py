@@ -10,7 +10,7 @@ from tiny import tiny_brain
 from itermask.methods.base import TrainingVolume
 from itermask.training.augment import Augmentation
 
-STILL = {"flip": 0.0, "shift": 0, "contrast": 0.0, "gamma": 0.0, "erode": 0.0}
+STILL = {"flip": 0.0, "pose": 0.0, "shift": 0, "contrast": 0.0, "gamma": 0.0, "erode": 0.0}
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -25,7 +25,7 @@ def volume(shape=(14, 16, 12), sequences=1):
 @given(seeds, st.integers(0, 30), st.floats(0, 1), st.integers(1, 2))
 def test_image_and_mask_move_together_and_the_brain_stays_in_the_box(seed, shift, erode, sequences):
     before = volume(sequences=sequences)
-    after = Augmentation(shift=shift, erode=erode)(before, np.random.default_rng(seed))
+    after = Augmentation(shift=shift, erode=erode, pose=0)(before, np.random.default_rng(seed))
     assert after.images.dtype == np.float32
     assert after.images.shape == before.images.shape
     assert after.brain.shape == before.brain.shape
@@ -41,7 +41,7 @@ def test_image_and_mask_move_together_and_the_brain_stays_in_the_box(seed, shift
 @given(seeds)
 def test_without_contrast_every_brain_voxel_keeps_its_value(seed):
     before = volume()
-    after = Augmentation(flip=0.5, shift=5, contrast=0, gamma=0, erode=0)(before, np.random.default_rng(seed))
+    after = Augmentation(flip=0.5, pose=0, shift=5, contrast=0, gamma=0, erode=0)(before, np.random.default_rng(seed))
     np.testing.assert_allclose(
         np.sort(after.images[:, after.brain]), np.sort(before.images[:, before.brain]), atol=1e-5
     )

@@ -18,6 +18,7 @@ def train(
     config: Annotated[Optional[Path], typer.Option(help="TOML file with training settings.")] = None,
     method: Annotated[Optional[str], typer.Option(help="Method to train.")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, in place of the file's.")] = None,
+    start_from: Annotated[Optional[str], typer.Option(help="Model folder or bundled model to start from.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     data_name: Annotated[str, typer.Option(help="Name of the data, for the model card.")] = "unnamed",
     data_license: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "unknown",
@@ -29,7 +30,7 @@ def train(
     from itermask.training.config import read_config
     from itermask.training.train import train_model
 
-    settings = read_config(config, method=method, steps=steps)
+    settings = read_config(config, method=method, steps=steps, start_from=start_from)
     about = {"name": data_name, "data_license": data_license, "source": data_source, "license": license}
     with progress_bar(out.name) as bar:
         train_model(data, canonical_sequence(sequence), out, settings, device, about, bar)

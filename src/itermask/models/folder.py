@@ -111,14 +111,18 @@ def load_model(name: str | Path | None = None, *, sequence: str | None = None, d
         grid = grid_from(card)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{folder / CARD}: {error}") from error
-    networks = _load_networks(folder, card)
+    networks = load_networks(folder, card)
     from itermask.runtime.torch_runtime import TorchRuntime
 
     return Model(folder.name, card, method, TorchRuntime(networks, device), grid)
 
 
-def _load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module]":
-    """The card's networks with their weights, in float32."""
+def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module]":
+    """The card's networks with their weights, in float32.
+
+    Raises:
+        InputError: the weights are missing, damaged or of other networks.
+    """
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -1,9 +1,10 @@
-"""Variation that does not make a normal brain abnormal: side, position, contrast, and mask outline."""
+"""Variation that does not make a normal brain abnormal: side, pose, size, position, contrast, and mask outline."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from itermask.methods.base import TrainingVolume
 
@@ -14,6 +15,9 @@ class Augmentation:
 
     Attributes:
         flip: probability of exchanging left and right.
+        pose: probability of turning and scaling the head; it also smooths the image a little, as resampling does.
+        tilt: standard deviation in degrees of the rotation about each axis.
+        zoom: standard deviation of the relative size along each axis.
         shift: largest displacement in voxels along each axis; the brain never leaves the box.
         contrast: standard deviation of the relative slope, and of the offset in scaled intensities / 4.
         gamma: standard deviation of the logarithm of the contrast's exponent.
@@ -22,6 +26,9 @@ class Augmentation:
     """
 
     flip: float = 0.5
+    pose: float = 0.5
+    tilt: float = 4.0
+    zoom: float = 0.04
     shift: int = 4
     contrast: float = 0.04
     gamma: float = 0.06
@@ -36,6 +43,8 @@ class Augmentation:
             brain = eroded if eroded.any() else brain
         contrast = [self._contrast(image, rng) for image in images]
         images = np.stack([np.where(brain, image, self.background) for image in contrast]).astype(np.float32)
+        if rng.random() < self.pose:
+            images, brain = self._turn(images, brain, rng)
         if rng.random() < self.flip:
             images, brain = images[:, ::-1], brain[::-1]
         shifts = [self._shift(brain, axis, rng) for axis in range(brain.ndim)]
@@ -50,9 +59,35 @@ class Augmentation:
         bent = np.sign(unit) * np.abs(unit) ** np.exp(log_gamma)
         return (6 * bent - 3) * (1 + slope) + offset
 
+    def _turn(self, images: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
+
+        Linear interpolation within the brain only, so that background does not bleed into its edge.
+        """
+        angles = np.radians(self.tilt) * rng.standard_normal(3)
+        matrix = Rotation.from_euler("xyz", angles).as_matrix() * np.exp(self.zoom * rng.standard_normal(3))
+        centre = np.array(ndimage.center_of_mass(brain))
+        offset = centre - matrix @ centre
+        share = ndimage.affine_transform(brain.astype(np.float32), matrix, offset, order=1)
+        turned = share > 0.5
+        if _touches_border(turned) and not _touches_border(brain):
+            return images, brain
+        moved = np.full_like(images, self.background)
+        for image, target in zip(images, moved, strict=True):
+            above = ndimage.affine_transform(np.where(brain, image - self.background, 0), matrix, offset, order=1)
+            target[turned] = above[turned] / share[turned] + self.background
+        return moved, turned
+
     def _shift(self, brain: np.ndarray, axis: int, rng: np.random.Generator) -> int:
         """A displacement along one axis that keeps the whole brain in the box."""
         occupied = np.flatnonzero(brain.any(axis=tuple(a for a in range(brain.ndim) if a != axis)))
         lowest = max(-self.shift, -int(occupied[0]))
         highest = min(self.shift, brain.shape[axis] - 1 - int(occupied[-1]))
         return int(rng.integers(lowest, highest + 1))
+
+
+def _touches_border(brain: np.ndarray) -> bool:
+    """Whether a mask reaches the box's outermost layer."""
+    inner = np.zeros_like(brain)
+    inner[tuple(slice(1, -1) for _ in brain.shape)] = True
+    return bool((brain & ~inner).any())

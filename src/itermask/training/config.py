@@ -18,6 +18,7 @@ class TrainingConfig:
         method_settings: its constructor arguments.
         networks: role → {name, arguments}, in place of the method's own networks.
         spacing, box, divisor: the model's grid, see `itermask.prepare.prepare.Grid`.
+        start_from: model folder or bundled model whose weights training starts from; random weights if empty.
         steps: optimiser steps.
         batch: examples per step and process.
         learning_rate: after warm-up and until the decay.
@@ -39,6 +40,7 @@ class TrainingConfig:
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
     box: tuple[int, int, int] = (80, 96, 80)
     divisor: int = 16
+    start_from: str = ""
     steps: int = 20_000
     batch: int = 1
     learning_rate: float = 1e-3

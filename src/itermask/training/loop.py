@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from itermask.errors import InputError
 from itermask.methods import Method, TrainingVolume, build_method
+from itermask.models.folder import find_model, load_networks, read_card
 from itermask.networks import build_network
 from itermask.prepare.prepare import Grid
 from itermask.runtime.device import fast_dtype, pick_device
@@ -73,6 +74,8 @@ class Trainer:
                     f"training settings: box {grid.box} and divisor {grid.divisor} must be multiples of {divisor} "
                     f"for the network {role!r}"
                 )
+        if config.start_from:
+            self._start_from(find_model(config.start_from, None))
         self.networks.to(self.device)
         if self.method.dims == 3:
             self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -83,6 +86,14 @@ class Trainer:
         )
         self.step = 0
         self.last_validation = float("nan")
+
+    def _start_from(self, folder: Path) -> None:
+        """Take the weights of a trained model with the same networks."""
+        for role, network in load_networks(folder, read_card(folder)).items():
+            try:
+                self.networks[role].load_state_dict(network.state_dict())
+            except (KeyError, RuntimeError) as error:
+                raise InputError(f"{folder}: its networks are not those to be trained; train from scratch") from error
 
     @property
     def checkpoint(self) -> Path:

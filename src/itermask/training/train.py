@@ -171,7 +171,8 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         "divisor": grid.divisor,
         "intensity_scale": asdict(grid.scale),
         "calibration": {},
-        "training": config.as_dict() | {"processes": trainer.world, "source_revision": _revision()},
+        "training": config.as_dict()
+        | {"start_from": _origin(config.start_from), "processes": trainer.world, "source_revision": _revision()},
         "data": {
             "name": about.get("name", "unnamed"),
             "source": about.get("source", ""),
@@ -184,6 +185,15 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         "intended_use": "Research only; not a medical device and not a diagnosis.",
         "metrics": {"validation_loss": trainer.last_validation},
     }
+
+
+def _origin(name: str) -> dict[str, str]:
+    """Which model the weights started from, without a path; empty if none."""
+    if not name:
+        return {}
+    folder = find_model(name, None)
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    return {"model": folder.name, "version": read_card(folder)["version"], "weights_sha256": digest}
 
 
 def _revision() -> str:
