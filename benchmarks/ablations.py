@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from t1w_results import ARTIFACTS, LESIONS, collect, entries_of, interval, write_into
+from t1w_results import ARTIFACTS, LESIONS, collect, described, entries_of, interval, write_into
 
 from itermask import RunSettings, load_model
 from itermask.evaluation.metrics import auroc
@@ -57,7 +57,7 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
     rows = collect(model, entries, load_shapes(arguments.shapes), folder / "val", RunSettings())
     clean = [row for row in rows if row["condition"] == "clean"]
     found: dict[str, Any] = {"name": name, "validation_loss": model.card["metrics"]["validation_loss"]}
-    found["gamma"] = model.calibration["gamma"]
+    found["point"] = described(model)
     found["clean"] = 100 * float(np.median([row["anomaly_fraction"] for row in clean]))
     found["auroc"] = float(
         np.mean(
@@ -91,14 +91,14 @@ def main() -> None:
         f"Models at 4 mm, {arguments.steps} steps each, seed 0; {arguments.limit} validation scans of `ixi-t1`, "
         "lesions of all three kinds together. Means with 95 % bootstrap intervals.",
         "",
-        "| variant | validation loss | gamma | label-free Dice | best-threshold Dice per scan | "
+        "| variant | validation loss | operating point | label-free Dice | best-threshold Dice per scan | "
         "artifact AUROC (profile) | clean: median mask, % |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in arguments.only:
         found = measure(name, arguments.out / f"variant{list(VARIANTS).index(name)}", arguments)
         lines.append(
-            f"| {name} | {found['validation_loss']:.3f} | {found['gamma']:.3g} | {interval(found['dice'])} | "
+            f"| {name} | {found['validation_loss']:.3f} | {found['point']} | {interval(found['dice'])} | "
             f"{interval(found['best'])} | {found['auroc']:.3f} | {found['clean']:.2f} |"
         )
     text = "\n".join(lines) + "\n"

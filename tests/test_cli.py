@@ -111,7 +111,8 @@ def test_options_reach_the_finding(command, files, model, tmp_path):
     code, _, errors = command("run", files["skull"], tmp_path / "out", *arguments, "--gamma", 0.03)
     assert (code, errors) == (0, "")
     used = json.loads((tmp_path / "out" / "finding.json").read_text())["settings"]
-    assert (used["seed"], used["gamma"], used["brain_mask"], used["sequence"]) == (7, 0.03, "given", "T1w")
+    assert (used["seed"], used["brain_mask"], used["sequence"]) == (7, "given", "T1w")
+    assert used["operating_point"]["gamma"] == 0.03
     assert "cpu" in used["computed_with"]
 
 

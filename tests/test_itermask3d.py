@@ -14,7 +14,7 @@ from tiny import tiny_brain, tiny_grid
 from itermask.guidance import high_frequency
 from itermask.masking import MaskMix
 from itermask.methods import METHODS, TrainingVolume, build_method
-from itermask.methods.itermask3d import IterMask3D, training
+from itermask.methods.itermask3d import IterMask3D, detection, training
 from itermask.methods.itermask3d.detection import smoothed_error, without_specks
 from itermask.prepare.prepare import prepare
 from itermask.refinement import error_map
@@ -106,7 +106,7 @@ def test_every_example_of_a_batch_counts_the_same():
 )
 def test_a_lesion_is_found(changes):
     prepared, ball, runtime = case()
-    detection = IterMask3D(**changes).detect(prepared, runtime, np.random.default_rng(0), gamma=0.2)
+    detection = IterMask3D(**changes).detect(prepared, runtime, np.random.default_rng(0), {"gamma": 0.2})
     if "smoothing" in changes:  # the error of the ball reaches into its surroundings
         assert (detection.mask & ball).sum() > 0.95 * ball.sum()
         assert not (detection.mask & ~ndimage.binary_dilation(ball, np.ones((3, 3, 3)), 2)).any()
@@ -123,7 +123,7 @@ def test_a_lesion_is_found(changes):
 def test_passes_are_counted_and_the_network_sees_the_guidance_each_time():
     prepared, _, runtime = case()
     method = IterMask3D(steps=7, focused=False)
-    detection = method.detect(prepared, runtime, np.random.default_rng(0), gamma=0.2)
+    detection = method.detect(prepared, runtime, np.random.default_rng(0), {"gamma": 0.2})
     assert len(runtime.seen) == 7 + 1 + detection.trace["passes"]  # curve, nothing hidden, refinement
     fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
     for inputs in runtime.seen:
@@ -142,13 +142,13 @@ def test_one_search_has_one_conclusion_a_gamma():
     method = IterMask3D(steps=20, focused=False)
     search = method.search(prepared, runtime, np.random.default_rng(0))
     gammas = (0.3, 0.01, 0.3, 0.05, 0.01)
-    found = [method.conclude(search, gamma) for gamma in gammas]
+    found = [method.conclude(search, {"gamma": gamma}) for gamma in gammas]
     np.testing.assert_array_equal(found[0].error, found[2].error)
     np.testing.assert_array_equal(found[1].mask, found[4].mask)
-    direct = method.detect(prepared, runtime, np.random.default_rng(0), 0.05)
+    direct = method.detect(prepared, runtime, np.random.default_rng(0), {"gamma": 0.05})
     np.testing.assert_array_equal(found[3].error, direct.error)
     assert found[3].trace == direct.trace
-    published = method.conclude(search, None)
+    published = method.detect(prepared, runtime, np.random.default_rng(0))
     assert published.trace == found[1].trace
     assert found[1].threshold <= found[3].threshold <= found[0].threshold
 
@@ -166,7 +166,7 @@ def test_progress_rises_within_each_stage():
     prepared, _, runtime = case()
     calls = []
     IterMask3D(steps=5, focused=False).detect(
-        prepared, runtime, np.random.default_rng(0), 0.2, lambda *call: calls.append(call)
+        prepared, runtime, np.random.default_rng(0), {"gamma": 0.2}, lambda *call: calls.append(call)
     )
     assert [share for stage, share in calls if stage == "threshold"] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     refinement = [share for stage, share in calls if stage == "refinement"]
@@ -233,3 +233,30 @@ def test_mask_shares_come_from_plain_settings():
 def test_what_cannot_be_built_is_refused(name, chosen, message):
     with pytest.raises(ValueError, match=message):
         build_method(name, chosen)
+
+
+def test_a_threshold_limit_only_lowers_the_scans_own_threshold():
+    prepared, _, runtime = case()
+    method = IterMask3D(steps=20, focused=False)
+    search = method.search(prepared, runtime, np.random.default_rng(0))
+    bulk = detection.bulk_level(search.curve)
+    assert search.curve[14] <= bulk <= search.curve[16]
+    free = method.conclude(search, {"gamma": 0.2})
+    loose = method.conclude(search, {"gamma": 0.2, "threshold_limit": 2 * free.threshold / bulk})
+    tight = method.conclude(search, {"gamma": 0.2, "threshold_limit": free.threshold / bulk / 2})
+    assert loose.threshold == free.threshold == free.trace["own_threshold"] == tight.trace["own_threshold"]
+    np.testing.assert_array_equal(loose.mask, free.mask)
+    assert tight.threshold == tight.trace["threshold_limit"] == pytest.approx(free.threshold / 2)
+    assert tight.mask.sum() >= free.mask.sum()
+
+
+def test_a_curve_that_never_becomes_steep_stops_at_the_limit():
+    prepared, ball, runtime = case()
+    method = IterMask3D(steps=20, focused=False)
+    search = method.search(prepared, runtime, np.random.default_rng(0))
+    limit = 0.5 * search.curve[-1] / detection.bulk_level(search.curve)
+    found = method.conclude(search, {"gamma": np.inf, "threshold_limit": limit})
+    assert not found.trace["crossed"]
+    assert found.threshold == pytest.approx(0.5 * search.curve[-1])
+    assert (found.mask & ball).any()
+    assert not method.conclude(search, {"gamma": np.inf}).mask.any()

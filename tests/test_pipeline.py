@@ -162,14 +162,15 @@ def test_the_scan_itself_is_not_changed(model):
 # --- settings ------------------------------------------------------------------------------------------------
 
 
-def test_gamma_is_the_models_unless_said_otherwise(model):
-    own = model.calibration["gamma"]
-    assert RunSettings().gamma_for(model) == own
-    assert RunSettings(sensitivity=2.0).gamma_for(model) == own / 2
-    assert RunSettings(gamma=0.3).gamma_for(model) == 0.3
-    assert run(SCANS["straight"], model, RunSettings(sensitivity=4.0)).settings["gamma"] == own / 4
+def test_the_operating_point_is_the_models_unless_said_otherwise(model):
+    own = model.calibration["operating_point"]
+    assert RunSettings().point_for(model) == own
+    assert RunSettings(sensitivity=2.0).point_for(model) == {name: value / 2 for name, value in own.items()}
+    assert RunSettings(gamma=0.3).point_for(model) == own | {"gamma": 0.3}
+    settings = run(SCANS["straight"], model, RunSettings(sensitivity=4.0)).settings
+    assert settings["operating_point"]["gamma"] == own["gamma"] / 4
     plain = replace(model, card=tiny_card())
-    assert RunSettings(sensitivity=2.0).gamma_for(plain) is None
+    assert RunSettings(sensitivity=2.0).point_for(plain) == {"gamma": 0.005}  # half the published
 
 
 def test_a_higher_sensitivity_gives_no_higher_threshold(model):

@@ -113,3 +113,42 @@ def test_a_brain_too_thin_to_erode_stays():
     brain[3] = True
     thin = TrainingVolume(np.where(brain, 1.0, -3.0)[None].astype(np.float32), brain, (1.0, 1.0, 1.0))
     assert Augmentation(erode=1.0)(thin, np.random.default_rng(0)).brain.sum() == 36
+
+
+def test_a_turned_head_keeps_its_intensities_and_about_its_size():
+    before = volume((24, 26, 22))
+    turn = Augmentation(**(STILL | {"pose": 1.0}))
+    changed = 0
+    for seed in range(20):
+        after = turn(before, np.random.default_rng(seed))
+        changed += not np.array_equal(after.brain, before.brain)
+        assert 0.6 < after.brain.sum() / before.brain.sum() < 1.6
+        assert (after.images[:, ~after.brain] == -3).all()
+        inside = after.images[:, after.brain]
+        assert inside.min() >= before.images[:, before.brain].min() - 1e-4  # no background in the brain's edge
+        assert inside.max() <= before.images[:, before.brain].max() + 1e-4
+    assert changed > 10
+
+
+def test_a_head_that_would_leave_the_box_is_not_turned():
+    brain = np.zeros((12, 12, 12), dtype=bool)
+    brain[1:-1, 1:-1, 1:-1] = True
+    tight = TrainingVolume(np.where(brain, 1.0, -3.0)[None].astype(np.float32), brain, (2.0, 2.0, 2.0))
+    turn = Augmentation(**(STILL | {"pose": 1.0, "zoom": 0.5}))
+    for seed in range(20):
+        after = turn(tight, np.random.default_rng(seed)).brain
+        inner = after[1:-1, 1:-1, 1:-1].sum()
+        assert inner == after.sum()
+
+
+def test_the_contrast_bends_between_the_ends_of_the_scale():
+    values = np.linspace(-3, 3, 8 * 8 * 8, dtype=np.float32).reshape(8, 8, 8)
+    before = TrainingVolume(values[None], np.ones((8, 8, 8), dtype=bool), (2.0, 2.0, 2.0))
+    bend = Augmentation(**(STILL | {"gamma": 0.5}))
+    middles = set()
+    for seed in range(5):
+        after = bend(before, np.random.default_rng(seed)).images[0].ravel()
+        np.testing.assert_allclose(after[[0, -1]], [-3, 3], atol=1e-5)
+        assert (np.diff(after) >= 0).all()
+        middles.add(round(float(after[256]), 3))
+    assert len(middles) == 5

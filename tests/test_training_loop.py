@@ -147,7 +147,7 @@ def test_another_seed_is_another_model(tmp_path, scans, straight):
 
 
 def test_every_scan_once_an_epoch_in_a_new_order(scans):
-    still = Augmentation(flip=0, shift=0, contrast=0, gamma=0, erode=0)
+    still = Augmentation(flip=0, pose=0, shift=0, contrast=0, gamma=0, erode=0)
     config = tiny_config(augmentation=still)
     examples = Examples(Trainer(config, tiny_grid(), scans[0][0].parent, "cpu").method, scans[0], tiny_grid(), config)
     known = [read_volume(path, tiny_grid()).images[0] for path in scans[0]]

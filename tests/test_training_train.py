@@ -1,17 +1,19 @@
 """From scans to a calibrated model folder, end to end on tiny scans."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
-from tiny import tiny_config, write_scan
+from tiny import tiny_config, tiny_grid, write_scan
 
 from itermask.errors import InputError
+from itermask.methods.itermask3d.calibration import GAMMAS, LIMITS
 from itermask.models import load_model
 from itermask.models.folder import CARD, WEIGHTS
 from itermask.training.cache import read_volume
-from itermask.training.calibration import GAMMAS, HealthyScan, calibrate, held_out_distances
+from itermask.training.calibration import HealthyScan, calibrate, held_out_distances
 from itermask.training.loop import Trainer
 from itermask.training.table import read_data
 from itermask.training.train import calibrate_model, prepare_entry, train_model
@@ -59,7 +61,8 @@ def test_the_folder_is_a_calibrated_model(trained):
     assert card["training"]["steps"] == 3
     assert np.isfinite(card["metrics"]["validation_loss"])
     calibration = model.calibration
-    assert calibration["gamma"] in GAMMAS
+    assert calibration["operating_point"]["gamma"] in GAMMAS
+    assert calibration["operating_point"]["threshold_limit"] in LIMITS
     assert calibration["default_score"] == "profile_distance"
     assert (calibration["scans"], calibration["subjects"]) == (4, 4)
     for name in ("mask_size", "mean_error", "profile_distance"):
@@ -81,7 +84,7 @@ def test_the_weights_are_the_average(trained):
 def test_progress_is_told_stage_by_stage(trained):
     _, _, reported = trained
     stages = list(dict.fromkeys(stage.split(",")[0] for stage, _ in reported))
-    assert stages == ["preparing scans", "training", "threshold curves", "gamma"]
+    assert stages == ["preparing scans", "training", "looking at healthy scans", "operating point"]
     assert all(0 <= share <= 1 for _, share in reported)
     assert [share for stage, share in reported if stage.startswith("training")] == pytest.approx([1 / 3, 2 / 3, 1])
 
@@ -100,7 +103,7 @@ def test_calibration_follows_from_model_and_scans(trained):
     model = load_model(out, device="cpu")
     scans = healthy(table, model)
     one, other = calibrate(model, scans), calibrate(model, scans[::-1])
-    assert one["gamma"] == other["gamma"] == model.calibration["gamma"]
+    assert one["operating_point"] == other["operating_point"] == model.calibration["operating_point"]
     assert one["healthy"]["mask_size"] == other["healthy"]["mask_size"]
 
 
@@ -154,3 +157,23 @@ def test_the_cache_holds_what_training_sees(trained):
         volume = read_volume(file, trainer.grid)
         example = trainer.method.example(volume, np.random.default_rng(0))
         np.testing.assert_array_equal(example["target"][0], volume.images[0])
+
+
+def test_training_can_start_from_a_model(trained, tmp_path):
+    table, out, _ = trained
+    still = tiny_config(steps=1, precision="fp32", learning_rate=0.0, weight_decay=0.0, start_from=str(out))
+    train_model(table, "T1w", tmp_path / "next", still, "cpu", ABOUT)
+    before, after = load_file(out / WEIGHTS), load_file(tmp_path / "next" / WEIGHTS)
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+    origin = json.loads((tmp_path / "next" / CARD).read_text())["training"]["start_from"]
+    assert origin["model"] == out.name
+    assert origin["weights_sha256"] == hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest()
+
+
+def test_a_model_with_other_networks_is_no_start(trained, tmp_path):
+    _, out, _ = trained
+    wider = {"dims": 3, "in_channels": 3, "widths": [8, 8], "group_size": 4}
+    networks = {"reconstruction": {"name": "block-unet", "arguments": wider}}
+    other = tiny_config(start_from=str(out), networks=networks)
+    with pytest.raises(InputError, match="not those to be trained"):
+        Trainer(other, tiny_grid(), tmp_path, "cpu")

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from itermask.models.card import FORMAT_VERSION
 from itermask.prepare.prepare import Grid
 from itermask.training.augment import Augmentation
 from itermask.training.config import TrainingConfig
@@ -67,7 +68,7 @@ def tiny_card(**changes):
     """The card of an uncalibrated model with the network of `tiny_config`."""
     config = tiny_config()
     card = {
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
         "version": "0",
         "method": "itermask3d",
         "method_settings": {"steps": 5, "focused": False},

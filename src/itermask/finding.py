@@ -30,7 +30,7 @@ class Finding:
         profile: features behind the healthy-profile distance with their standardised values; may be empty.
         warnings: sentences that a reader must know, such as a threshold that was never reached.
         timings: seconds by stage.
-        settings: what the run used (model, sequence, seed, gamma, device, brain mask, …).
+        settings: what the run used (model, sequence, seed, operating point, device, brain mask, …).
         versions: versions of this package, the model and the libraries that compute.
     """
 

@@ -15,6 +15,7 @@ from itermask.errors import InputError
 from itermask.finding import Finding
 from itermask.io.nifti import read_scan
 from itermask.methods.base import Detection, Progress
+from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model, load_model
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Prepared, prepare, restore_map, restore_mask
@@ -32,7 +33,7 @@ class RunSettings:
 
     Attributes:
         gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more.
-        sensitivity: divides the model's calibrated gamma; 2 flags more, 0.5 less. Not together with `gamma`.
+        sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
     """
 
@@ -50,12 +51,18 @@ class RunSettings:
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, but is {self.seed}")
 
-    def gamma_for(self, model: Model) -> float | None:
-        """The gamma to use with a model; None if neither says one."""
-        own = model.calibration.get("gamma")
-        if self.gamma is not None or own is None:
-            return self.gamma
-        return float(own) / (self.sensitivity or 1.0)
+    def point_for(self, model: Model) -> OperatingPoint:
+        """The operating point to use with a model: its calibration's, or the published one, as changed here.
+
+        Raises:
+            InputError: gamma is given and the model's method has none.
+        """
+        point = model.calibration.get("operating_point") or model.method.published_point()
+        if self.gamma is not None:
+            if "gamma" not in point:
+                raise InputError(f"{model.name}: a {model.method.name} model has no gamma; give --sensitivity instead")
+            point = point | {"gamma": self.gamma}
+        return {name: value / (self.sensitivity or 1.0) for name, value in point.items()}
 
 
 def run(
@@ -92,10 +99,10 @@ def run(
         scan, brain_found = with_brain(scan)
     with _timed(timings, "prepare"):
         prepared = _or_refuse(scan, prepare, scan, model.grid)
-    gamma = settings.gamma_for(model)
+    point = settings.point_for(model)
     with _timed(timings, "detect"):
         rng = np.random.default_rng(settings.seed)
-        detection = _or_refuse(scan, model.method.detect, prepared, model.runtime, rng, gamma, progress)
+        detection = _or_refuse(scan, model.method.detect, prepared, model.runtime, rng, point, progress)
     with _timed(timings, "restore"):
         finding = restore(scan, model, prepared, detection)
     used = {
@@ -103,7 +110,7 @@ def run(
         "sequence": scan.sequence,
         "model": model.name,
         "method": model.card["method"],
-        "gamma": detection.trace.get("gamma"),
+        "operating_point": point,
         "seed": settings.seed,
         "brain_mask": brain_found,
         "computed_with": model.runtime.description,
@@ -182,7 +189,7 @@ def _warnings(detection: Detection) -> Iterator[str]:
     """Sentences that a reader must know."""
     trace = detection.trace
     if trace.get("crossed") is False:
-        yield "The threshold curve never became steep enough: nothing stands out, and the highest threshold was taken."
+        yield "The threshold curve never became steep enough: the highest threshold that the model allows was taken."
     if trace.get("settled") is False:
         yield f"Refinement was stopped after {trace.get('passes')} passes without settling."
     if detection.scores.get("mask_size", 0) > LARGE_MASK:

@@ -1,4 +1,4 @@
-"""`itermask calibrate`: a model's gamma and healthy range, measured on one's own healthy scans."""
+"""`itermask calibrate`: a model's operating point and healthy range, measured on one's own healthy scans."""
 
 import json
 from pathlib import Path

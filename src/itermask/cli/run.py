@@ -20,7 +20,7 @@ def run(
         Optional[float], typer.Option(help="Stop slope in place of the model's; smaller flags more.")
     ] = None,
     sensitivity: Annotated[
-        Optional[float], typer.Option(help="Divides the model's gamma: 2 flags more, 0.5 less.")
+        Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

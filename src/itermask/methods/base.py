@@ -5,12 +5,13 @@ registered sequences (MMCCD), work on volumes or on slices; it always gets whole
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.prepare.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Method(ABC):
     def search(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> Any:
-        """Look at one prepared scan, as far as that does not depend on the sensitivity gamma.
+        """Look at one prepared scan, as far as that does not depend on the operating point.
 
         Args:
             prepared: the scan on the model's grid.
@@ -96,30 +97,40 @@ class Method(ABC):
             progress: called now and then.
 
         Returns:
-            what `conclude` needs; calibration concludes one search with many gammas.
+            what `conclude` needs; calibration concludes one search at many operating points.
         """
 
     @abstractmethod
-    def conclude(self, search: Any, gamma: float | None, progress: Progress | None = None) -> Detection:
-        """Turn a search into a detection; the same for a given search and gamma however often it is called.
+    def conclude(self, search: Any, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """Turn a search into a detection; the same for a given search and point however often it is called.
 
         Args:
             search: from `search`.
-            gamma: the sensitivity, smaller flags more; the published one if None.
+            point: how much to flag, see `itermask.methods.operating`.
             progress: called now and then.
         """
 
     @abstractmethod
-    def stands_out(self, search: Any, gamma: float) -> bool:
-        """Whether anything of a search stands out with `gamma`; quick, without running a network."""
+    def published_point(self) -> OperatingPoint:
+        """The operating point of the publication, for a model without calibration."""
+
+    @abstractmethod
+    def calibrate(self, searches: Sequence[Any], sizes: MaskSizes) -> OperatingPoint:
+        """Choose the operating point on healthy scans.
+
+        Args:
+            searches: what `search` found in each.
+            sizes: operating point → the mask sizes that it gives on them; slow.
+        """
 
     def detect(
         self,
         prepared: Prepared,
         runtime: "Runtime",
         rng: np.random.Generator,
-        gamma: float | None = None,
+        point: OperatingPoint | None = None,
         progress: Progress | None = None,
     ) -> Detection:
-        """`conclude` what `search` found."""
-        return self.conclude(self.search(prepared, runtime, rng, progress), gamma, progress)
+        """`conclude` what `search` found, at the published operating point if none is given."""
+        search = self.search(prepared, runtime, rng, progress)
+        return self.conclude(search, self.published_point() if point is None else point, progress)

@@ -5,7 +5,7 @@ from typing import Any
 
 from itermask.errors import InputError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 REQUIRED = {
     "format_version": int,
     "version": str,

@@ -133,6 +133,9 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
     if curve.ndim != 1 or curve.size < 2 or not np.isfinite(curve).all():
         return None
     step = search.get("step")
+    gamma = search.get("gamma")
+    if is_limited(search):
+        step, gamma = int(np.argmax(curve >= search["threshold"])), None
     percent = 100 * np.arange(1, curve.size + 1) / curve.size
     with _style():
         figure = _figure(3.3)
@@ -145,7 +148,6 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
         top = min(top, 1.08 * float(curve.max())) or 1.0
         if step is not None and 0 <= step < curve.size:
             axes.axvline(at, color=ALERT, linewidth=1, linestyle=(0, (4, 3)))
-            gamma = search.get("gamma")
             if gamma:
                 run = min(14.0, 0.3 * top / gamma)
                 axes.plot([at - run, at + run], [level - gamma * run, level + gamma * run], color=ALERT, linewidth=1.5)
@@ -168,6 +170,12 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
         axes.set_ylabel("Error threshold")
         axes.grid(axis="y", color=RULE, linewidth=0.5)
         return _svg(figure)
+
+
+def is_limited(search: Mapping[str, Any]) -> bool:
+    """Whether the scan's own threshold was cut off at the model's limit."""
+    own, used = finite(search.get("own_threshold")), finite(search.get("threshold"))
+    return own is not None and used is not None and used < own
 
 
 def mask_chart(search: Mapping[str, Any]) -> str | None:

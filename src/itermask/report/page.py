@@ -233,9 +233,15 @@ def _curve_note(search: Mapping[str, Any]) -> str:
     r_squared = charts.finite(search.get("r_squared"))
     fit = "" if r_squared is None else f" (R² {r_squared:.3f})"
     if search.get("crossed") is False:
-        note = f"The slope never exceeded {slope}: nothing stands out, and the last step was taken."
+        note = f"The slope never exceeded {slope}: nothing stands out"
+        note += "." if charts.is_limited(search) else ", and the last step was taken."
     else:
         note = f"The threshold stands where the slope first exceeds {slope}."
+    if charts.is_limited(search):
+        used, own = (charts.number(search[key]) for key in ("threshold", "own_threshold"))
+        note += (
+            f" It was lowered from {own} to {used}, the model’s limit, above which healthy scans show next to nothing."
+        )
     if "fitted" in search:
         how = "a fitted tangent" if search["fitted"] else "smoothed differences, for the tangent fitted badly"
         note += f" Slope from {how}{fit}."

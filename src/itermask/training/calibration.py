@@ -1,18 +1,19 @@
 """Calibration: what healthy validation scans teach a trained model about its own errors. No labels are used."""
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model
 from itermask.prepare.prepare import Prepared
 from itermask.profile import HealthyProfiles, fit_profiles
 
-GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(24))  # 0.01 … 2, three an octave
-MEDIAN_AIM, P95_AIM = 0.002, 0.005  # mask size on healthy scans, share of the brain
 MINIMUM_SUBJECTS = 4  # each is left out in turn, and a range needs three
+ROUNDS = 10  # in which an operating point is usually found, for the progress bar
 SEED = 0
 
 
@@ -27,13 +28,10 @@ class HealthyScan:
 def calibrate(
     model: Model, scans: list[HealthyScan], progress: Callable[[str, float], None] | None = None
 ) -> dict[str, Any]:
-    """Choose gamma and measure the healthy range of every score.
+    """Choose the operating point and measure the healthy range of every score.
 
-    Gamma lies in the middle (of logarithms) of the range that suits the healthy scans: from the smallest with
-    which their anomaly masks have a median of at most 0.2 % of the brain and a 95th percentile of at most
-    0.5 %, to the largest that at least half of their threshold curves still reach. Below it masks grow past
-    the lesion, above it lesions are lost. The healthy range of the profile distance is measured leaving out
-    each subject in turn.
+    The method chooses its own point, see `Method.calibrate`. The healthy range of the profile distance is measured
+    leaving out each subject in turn.
 
     Args:
         model: trained, not calibrated.
@@ -41,24 +39,30 @@ def calibrate(
         progress: called with (what, share done).
 
     Returns:
-        the card's `calibration`: `gamma`, `healthy` (score → sorted values), `profile`, `default_score`,
-        counts and what was reached.
+        the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `default_score`,
+        counts.
 
     Raises:
         ValueError: too few subjects.
     """
     subjects = [scan.subject for scan in scans]
     check_subjects(subjects)
+    report = progress or (lambda stage, share: None)
     searches = []
     for number, scan in enumerate(scans):
         searches.append(model.method.search(scan.prepared, model.runtime, np.random.default_rng(SEED)))
-        if progress is not None:
-            progress("threshold curves", (number + 1) / len(scans))
+        report("looking at healthy scans", (number + 1) / len(scans))
+    rounds = itertools.count(1)
 
-    gamma = GAMMAS[(_smallest(model, searches, progress) + _largest(model, searches)) // 2]
-    detections = [model.method.conclude(search, gamma) for search in searches]
+    def sizes(point: OperatingPoint) -> np.ndarray:
+        found = [model.method.conclude(search, point).scores["mask_size"] for search in searches]
+        report("operating point", min(1.0, next(rounds) / ROUNDS))
+        return np.array(found)
+
+    point = model.method.calibrate(searches, sizes)
+    detections = [model.method.conclude(search, point) for search in searches]
     scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
-    calibration: dict[str, Any] = {"gamma": gamma, "default_score": "mask_size"}
+    calibration: dict[str, Any] = {"operating_point": point, "default_score": "mask_size"}
     profiles = [detection.profile for detection in detections]
     if profiles[0]:
         scores["profile_distance"] = held_out_distances(profiles, subjects)
@@ -68,27 +72,6 @@ def calibrate(
     }
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
-
-
-def _smallest(model: Model, searches: list[Any], progress: Callable[[str, float], None] | None) -> int:
-    """Place in `GAMMAS` of the smallest with which the healthy masks are as small as they should be."""
-    low, high = 0, len(GAMMAS) - 1  # larger gammas give smaller masks: the answer is in low … high
-    while low < high:
-        middle = (low + high) // 2
-        sizes = [model.method.conclude(search, GAMMAS[middle]).scores["mask_size"] for search in searches]
-        small = np.median(sizes) <= MEDIAN_AIM and np.percentile(sizes, 95) <= P95_AIM
-        low, high = (low, middle) if small else (middle + 1, high)
-        if progress is not None:
-            progress("gamma", 1 - (high - low) / len(GAMMAS))
-    return high
-
-
-def _largest(model: Model, searches: list[Any]) -> int:
-    """Place in `GAMMAS` of the largest that at least half of the healthy curves reach before their last point."""
-    for place in range(len(GAMMAS) - 1, 0, -1):
-        if np.mean([model.method.stands_out(search, GAMMAS[place]) for search in searches]) >= 0.5:
-            return place
-    return 0
 
 
 def check_subjects(subjects: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from scipy import ndimage
 from itermask.guidance import high_frequency
 from itermask.methods.base import Detection, Progress
 from itermask.methods.itermask3d.training import network_input
+from itermask.methods.operating import OperatingPoint
 from itermask.prepare.prepare import Prepared
 from itermask.profile import profile_features
 from itermask.refinement import (
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-PAPER_GAMMA = 0.01  # of the published network; every trained model brings its own in its calibration
+BULK = 80.0  # percent of the brain that is taken to be normal in any scan
+PUBLISHED_POINT = {"gamma": 0.01}  # of the published network; a trained model brings its own in its calibration
 
 
 def reconstructor(
@@ -67,7 +69,7 @@ def smoothed_error(sigma: tuple[float, ...]) -> Measure:
 
 @dataclass(frozen=True)
 class Search:
-    """What IterMask3D knows of a scan before the sensitivity is chosen.
+    """What IterMask3D knows of a scan before the operating point is chosen.
 
     Attributes:
         prepared: the scan.
@@ -121,25 +123,26 @@ def search(
     return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, rng.bit_generator.state)
 
 
-def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress: Progress | None) -> Detection:
-    """Stop threshold for `gamma`, phase 2, and the scores.
+def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
+    """Stop threshold for the point's `gamma`, at most `threshold_limit` times the bulk level; phase 2, and the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
     """
     image, brain = search.prepared.image, search.prepared.brain
-    gamma = PAPER_GAMMA if gamma is None else gamma
 
     def on_pass(passes: int, _size: int) -> None:
         if progress is not None:
             progress("refinement", passes / MAX_PASSES)
 
-    stop = stop_threshold(search.curve, gamma, method.fit_limit)
+    stop = stop_threshold(search.curve, point["gamma"], method.fit_limit)
+    limit = point.get("threshold_limit", np.inf) * bulk_level(search.curve)
+    threshold = min(stop.value, limit)
     search.rng.bit_generator.state = search.state
     refined = refine(
         image,
         brain,
         search.reconstruct,
-        stop.value,
+        threshold,
         min_shrink=method.min_shrink,
         on_pass=on_pass,
         measure=search.measure,
@@ -150,8 +153,10 @@ def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress
         "slope": [float(value) for value in stop.slope],
         "curve_passes": search.curve_passes,
         "step": stop.step,
-        "gamma": gamma,
-        "threshold": stop.value,
+        "gamma": point["gamma"],
+        "own_threshold": stop.value,
+        "threshold_limit": limit if np.isfinite(limit) else None,
+        "threshold": threshold,
         "fitted": stop.fitted,
         "r_squared": stop.r_squared if np.isfinite(stop.r_squared) else None,
         "crossed": stop.crossed,
@@ -165,9 +170,14 @@ def conclude(method: "IterMask3D", search: Search, gamma: float | None, progress
         reconstruction=refined.reconstruction,
         scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(refined.error[brain].mean())},
         profile=search.profile,
-        threshold=stop.value,
+        threshold=threshold,
         trace=trace,
     )
+
+
+def bulk_level(curve: np.ndarray) -> float:
+    """The threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are."""
+    return float(np.interp(BULK, 100 * np.arange(1, len(curve) + 1) / len(curve), curve))
 
 
 def without_specks(mask: np.ndarray, smallest: float) -> np.ndarray:

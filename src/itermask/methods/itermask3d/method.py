@@ -1,6 +1,6 @@
 """IterMask3D as a method: its settings, what it trains, and which functions it is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,9 @@ import numpy as np
 from itermask.guidance import CUTOFF_3D
 from itermask.masking import MaskMix
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
-from itermask.methods.itermask3d import detection, training
+from itermask.methods.itermask3d import calibration, detection, training
+from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.prepare.prepare import Prepared
-from itermask.refinement import stop_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,10 +82,14 @@ class IterMask3D(Method):
         """See `detection.search`."""
         return detection.search(self, prepared, runtime, rng, progress)
 
-    def conclude(self, search: detection.Search, gamma: float | None, progress: Progress | None = None) -> Detection:
+    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
         """See `detection.conclude`."""
-        return detection.conclude(self, search, gamma, progress)
+        return detection.conclude(self, search, point, progress)
 
-    def stands_out(self, search: detection.Search, gamma: float) -> bool:
-        """Whether the threshold curve is steeper than `gamma` anywhere before its last point."""
-        return stop_threshold(search.curve, gamma, self.fit_limit).step < len(search.curve) - 1
+    def published_point(self) -> OperatingPoint:
+        """The paper's gamma, and no limit."""
+        return dict(detection.PUBLISHED_POINT)
+
+    def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
+        """See `calibration.operating_point`."""
+        return calibration.operating_point(self, searches, sizes)

@@ -1,0 +1,44 @@
+"""IterMask3D's operating point: gamma, and the highest stop threshold that makes sense."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itermask.methods.itermask3d.detection import Search
+from itermask.methods.operating import MaskSizes, OperatingPoint, first_that, next_to_nothing, small
+from itermask.refinement import stop_threshold
+
+if TYPE_CHECKING:
+    from itermask.methods.itermask3d.method import IterMask3D
+
+GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(24))  # 0.01 … 2, three an octave
+LIMITS = tuple(float(f"{2 * 2 ** (step / 3):.2g}") for step in range(24))  # 2 … 400
+
+
+def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: MaskSizes) -> OperatingPoint:
+    """Gamma and the limit of the stop threshold, from healthy scans.
+
+    Gamma lies in the middle (of logarithms) of the range that suits them: from the smallest with which their masks
+    are small to the largest that at least half of their threshold curves still reach. Below it masks grow past the
+    lesion, above it lesions are lost.
+
+    The limit is a multiple of the curve's level at 80 %, the smallest with which next to nothing of the healthy scans
+    is flagged. A lesion steepens its scan's curve late, and can so push the scan's own threshold above its own error;
+    a threshold above the limit spares healthy tissue nothing more, it only loses lesions. So a scan's own threshold is
+    cut off there. Being relative, it rises with the errors of a scan that is unlike the training scans throughout.
+    """
+    smallest = first_that(GAMMAS, lambda gamma: small(sizes({"gamma": gamma})))
+    gamma = GAMMAS[(smallest + largest_reached(method, searches)) // 2]
+    own = {"gamma": np.inf}  # never reached: the limit is the threshold
+    limit = LIMITS[first_that(LIMITS, lambda limit: next_to_nothing(sizes(own | {"threshold_limit": limit})))]
+    return {"gamma": gamma, "threshold_limit": limit}
+
+
+def largest_reached(method: "IterMask3D", searches: Sequence[Search]) -> int:
+    """Place in `GAMMAS` of the largest that at least half of the curves exceed before their last point."""
+    for place in range(len(GAMMAS) - 1, 0, -1):
+        steps = [stop_threshold(search.curve, GAMMAS[place], method.fit_limit).step for search in searches]
+        if np.mean([step < len(search.curve) - 1 for step, search in zip(steps, searches, strict=True)]) >= 0.5:
+            return place
+    return 0
