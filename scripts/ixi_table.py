@@ -1,11 +1,12 @@
-"""Make the training table of the bundled T1w model: scan, brain mask, split.
+"""Make the tables of the bundled T1w model: `table.tsv` to train and calibrate on, `labelled.tsv` to measure on.
 
     python scripts/ixi_table.py DATA/ixi-t1 runs/ixi
 
 Every scan is listed with its label-derived brain mask (labels > 0, closed and filled). Scans of the training
 and validation splits are listed a second time with the mask that deepbet extracts, because that is what a
 user's scan with its skull on will get. A healthy range needs more scans than the 8 of the validation split, so
-22 training subjects, chosen by a hash of their names, validate as well.
+22 training subjects, chosen by a hash of their names, validate as well. `labelled.tsv` lists every scan once, with
+its label-derived mask.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def main() -> None:
     with open(arguments.data / "participants.tsv", newline="") as source:
         participants = list(csv.DictReader(source, delimiter="\t"))
     extra = held_out(participants)
-    rows = []
+    rows, labelled_rows = [], []
     for participant in track(participants, "brain masks"):
         name = participant["participant_id"]
         path = (arguments.data / f"{name}_T1w.nii.gz").resolve()
@@ -58,16 +59,18 @@ def main() -> None:
         save_mask(brain_from_labels(labels), image, labelled)
         split = "val" if name in extra else participant["split"]
         rows.append((name, path, labelled, split))
+        labelled_rows.append((name, path, labelled, split))
         if split != "test":
             extracted = (masks / f"{name}_deepbet.nii.gz").resolve()
             if not extracted.exists():
                 scan = Scan(image.get_fdata(dtype=np.float32), image.affine, "T1w", name=name)
                 save_mask(Deepbet().extract(scan), image, extracted)
             rows.append((name, path, extracted, split))
-    with open(arguments.out / "table.tsv", "w", newline="") as target:
-        writer = csv.writer(target, delimiter="\t")
-        writer.writerow(("participant_id", "path", "brain_mask", "split"))
-        writer.writerows(rows)
+    for table, listed in (("table.tsv", rows), ("labelled.tsv", labelled_rows)):
+        with open(arguments.out / table, "w", newline="") as target:
+            writer = csv.writer(target, delimiter="\t")
+            writer.writerow(("participant_id", "path", "brain_mask", "split"))
+            writer.writerows(listed)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from itermask.scan import Scan
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 
 
-def _load(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
+def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
     """Array (3D, float32), affine and header of a NIfTI file."""
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -86,7 +86,7 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
             place, or an empty one.
     """
     path = Path(path)
-    image, affine, header = _load(path)
+    image, affine, header = load_volume(path)
     if not np.isfinite(image).all():
         count = int(np.size(image) - np.isfinite(image).sum())
         raise InputError(f"{path}: {count} voxels are NaN or infinite; replace them or export the scan again")
@@ -97,22 +97,28 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
     return Scan(image, affine, None if name is None else canonical_sequence(name), mask, path.name, header)
 
 
-def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empty: bool = False) -> np.ndarray:
     """Read a mask that must lie on a given grid.
+
+    Args:
+        path: NIfTI file.
+        shape: of the scan.
+        affine: of the scan.
+        empty: whether a mask without voxels is accepted, as a lesion map of a healthy scan is.
 
     Returns:
         boolean array, True where the file is above 0.
 
     Raises:
-        InputError: unreadable, of another shape, elsewhere in space (by more than 1 mm), or empty.
+        InputError: unreadable, of another shape, elsewhere in space (by more than 1 mm), or empty where it must not be.
     """
     path = Path(path)
-    mask, mask_affine, _ = _load(path)
+    mask, mask_affine, _ = load_volume(path)
     if mask.shape != shape:
         raise InputError(f"{path}: the mask's shape {mask.shape} is not the scan's {shape}; resample it to the scan")
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], [1])).reshape(4, -1)
     if np.abs((mask_affine - affine) @ corners).max() > 1.0:
         raise InputError(f"{path}: the mask lies elsewhere in space than the scan; resample it to the scan's grid")
-    if not (mask > 0).any():
+    if not empty and not (mask > 0).any():
         raise InputError(f"{path}: the mask is empty")
     return mask > 0

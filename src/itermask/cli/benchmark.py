@@ -1,0 +1,58 @@
+"""`itermask benchmark`: methods × data × protocols from a settings file, to tables."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from itermask.cli.show import progress_bar
+from itermask.errors import InputError
+
+
+def benchmark(
+    config: Annotated[Path, typer.Argument(help="TOML file: methods, data and protocols; see docs/benchmark.md.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results; an interrupted benchmark there is continued.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    part: Annotated[
+        str, typer.Option(help="k/n: only every n-th scan from the k-th, for processes side by side.")
+    ] = "1/1",
+    insert: Annotated[Optional[Path], typer.Option(help="Markdown file to put the tables into, between marks.")] = None,
+    mark: Annotated[
+        Optional[str], typer.Option(help="Name in those marks; the settings file's name if not given.")
+    ] = None,
+) -> None:
+    """Compare methods on data that are at hand. Exit code 1 if some scans could not be looked at."""
+    from itermask.evaluation.benchmark.looks import look_at_all, subjects_of
+    from itermask.evaluation.benchmark.plan import read_plan
+    from itermask.evaluation.benchmark.results import Results
+    from itermask.evaluation.benchmark.tables import sections_of
+    from itermask.evaluation.benchmark.write import insert as insert_into
+    from itermask.evaluation.benchmark.write import write_all
+
+    chosen = _part(part)
+    plan = read_plan(config)
+    with progress_bar(config.stem) as bar:
+        rows = look_at_all(plan, out, chosen, device, bar)
+    results = Results(plan, subjects_of(plan), rows, out)
+    sections = sections_of(results)
+    write_all(results, sections, out)
+    if insert is not None:
+        insert_into(results, sections, insert, mark or config.stem)
+    problems = [row for row in rows if "problem" in row]
+    for row in problems:
+        print(f"itermask: {row['method']}, {row['data']}, {row['condition']}: {row['problem']}", file=sys.stderr)
+    print(f"{len(rows) - len(problems)} looks, {len(problems)} failed; {out / 'results.html'}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _part(text: str) -> tuple[int, int]:
+    """`k/n` as numbers."""
+    try:
+        number, count = (int(word) for word in text.split("/"))
+    except ValueError:
+        number, count = 0, 0
+    if not 1 <= number <= count:
+        raise InputError(f"--part {text}: write it as 1/4, 2/4, … up to 4/4")
+    return number, count

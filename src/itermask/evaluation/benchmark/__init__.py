@@ -1,0 +1,1 @@
+"""Benchmarks: methods × data × protocols, from one settings file to tables; `itermask benchmark` runs them."""

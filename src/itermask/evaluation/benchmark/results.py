@@ -1,0 +1,156 @@
+"""From finished looks to the numbers of the tables: one function a protocol."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from itermask.evaluation.benchmark.conditions import AS_IS, Condition, artifacts_of, conditions_of
+from itermask.evaluation.benchmark.looks import Row, Subject, map_path
+from itermask.evaluation.benchmark.plan import Plan, ProtocolSpec
+from itermask.evaluation.intervals import Interval, bootstrap_interval
+from itermask.evaluation.ranking import scan_detection
+from itermask.evaluation.thresholds import best_shared_threshold
+
+LESION_METRICS = (
+    "dice",
+    "sensitivity",
+    "precision",
+    "best_shared_dice",
+    "best_threshold_dice",
+    "auprc_voxels",
+    "assd_mm",
+    "lesion_detection_rate",
+    "lesions_false",
+)
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A benchmark's finished looks, and what belongs to which protocol."""
+
+    plan: Plan
+    subjects: Sequence[Subject]
+    rows: Sequence[Row]
+    out: Path
+
+    def of(self, protocol: ProtocolSpec, method: str, data: str, condition: Condition) -> list[Row]:
+        """One method's looks at a protocol's scans of one data set, in one condition."""
+        names = [subject.name for subject in self.subjects if subject.data.name == data]
+        allowed = set(names[: protocol.limit or None])
+        return [
+            row
+            for row in self.rows
+            if row["method"] == method
+            and row["data"] == data
+            and row["condition"] == condition.words
+            and row["subject"] in allowed
+            and "problem" not in row
+        ]
+
+
+def healthy(results: Results, protocol: ProtocolSpec, method: str, data: str) -> dict[str, float]:
+    """Anomaly volume on healthy scans: `scans`, `median` and `p95` (share of the brain), `median_ml`, `within`."""
+    rows = results.of(protocol, method, data, AS_IS)
+    shares = [row["anomaly_share"] for row in rows]
+    return {
+        "scans": len(rows),
+        "median": float(np.median(shares)) if rows else NAN,
+        "p95": float(np.percentile(shares, 95)) if rows else NAN,
+        "median_ml": float(np.median([row["anomaly_ml"] for row in rows])) if rows else NAN,
+        "within": sum(row["verdict"].startswith("within") for row in rows),
+    }
+
+
+def segmentation(
+    results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Iterable[Condition]
+) -> dict[str, Interval | int]:
+    """Every metric of `LESION_METRICS` with its interval over the scans of some conditions, and `scans`.
+
+    The best shared threshold is one for each condition over all its scans. Scans without a lesion are left out; a
+    metric that is undefined for a scan leaves that scan out.
+    """
+    values: dict[str, list[float]] = {name: [] for name in LESION_METRICS}
+    count = 0
+    for condition in conditions:
+        rows = [row for row in results.of(protocol, method, data, condition) if row["metrics"].get("label_ml", 0) > 0]
+        count += len(rows)
+        for name in LESION_METRICS:
+            values[name] += [row["metrics"][name] for row in rows if name in row["metrics"]]
+        values["best_shared_dice"] += shared_dice(results.out, rows)
+    seed = results.plan.seed
+    return {"scans": count} | {
+        name: bootstrap_interval(found, np.random.default_rng(seed)) if found else Interval(NAN, NAN, NAN)
+        for name, found in values.items()
+    }
+
+
+def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
+    """Dice of each scan at the one threshold that is best for all of them, as the papers' tables have it."""
+    if not rows:
+        return []
+    errors, labels, brains = [], [], []
+    for row in rows:
+        with np.load(map_path(out, row)) as stored:
+            outside = int(stored["outside"])  # label voxels out of the brain's reach count as missed
+            errors.append(np.append(stored["error"], np.zeros(outside, dtype=np.float32)))
+            labels.append(np.append(stored["label"], np.ones(outside, dtype=bool)))
+            brains.append(np.append(np.ones(stored["error"].size, dtype=bool), np.zeros(outside, dtype=bool)))
+    return list(best_shared_threshold(errors, labels, brains).dice)
+
+
+def detection(
+    results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None = None
+) -> dict[str, float]:
+    """How well a score tells spoiled scans from the same data as they are, see `ranking.scan_detection`.
+
+    Args:
+        results: the looks.
+        protocol: `detection` or `severity`.
+        method: whose score.
+        data: clean data; with the protocol's `spoiled`, these are compared with all of those.
+        condition: the artifact; `AS_IS` where the data themselves are spoiled.
+        score: its name; the method's default score if None.
+
+    Returns:
+        empty where one side has no scan, or the method has no such score.
+    """
+    clean = results.of(protocol, method, data, AS_IS)
+    if protocol.spoiled:
+        spoiled = [row for name in protocol.spoiled for row in results.of(protocol, method, name, AS_IS)]
+    else:
+        spoiled = results.of(protocol, method, data, condition)
+    if not clean or not spoiled:
+        return {}
+    score = score or clean[0]["default_score"]
+    sides = [[row["scores"].get(score, NAN) for row in side] for side in (clean, spoiled)]
+    if not all(np.isfinite(side).all() for side in sides):
+        return {}
+    return scan_detection(*sides)
+
+
+def mean_detection(
+    results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Sequence[Condition], score: str | None
+) -> dict[str, float]:
+    """`detection`, averaged over artifacts."""
+    found = [f for c in conditions if (f := detection(results, protocol, method, data, c, score))]
+    return {key: float(np.mean([f[key] for f in found])) for key in found[0]} if found else {}
+
+
+def severity_curves(
+    results: Results, protocol: ProtocolSpec, method: str, data: str
+) -> dict[str, list[tuple[float, float]]]:
+    """Artifact → (severity, AUROC of the default score), for each severity that has results."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for name in artifacts_of(protocol):
+        points = []
+        for condition in conditions_of(protocol):
+            if condition.name == name:
+                found: dict[str, Any] = detection(results, protocol, method, data, condition)
+                if found:
+                    points.append((condition.amount, float(found["auroc"])))
+        curves[name] = points
+    return curves

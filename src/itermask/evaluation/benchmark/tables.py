@@ -1,0 +1,191 @@
+"""A benchmark's results as tables and figures, independent of how they are written down."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from itermask.evaluation.benchmark.conditions import AS_IS, artifacts_of, conditions_of, lesions_of
+from itermask.evaluation.benchmark.plan import ProtocolSpec
+from itermask.evaluation.benchmark.results import (
+    Results,
+    detection,
+    healthy,
+    mean_detection,
+    segmentation,
+    severity_curves,
+)
+from itermask.evaluation.intervals import Interval
+
+SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
+COLUMNS = {
+    "dice": "label-free Dice",
+    "sensitivity": "sensitivity",
+    "precision": "precision",
+    "best_shared_dice": "best shared threshold",
+    "best_threshold_dice": "best threshold per scan",
+    "auprc_voxels": "AUPRC",
+    "assd_mm": "ASSD, mm",
+    "lesion_detection_rate": "lesions found",
+    "lesions_false": "false lesions",
+}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Small charts side by side: panel → line → (x, y) points."""
+
+    panels: dict[str, dict[str, list[tuple[float, float]]]]
+    x: str
+    y: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table with its heading, or a chart.
+
+    Attributes:
+        title: heading.
+        note: what the reader must know of it.
+        header, rows: cells as text.
+        curves: chart that belongs to it.
+    """
+
+    title: str
+    note: str = ""
+    header: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    curves: Curves | None = None
+
+
+def sections_of(results: Results) -> list[Section]:
+    """All tables of a benchmark, protocol by protocol."""
+    makers = {
+        "healthy": healthy_sections,
+        "segmentation": lesion_sections,
+        "lesions": lesion_sections,
+        "detection": detection_sections,
+        "severity": severity_sections,
+    }
+    return [section for protocol in results.plan.protocols for section in makers[protocol.kind](results, protocol)]
+
+
+def healthy_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
+    """Anomaly volume on healthy scans: data × methods."""
+    rows = []
+    for data in protocol.data:
+        for method in results.plan.methods:
+            found = healthy(results, protocol, method.name, data)
+            sizes = [percent(found["median"]), percent(found["p95"]), number(found["median_ml"], 1)]
+            rows.append(
+                [data, method.name, f"{found['scans']:g}", *sizes, f"{found['within']:g} of {found['scans']:g}"]
+            )
+    header = [
+        "data",
+        "method",
+        "scans",
+        "median, % of brain",
+        "95th percentile, %",
+        "median, mL",
+        "within healthy range",
+    ]
+    return [Section(protocol.title or "Anomaly volume on healthy scans", "", header, rows)]
+
+
+def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
+    """Dice and the like: one table for each kind of lesion and data set, and one for all kinds together."""
+    every = conditions_of(protocol)
+    kinds = list(lesions_of(protocol))
+    groups = {kind: [c for c in every if c.name == kind] for kind in kinds} or {"": every}
+    if len(kinds) > 1:
+        groups |= {" and ".join(kinds): every}
+    if {"dark", "bright"} < set(kinds):
+        groups |= {"dark and bright": [c for c in every if c.name in ("dark", "bright")]}
+    sections = []
+    for data in protocol.data:
+        for name, conditions in groups.items():
+            rows = []
+            count = 0
+            for method in results.plan.methods:
+                found = segmentation(results, protocol, method.name, data, conditions)
+                count = max(count, int(found["scans"]))  # type: ignore[arg-type]
+                rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])  # type: ignore[arg-type]
+            title = protocol.title or ("Inserted lesions" if kinds else "Lesions")
+            title += f": {', '.join(filter(None, (name, data)))}"
+            note = f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels."
+            sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
+    return sections
+
+
+def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
+    """AUROC for each artifact and method, and the means of every measure and score."""
+    every = [c for c in conditions_of(protocol) if c != AS_IS] or [AS_IS]
+    names = [method.name for method in results.plan.methods]
+    sections = []
+    for data in protocol.data:
+        where = f"{data} against {', '.join(protocol.spoiled)}" if protocol.spoiled else data
+        title = f"{protocol.title or 'Detection of spoiled scans'}: {where}"
+        rows = [
+            [c.name.replace("_", " ") or "all", *(auroc_cell(detection(results, protocol, m, data, c)) for m in names)]
+            for c in every
+        ]
+        if len(every) > 1:
+            means = [mean_detection(results, protocol, m, data, every, None) for m in names]
+            rows.append(["**mean**", *(f"**{auroc_cell(found)}**" for found in means)])
+        severity = "" if protocol.spoiled else f" Severity {protocol.severity:g} of 10."
+        note = f"AUROC of each method's default score against the same scans clean.{severity}"
+        sections.append(Section(title, note, ["artifact", *names], rows))
+        rows = []
+        for method in names:
+            for score, words in SCORES.items():
+                found = mean_detection(results, protocol, method, data, every, score)
+                if found:
+                    keys = ("auroc", "auprc", "fpr_at_80", "fpr_at_90", "youden")
+                    rows.append([method, words, *(number(found[key], 3) for key in keys)])
+        header = ["method", "score", "AUROC", "AUPRC", "FPR at 80 % TPR", "FPR at 90 % TPR", "Youden"]
+        sections.append(Section(f"{title}, every score", "Means over artifacts.", header, rows))
+    return sections
+
+
+def severity_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
+    """AUROC against severity: a chart with a panel for each artifact, and the means over artifacts."""
+    sections = []
+    for data in protocol.data:
+        curves = {m.name: severity_curves(results, protocol, m.name, data) for m in results.plan.methods}
+        panels = {
+            name.replace("_", " "): {method: found[name] for method, found in curves.items() if found[name]}
+            for name in artifacts_of(protocol)
+        }
+        rows = []
+        for method, found in curves.items():
+            cells = []
+            for severity in protocol.severities:
+                values = [value for points in found.values() for amount, value in points if amount == severity]
+                cells.append(number(float(np.mean(values)) if values else float("nan"), 3))
+            rows.append([method, *cells])
+        header = ["method", *(f"severity {severity:g}" for severity in protocol.severities)]
+        title = f"{protocol.title or 'Severity curves'}: {data}"
+        note = "AUROC of each method's default score, mean over artifacts."
+        sections.append(Section(title, note, header, rows, Curves(panels, "severity", "AUROC")))
+    return sections
+
+
+def auroc_cell(found: dict[str, float]) -> str:
+    """An AUROC, or a dash."""
+    return number(found.get("auroc", float("nan")), 3)
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number, or a dash where there is none."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage."""
+    return number(100 * value)
+
+
+def with_interval(found: Interval) -> str:
+    """A mean with its interval."""
+    if not np.isfinite(found.mean):
+        return "–"
+    return f"{number(found.mean)} ({number(found.low)}–{number(found.high)})"

@@ -1,0 +1,169 @@
+"""Tables and charts to Markdown, HTML and pictures."""
+
+import html
+import io
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from itermask.errors import InputError
+from itermask.evaluation.benchmark.results import Results
+from itermask.evaluation.benchmark.tables import Curves, Section
+
+NOTICE = "For research use only; not a medical device and not a diagnosis."
+COLOURS = ("#2b5c8a", "#b3261e", "#2e7d4f", "#8a5a00", "#6a3d9a", "#52606d", "#00838f", "#ad1457")
+PANELS_IN_A_ROW = 4
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:75rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.3rem .7rem;border-bottom:1px solid #cbd2d9;
+text-align:left;white-space:nowrap}h2{font-size:1.1rem;margin-top:2rem}.wide{overflow-x:auto}img{max-width:100%}
+p{color:#52606d}"""
+
+
+def setting(results: Results) -> str:
+    """With what the figures were made."""
+    import torch
+
+    methods = []
+    for spec in results.plan.methods:
+        digests = sorted({row["model"] for row in results.rows if row["method"] == spec.name})
+        methods.append(f"{spec.name} (model `{spec.model}`, {', '.join(digests) or 'not run'})")
+    failed = sum("problem" in row for row in results.rows)
+    text = f"Methods: {'; '.join(methods)}. Seed {results.plan.seed}; {platform.machine()}, torch {torch.__version__}. "
+    text += "Means over scans with 95 % bootstrap intervals in brackets."
+    return text + (f" {failed} looks failed and are left out." if failed else "")
+
+
+def markdown(results: Results, sections: Sequence[Section], level: int = 3, pictures: str = "") -> str:
+    """The results for a document.
+
+    Args:
+        results: for the line that says with what they were made.
+        sections: tables and charts.
+        level: of the headings.
+        pictures: folder of the charts as the document sees it; charts are left out if empty.
+    """
+    lines = [setting(results), ""]
+    for section in sections:
+        lines += [f"{'#' * level} {section.title}", ""]
+        if section.note:
+            lines += [section.note, ""]
+        lines += [f"| {' | '.join(section.header)} |", "|---" * len(section.header) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in section.rows]
+        lines.append("")
+        if section.curves and pictures:
+            lines += [f"![{section.title}]({pictures}/{picture_name(section)})", ""]
+    return "\n".join(lines)
+
+
+def page(results: Results, sections: Sequence[Section]) -> str:
+    """The results as one self-contained page."""
+    parts = [f"<p>{_marked(setting(results))}</p>"]
+    for section in sections:
+        parts.append(f"<h2>{html.escape(section.title)}</h2>")
+        if section.note:
+            parts.append(f"<p>{_marked(section.note)}</p>")
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
+        body = "".join("<tr>" + "".join(f"<td>{_marked(cell)}</td>" for cell in row) + "</tr>" for row in section.rows)
+        parts.append(f"<div class=wide><table><tr>{head}</tr>{body}</table></div>")
+        if section.curves:
+            parts.append(chart(section.curves))
+    inner = "\n".join(parts)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title><style>{STYLE}</style>'
+        f"<h1>Benchmark</h1><p>{NOTICE}</p>\n{inner}\n</html>\n"
+    )
+
+
+def _marked(text: str) -> str:
+    """Text with Markdown's bold, italics and code as HTML."""
+    text = html.escape(text)
+    text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
+    text = re.sub(r"\*(.+?)\*", r"<i>\1</i>", text)
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", text)
+
+
+def picture_name(section: Section) -> str:
+    """File name of a section's chart."""
+    return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") + ".svg"
+
+
+def chart(curves: Curves) -> str:
+    """Small charts side by side as SVG text; the same curves give the same text."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    names = list(curves.panels)
+    columns = min(PANELS_IN_A_ROW, len(names))
+    height = -(-len(names) // columns)
+    lines = list(dict.fromkeys(line for panel in curves.panels.values() for line in panel))
+    colours = {line: COLOURS[place % len(COLOURS)] for place, line in enumerate(lines)}
+    with rc_context({"svg.hashsalt": "itermask", "svg.fonttype": "path", "font.size": 9, "text.parse_math": False}):
+        figure = Figure(figsize=(2.6 * columns, 2.1 * height + 0.5), layout="constrained")
+        FigureCanvasSVG(figure)
+        grid = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False)
+        for place, axes in enumerate(grid.ravel()):
+            if place >= len(names):
+                axes.set_axis_off()
+                continue
+            axes.set_title(names[place], fontsize=9)
+            axes.axhline(0.5, color="#cbd2d9", linewidth=0.8)
+            for line, points in curves.panels[names[place]].items():
+                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colours[line], label=line)
+            axes.set_ylim(-0.03, 1.03)
+            axes.spines[["top", "right"]].set_visible(False)
+            if place >= len(names) - columns:
+                axes.set_xlabel(curves.x)
+            if place % columns == 0:
+                axes.set_ylabel(curves.y)
+        shown = {
+            line: handle
+            for axes in grid.ravel()
+            for handle, line in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if shown:
+            figure.legend(shown.values(), shown.keys(), loc="outside upper left", ncols=4, frameon=False, fontsize=9)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def write_all(results: Results, sections: Sequence[Section], out: Path) -> None:
+    """`results.md`, `results.html` and the charts into the benchmark's folder."""
+    for section in sections:
+        if section.curves:
+            _write(out / picture_name(section), chart(section.curves))
+    _write(out / "results.md", "# Benchmark\n\n" + markdown(results, sections, 2, "."))
+    _write(out / "results.html", page(results, sections))
+
+
+def insert(results: Results, sections: Sequence[Section], document: Path, name: str) -> None:
+    """Put the tables into a document, between `<!-- benchmark NAME: start -->` and its `end`.
+
+    Charts go into `pictures/` beside it.
+
+    Raises:
+        InputError: the document has no such marks.
+    """
+    start, end = (f"<!-- benchmark {name}: {which} -->" for which in ("start", "end"))
+    text = document.read_text() if document.is_file() else ""
+    if start not in text or end not in text[text.index(start) :]:
+        raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables shall stand")
+    pictures = document.parent / "pictures"
+    for section in sections:
+        if section.curves:
+            pictures.mkdir(exist_ok=True)
+            _write(pictures / picture_name(section), chart(section.curves))
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    body = markdown(results, sections, 4, pictures.name)
+    _write(document, f"{before}{start}\n{body}\n{end}{after}")
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text)
+    os.replace(partial, path)

@@ -1,0 +1,284 @@
+"""A benchmark: from a settings file over tiny data sets to tables, resumable, one bad scan reported and skipped."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from tiny_model import tiny_head, tiny_model, tiny_scan, write_nifti
+
+from itermask.errors import InputError
+from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_of, seed_for, spoil
+from itermask.evaluation.benchmark.looks import look_at_all, rows_in, subjects_of
+from itermask.evaluation.benchmark.plan import ProtocolSpec, read_plan
+from itermask.evaluation.benchmark.results import Results, detection, healthy, segmentation, severity_curves
+from itermask.evaluation.benchmark.tables import sections_of
+from itermask.evaluation.benchmark.write import insert, markdown, page, write_all
+from itermask.evaluation.overlap import dice
+
+PLAN = """
+seed = 3
+
+[[methods]]
+name = "tiny"
+model = "model"
+
+[[methods]]
+name = "keen"
+model = "model"
+sensitivity = 4.0
+
+[[data]]
+name = "heads"
+root = "heads"
+sequence = "T1w"
+
+[[data]]
+name = "patients"
+root = "patients"
+sequence = "T1w"
+
+[[protocols]]
+kind = "healthy"
+data = ["heads"]
+
+[[protocols]]
+kind = "detection"
+data = ["heads"]
+artifacts = ["noise", "spike"]
+severity = 8
+
+[[protocols]]
+kind = "severity"
+data = ["heads"]
+artifacts = ["noise"]
+severities = [2, 8]
+limit = 2
+
+[[protocols]]
+kind = "segmentation"
+data = ["patients"]
+
+[[protocols]]
+kind = "detection"
+data = ["heads"]
+spoiled = ["patients"]
+title = "Patients"
+
+[[protocols]]
+kind = "lesions"
+data = ["heads"]
+lesions = { dark = 1.0, bright = 0.5 }
+shapes = "shapes.npz"
+fractions = [0.02, 0.03]
+limit = 2
+"""
+
+
+def write_case(folder, seed, blob=0.0):
+    folder.mkdir(parents=True)
+    scan = tiny_scan(seed=seed, blob=blob)
+    write_nifti(folder / "T1w.nii.gz", scan)
+    nib.save(nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine), folder / "brain.nii.gz")
+    if blob:
+        lesion = tiny_head(seed=seed, blob=blob)[0] != tiny_head(seed=seed)[0]
+        nib.save(nib.Nifti1Image(lesion.astype(np.uint8), scan.affine), folder / "lesion.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Settings, a model, three healthy heads, two patients, lesion outlines."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    (folder / "plan.toml").write_text(PLAN)
+    tiny_model(folder / "model")
+    for seed in range(3):
+        write_case(folder / "heads" / f"head{seed}", seed)
+    for seed in (5, 6):
+        write_case(folder / "patients" / f"patient{seed}", seed, blob=70.0)
+    np.savez(folder / "shapes.npz", ball=np.linalg.norm(np.indices((9, 9, 9)) - 4, axis=0) < 4.5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(place):
+    plan = read_plan(place / "plan.toml")
+    rows = look_at_all(plan, place / "out")
+    return Results(plan, subjects_of(plan), rows, place / "out")
+
+
+def test_every_look_is_made_once(done):
+    per_method = 3 * (1 + 2) + 2 * 1 + 2 * 2 + 2  # as it is and severity 8, severity 2, lesions, patients
+    assert len(done.rows) == 2 * per_method
+    assert not [row for row in done.rows if "problem" in row]
+    assert len(rows_in(done.out)) == len(done.rows)
+
+
+def test_a_second_run_makes_no_look_and_the_same_tables(done, place):
+    before = (done.out / "scans.jsonl").read_bytes()
+    again = look_at_all(done.plan, done.out)
+    assert (done.out / "scans.jsonl").read_bytes() == before
+    other = Results(done.plan, done.subjects, again, done.out)
+    assert markdown(other, sections_of(other)) == markdown(done, sections_of(done))
+
+
+def test_an_interrupted_run_goes_on_and_parts_add_up(done, place):
+    plan, out = done.plan, place / "parts"
+    look_at_all(plan, out, (2, 2))
+    first = look_at_all(plan, out, (1, 2))
+    assert {row["subject"] for row in rows_in(out)} == {row["subject"] for row in done.rows}
+    strip = lambda rows: {json.dumps(row | {"seconds": 0}, sort_keys=True) for row in rows}  # noqa: E731
+    assert strip(first) == strip(done.rows)  # what a scan gives does not depend on the order
+    lines = (out / "scans-1of2.jsonl").read_text().splitlines()
+    (out / "scans-1of2.jsonl").write_text("\n".join(lines[:-2]) + "\n" + lines[-2][:40])
+    assert strip(look_at_all(plan, out, (1, 2))) == strip(done.rows)
+
+
+def test_another_model_is_looked_at_anew(place, tmp_path):
+    shutil.copytree(place, tmp_path / "copy")
+    plan = read_plan(tmp_path / "copy" / "plan.toml")
+    before = len(rows_in(tmp_path / "copy" / "out"))
+    card = tmp_path / "copy" / "model" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"version": "another"}))
+    rows = look_at_all(plan, tmp_path / "copy" / "out")
+    assert len(rows) == before
+    assert len(rows_in(tmp_path / "copy" / "out")) == 2 * before
+
+
+def test_a_bad_scan_is_reported_and_the_rest_goes_on(place, tmp_path):
+    shutil.copytree(place / "heads", tmp_path / "heads")
+    (tmp_path / "heads" / "head1" / "T1w.nii.gz").write_bytes(b"no image")
+    text = PLAN.split("[[protocols]]")
+    (tmp_path / "plan.toml").write_text(
+        "[[protocols]]".join([text[0].split('[[data]]\nname = "patients"')[0], text[1]])
+    )
+    shutil.copytree(place / "model", tmp_path / "model")
+    rows = look_at_all(read_plan(tmp_path / "plan.toml"), tmp_path / "out")
+    problems = [row for row in rows if "problem" in row]
+    assert {row["subject"] for row in problems} == {"head1"}
+    assert all("T1w.nii.gz" in row["problem"] for row in problems)
+    assert len(rows) - len(problems) == 4
+    assert len(rows_in(tmp_path / "out")) == 4  # a failed look is tried again next time
+
+
+def test_the_numbers_are_those_of_the_looks(done):
+    protocols = {(p.kind, p.title): p for p in done.plan.protocols}
+    found = healthy(done, protocols["healthy", ""], "tiny", "heads")
+    clean = [row for row in done.rows if (row["method"], row["data"], row["condition"]) == ("tiny", "heads", "as is")]
+    assert found["scans"] == 3
+    assert found["median"] == np.median([row["anomaly_share"] for row in clean])
+    seg = segmentation(done, protocols["segmentation", ""], "keen", "patients", [AS_IS])
+    dices = [row["metrics"]["dice"] for row in done.rows if row["method"] == "keen" and row["data"] == "patients"]
+    assert seg["scans"] == len(dices) == 2
+    assert seg["dice"].mean == pytest.approx(np.mean(dices))
+    assert seg["best_shared_dice"].mean <= seg["best_threshold_dice"].mean + 1e-6
+    spiked = detection(done, protocols["detection", ""], "tiny", "heads", Condition("artifact", "spike", 8.0))
+    scores = [row["scores"]["profile_distance"] for row in clean]
+    spoiled = [
+        row["scores"]["profile_distance"]
+        for row in done.rows
+        if (row["method"], row["condition"]) == ("tiny", "artifact spike 8")
+    ]
+    assert spiked["auroc"] == pytest.approx(np.mean([a > b for a in spoiled for b in scores]))
+    curves = severity_curves(done, protocols["severity", ""], "tiny", "heads")
+    assert [severity for severity, _ in curves["noise"]] == [2.0, 8.0]
+    assert detection(done, protocols["detection", "Patients"], "tiny", "heads", AS_IS)
+
+
+def test_tables_have_every_method_and_protocol(done):
+    sections = sections_of(done)
+    text = markdown(done, sections)
+    for word in ("Anomaly volume", "Severity curves: heads", "Inserted lesions: dark and bright, heads", "Patients"):
+        assert word in text
+    assert text.count("| tiny |") >= 6
+    written = page(done, sections)
+    assert "<svg" in written
+    assert "not a diagnosis" in written
+    assert "http" not in written.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+
+
+def test_tables_go_between_the_marks_of_a_document(done, tmp_path):
+    document = tmp_path / "results.md"
+    document.write_text("before\n<!-- benchmark plan: start -->\nold\n<!-- benchmark plan: end -->\nafter\n")
+    insert(done, sections_of(done), document, "plan")
+    text = document.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "\nold\n" not in text
+    assert "label-free Dice" in text
+    assert (tmp_path / "pictures" / "severity-curves-heads.svg").read_text().startswith("<svg")
+    insert(done, sections_of(done), document, "plan")
+    assert document.read_text() == text
+    with pytest.raises(InputError, match="has no lines"):
+        insert(done, sections_of(done), document, "other")
+
+
+def test_results_are_written_into_the_folder(done, tmp_path):
+    write_all(done, sections_of(done), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"results.md", "results.html", "severity-curves-heads.svg"}
+
+
+def test_a_condition_does_the_same_whoever_asks_and_more_when_severer():
+    scan = tiny_scan(seed=1)
+    shapes = {"ball": np.ones((4, 4, 4), dtype=bool)}
+    clean, nothing = spoil(scan, AS_IS, "a", shapes)
+    assert clean is scan
+    assert nothing is None
+    mild, strong = (spoil(scan, Condition("artifact", "noise", s), "a", shapes)[0].image for s in (2.0, 8.0))
+    assert np.abs(strong - scan.image).mean() > 2 * np.abs(mild - scan.image).mean()
+    condition = Condition("lesion", "dark", 1.0, (0.02, 0.03))
+    (one, lesion), (two, same) = (spoil(scan, condition, "a", shapes) for _ in range(2))
+    assert np.array_equal(one.image, two.image)
+    assert np.array_equal(lesion, same)
+    assert 0.015 < lesion.sum() / scan.brain_mask.sum() < 0.035
+    elsewhere = [spoil(scan, condition, *who)[1] for who in (("b", shapes), ("a", shapes, 1))]
+    assert all(dice(lesion, other) < 1 for other in elsewhere)
+    assert len({seed_for(0, "a"), seed_for(1, "a"), seed_for(0, "b"), seed_for(0, "a", "b")}) == 4
+
+
+def test_a_protocol_asks_for_what_it_compares():
+    severe = ProtocolSpec("severity", ("d",), artifacts=("noise",), severities=(1.0, 2.0))
+    assert [c.words for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
+    assert conditions_of(ProtocolSpec("detection", ("d",), spoiled=("e",))) == [AS_IS]
+    every = conditions_of(ProtocolSpec("detection", ("d",)))
+    assert len(every) > 10  # all artifacts there are, and the scan as it is
+    assert every[0] == AS_IS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("seed = 3", "seed = -1", "seed must be"),
+        ("seed = 3", "sead = 3", "unknown key sead"),
+        ("seed = 3", "seed = ", "not valid TOML"),
+        ('model = "model"\n\n', "\n\n", "model is missing"),
+        ('name = "keen"', 'name = "tiny"', "twice"),
+        ('kind = "healthy"', 'kind = "healthiness"', "unknown protocol"),
+        ('data = ["patients"]', 'data = ["patient"]', "data patient"),
+        ('data = ["patients"]', 'data = "patients"', "of the wrong kind"),
+        ('"spike"]', '"spikes"]', "unknown artifact spikes"),
+        ("severity = 8", "severity = 80", "between 0 and 10"),
+        ("dark = 1.0", "black = 1.0", "lesions black"),
+        ('shapes = "shapes.npz"\n', "", "needs shapes"),
+        ('root = "heads"', 'root = "heads"\nkind = "head"', "kind 'head'"),
+        ("sensitivity = 4.0", "sensitivty = 4.0", "unknown key sensitivty"),
+    ],
+)
+def test_settings_that_mean_nothing_are_one_line(tmp_path, old, new, says):
+    path = tmp_path / "plan.toml"
+    assert old in PLAN
+    path.write_text(PLAN.replace(old, new, 1))
+    with pytest.raises(InputError, match=says) as refused:
+        read_plan(path)
+    assert "\n" not in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_data_without_the_sequence_are_one_line(place, tmp_path):
+    (place / "other.toml").write_text(PLAN.replace('sequence = "T1w"', 'sequence = "FLAIR"', 1))
+    with pytest.raises(InputError, match="no FLAIR scan"):
+        subjects_of(read_plan(place / "other.toml"))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path / "nowhere.toml")
