@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from rich.progress import track
 
@@ -34,6 +33,7 @@ from itermask.evaluation.metrics import (
     sensitivity,
 )
 from itermask.lesions import insert_lesion, load_shapes
+from itermask.scan import top_axis
 from itermask.training.table import Entry, read_table
 
 ARTIFACTS = {"missing_chunk": 5, "spike": 5, "ghosting": 5, "noise": 5}  # name → severity
@@ -56,13 +56,6 @@ class Case:
 def seed_for(*words: str) -> int:
     """The same seed for the same words, everywhere."""
     return zlib.crc32("/".join(words).encode())
-
-
-def top_axis(scan: Scan) -> tuple[int, int]:
-    """Array axis that runs along the head, and +1 if its top lies towards high indices."""
-    codes = nib.aff2axcodes(scan.affine)
-    axis = next(index for index, code in enumerate(codes) if code in "SI")
-    return axis, 1 if codes[axis] == "S" else -1
 
 
 def cases(entry: Entry, shapes: dict[str, np.ndarray]) -> Iterator[Case]:
@@ -108,7 +101,7 @@ def look(case: Case, model: Model, settings: RunSettings, maps: Path) -> dict[st
         "condition": case.condition,
         "verdict": finding.verdict,
         "anomaly_fraction": finding.anomaly_fraction,
-        "gamma": finding.search["gamma"],
+        "own_threshold": finding.search.get("own_threshold"),
         "step": finding.search["step"],
         "threshold": finding.threshold,
         "seconds": finding.timings["detect"],
@@ -179,6 +172,12 @@ def shared_dice(kind: str, key: str, maps: Path, rows: list[dict[str, Any]]) -> 
     return list(best_shared_threshold(values, lesions, [np.ones_like(lesion) for lesion in lesions]).dice)
 
 
+def described(model: Model) -> str:
+    """The model's operating point in words."""
+    point = model.calibration["operating_point"]
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in point.items())
+
+
 def table(rows: list[dict[str, Any]], maps: Path, model: Model, arguments: argparse.Namespace) -> str:
     """The results as Markdown."""
     by = {row["condition"]: [] for row in rows}
@@ -186,7 +185,7 @@ def table(rows: list[dict[str, Any]], maps: Path, model: Model, arguments: argpa
         by[row["condition"]].append(row)
     clean = by["clean"]
     lines = [
-        f"Model `{model.name}` {model.card['version']}, gamma {clean[0]['gamma']:.3g}; data: `ixi-t1` split "
+        f"Model `{model.name}` {model.card['version']}, {described(model)}; data: `ixi-t1` split "
         f"`{arguments.split}`, {len(clean)} scans, label-derived brain masks; seed {arguments.seed}; "
         f"{platform.machine()}, {model.runtime.description}. "
         "Means with 95 % bootstrap intervals over scans.",

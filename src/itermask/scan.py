@@ -39,3 +39,10 @@ class Scan:
         """Voxel size in mm along each array axis."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+
+def top_axis(scan: Scan) -> tuple[int, int]:
+    """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones."""
+    codes = nib.aff2axcodes(scan.affine)
+    axis = next(index for index, code in enumerate(codes) if code in "SI")
+    return axis, 1 if codes[axis] == "S" else -1

@@ -3,9 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from itermask.artifacts.base import ARTIFACTS, Artifact, Corrupted, Subject, corrupt, register, replay
+from itermask.artifacts.base import ARTIFACTS, Artifact, Corrupted, Subject, corrupt, register, replay, summary
 
-__all__ = ["ARTIFACTS", "Artifact", "Corrupted", "Subject", "corrupt", "register", "replay"]
+__all__ = ["ARTIFACTS", "Artifact", "Corrupted", "Subject", "corrupt", "register", "replay", "summary"]
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -1,16 +1,18 @@
 """What an artifact is, which ones there are, and how one is put on a scan.
 
 An artifact is two functions: `draw` turns a severity into physical parameters (all the randomness there is),
-`apply` puts those parameters on an image. A new one is one file that calls `register`, and its test.
+`apply` puts those parameters on an image. A new one is one file that calls `register`, and its test. The file's first
+line says what the artifact is, the rest what its severity is physically.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-SEVERITIES = (1.0, 10.0)
+SEVERITIES = (0.0, 10.0)
 FOREGROUND = 0.1  # without a brain mask: voxels above this share of the 99th percentile
 REFERENCE = 90.0  # percentile of the brain's intensities that noise and stripes are measured against
 
@@ -28,6 +30,7 @@ class Subject:
         axis: axis asked for (0, 1 or 2), or None to leave it to the artifact.
         direction: +1 if the head's top lies towards high indices of that axis, −1 if towards low ones.
         reference: 90th percentile of the brain's intensities.
+        up: axis that runs along the head, from neck to top.
     """
 
     image: np.ndarray
@@ -36,6 +39,7 @@ class Subject:
     axis: int | None
     direction: int
     reference: float
+    up: int = 2
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Artifact:
 
     Attributes:
         name: key in `ARTIFACTS`.
-        draw: (subject, severity, rng) → parameters: plain numbers and lists, so that they can be written as JSON.
+        draw: (subject, severity, rng) → parameters: plain numbers and lists, so that they can be written as JSON;
+            the severity is above 0.
         apply: (image, parameters) → spoiled magnitude image of the same shape; the image is left as it is.
         region: (shape, parameters) → boolean array of the voxels that are destroyed; None where no such set
             is meaningful.
@@ -63,7 +68,7 @@ class Corrupted:
     Attributes:
         image: float32, shape of the scan, non-negative. A stripped scan is to be masked again by the caller:
             noise, ghosts and stripes do not stop at the brain.
-        parameters: what was drawn, in physical terms; `replay` applies it again.
+        parameters: `severity`, and what was drawn for it, in physical terms; `replay` applies it again.
         damaged: boolean, the brain voxels that were destroyed; None where no such set is meaningful.
     """
 
@@ -91,37 +96,42 @@ def corrupt(
     brain: np.ndarray | None = None,
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
     direction: int = 1,
+    up: int = 2,
 ) -> Corrupted:
     """Spoil a scan with one artifact.
 
     With one seed, a higher severity is the same artifact, stronger. Severity 5 is clearly visible to a
-    radiographer; each artifact's module says what it means physically.
+    radiographer; each artifact's module says what it means physically. Severity 0 is the scan as it is.
 
     Args:
         image: 3D intensities of a whole head or a stripped brain, non-negative, in any unit.
         artifact: a name in `ARTIFACTS`.
-        severity: 1 (subtle) to 10 (gross); need not be whole.
-        rng: random generator, or a seed for one; the only source of randomness.
-        axis: axis of the missing slab or of phase encoding; None for the artifact's own choice. Artifacts
-            without a direction ignore it.
+        severity: 0 (nothing), 1 (subtle) to 10 (gross); need not be whole.
+        rng: random generator, or a seed for one; the only source of randomness. Severity 0 draws nothing.
+        axis: axis of the missing slab, of phase encoding, or what else the artifact's module calls its axis; None
+            for the artifact's own choice. Artifacts without a direction ignore it.
         brain: boolean brain mask; the voxels above a tenth of the 99th percentile if None.
         spacing: voxel size in mm along each axis.
         direction: +1 if the head's top lies towards high indices along `axis`, −1 if towards low ones.
+        up: axis that runs along the head; the missing chunks lie across it unless `axis` says otherwise.
 
     Returns:
-        the spoiled image, what was drawn, and the damaged voxels.
+        the spoiled image, what was drawn, and the damaged voxels. At severity 0 a copy of the image, no parameters
+        but the severity, and no voxel damaged.
 
     Raises:
         ValueError: unknown artifact, severity, axis or direction out of range, an image that is not 3D or holds
             NaN, infinity or negative values, an empty or ill-fitting brain mask, a voxel size that is not
             positive, or a severity that the artifact cannot have on this scan.
+        MissingExtraError: the artifact needs TorchIO, which is not installed.
     """
     known = _known(artifact)
     image = _magnitudes(image)
     if not SEVERITIES[0] <= severity <= SEVERITIES[1]:
         raise ValueError(f"severity {severity} is not between {SEVERITIES[0]:g} and {SEVERITIES[1]:g}")
-    if axis is not None and axis not in (0, 1, 2):
-        raise ValueError(f"axis {axis} is not 0, 1 or 2")
+    for name, value in (("axis", axis), ("up", up)):
+        if value not in ((None, 0, 1, 2) if name == "axis" else (0, 1, 2)):
+            raise ValueError(f"{name} {value} is not 0, 1 or 2")
     if direction not in (1, -1):
         raise ValueError(f"direction {direction} is not 1 or -1")
     if len(spacing) != 3 or any(not (size > 0 and np.isfinite(size)) for size in spacing):
@@ -134,9 +144,12 @@ def corrupt(
     if not brain.any():
         raise ValueError("the brain mask is empty, or the image has no foreground")
     reference = float(np.percentile(image[brain], REFERENCE))
-    subject = Subject(image, brain, tuple(float(size) for size in spacing), axis, direction, reference)
-    parameters = known.draw(subject, float(severity), np.random.default_rng(rng))
-    damaged = None if known.region is None else known.region(image.shape, parameters) & brain
+    subject = Subject(image, brain, tuple(float(size) for size in spacing), axis, direction, reference, up)
+    parameters: Parameters = {"severity": float(severity)}
+    damaged = None if known.region is None else np.zeros(image.shape, dtype=bool)
+    if severity > 0:
+        parameters |= known.draw(subject, float(severity), np.random.default_rng(rng))
+        damaged = None if known.region is None else known.region(image.shape, parameters) & brain
     return Corrupted(replay(image, artifact, parameters), parameters, damaged)
 
 
@@ -149,13 +162,44 @@ def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarr
         parameters: `Corrupted.parameters`, also after a round trip through JSON.
 
     Returns:
-        float32 image of the same shape, non-negative.
+        float32 image of the same shape, non-negative; a copy of the image if the parameters' `severity` is 0.
 
     Raises:
         ValueError: unknown artifact, or an image that is not 3D or holds NaN, infinity or negative values.
+        MissingExtraError: the artifact needs TorchIO, which is not installed.
     """
-    known = _known(artifact)
-    return known.apply(_magnitudes(image), parameters).astype(np.float32, copy=False)
+    known, image = _known(artifact), _magnitudes(image)
+    if parameters.get("severity") == 0:
+        return image.copy()
+    return known.apply(image, parameters).astype(np.float32, copy=False)
+
+
+def summary(artifact: str) -> str:
+    """The first line of what an artifact's module says of it; `ValueError` if the name is unknown."""
+    text = sys.modules[_known(artifact).apply.__module__].__doc__ or ""
+    return text.partition("\n")[0]
+
+
+def choose_axis(subject: Subject, rng: np.random.Generator) -> int:
+    """The axis asked for, or a random one; one number is drawn either way."""
+    chosen = int(rng.integers(3))
+    return chosen if subject.axis is None else subject.axis
+
+
+def extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
+    """First slice along `axis` that holds a voxel of a mask that is not empty, and one past the last."""
+    occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+    return int(occupied[0]), int(occupied[-1]) + 1
+
+
+def along(values: np.ndarray, axis: int) -> np.ndarray:
+    """A row of numbers, shaped to be broadcast along `axis` of a volume."""
+    return values.reshape([-1 if a == axis else 1 for a in range(3)])
+
+
+def slab(axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    """Index of the slices from `start` to `stop` (excluded) along `axis` of a volume."""
+    return tuple(slice(start, stop) if a == axis else slice(None) for a in range(3))
 
 
 def _known(artifact: str) -> Artifact:

@@ -10,7 +10,7 @@ the brain comes from the scalp, so a stripped scan shows less of it than one tha
 import numpy as np
 from scipy import fft
 
-from itermask.artifacts.base import Artifact, Parameters, Subject, register
+from itermask.artifacts.base import Artifact, Parameters, Subject, along, choose_axis, register
 
 DEPTH = 0.15  # share of a line's amplitude, for each step of severity
 PERIODS = (3.0, 10.0)  # k-space lines
@@ -32,8 +32,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `spared_lines`: standard deviation of the spared centre, in lines;
         `displacement_mm`: how far the ghosts lie from the head.
     """
-    chosen = int(rng.integers(3))
-    axis = chosen if subject.axis is None else subject.axis
+    axis = choose_axis(subject, rng)
     extent = subject.image.shape[axis] * subject.spacing[axis]
     period = float(rng.uniform(*PERIODS))
     return {
@@ -55,8 +54,7 @@ def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
     line = fft.fftfreq(size, 1 / size)
     depth = parameters["depth"] * -np.expm1(-((line / parameters["spared_lines"]) ** 2) / 2)
     modulation = 1 + depth * np.cos(2 * np.pi * line / parameters["period"] + parameters["phase"])
-    shape = [-1 if a == axis else 1 for a in range(3)]
-    spectrum = fft.fft(image, axis=axis) * modulation.astype(np.float32).reshape(shape)
+    spectrum = fft.fft(image, axis=axis) * along(modulation.astype(np.float32), axis)
     return np.abs(fft.ifft(spectrum, axis=axis))
 
 

@@ -9,10 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from itermask.artifacts.base import Artifact, Parameters, Subject, register
+from itermask.artifacts.base import Artifact, Parameters, Subject, extent, register, slab
 
 THICKNESS = 6.0  # mm for each step of severity
-UP = 2  # the default axis, up in RAS order
 CENTRE = (0.4, 0.6)  # range of the middle slab's centre, share of the brain's extent
 
 
@@ -20,8 +19,8 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
     """Which slab is missing.
 
     Args:
-        subject: the scan; `axis` is the slab's normal (the last axis if None).
-        severity: 1 to 10, times 6 mm, rounded to whole slices, at least one.
+        subject: the scan; `axis` is the slab's normal (the axis along the head if None).
+        severity: up to 10, times 6 mm, rounded to whole slices, at least one.
         rng: random generator; the top slab has nothing random.
         position: `top` or `middle`.
 
@@ -32,13 +31,12 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
     Raises:
         ValueError: no slice of the brain would be left.
     """
-    axis = UP if subject.axis is None else subject.axis
-    occupied = np.flatnonzero(subject.brain.any(axis=tuple(a for a in range(3) if a != axis)))
-    low, high = int(occupied[0]), int(occupied[-1]) + 1
+    axis = subject.up if subject.axis is None else subject.axis
+    low, high = extent(subject.brain, axis)
     count = max(1, round(THICKNESS * severity / subject.spacing[axis]))
     if count >= high - low:
-        extent = (high - low) * subject.spacing[axis]
-        raise ValueError(f"a missing chunk of {THICKNESS * severity:g} mm leaves nothing of a brain of {extent:g} mm")
+        size = (high - low) * subject.spacing[axis]
+        raise ValueError(f"a missing chunk of {THICKNESS * severity:g} mm leaves nothing of a brain of {size:g} mm")
     if position == "top":
         start, stop = (high - count, subject.image.shape[axis]) if subject.direction > 0 else (0, low + count)
     else:
@@ -56,9 +54,9 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
     """Boolean array of `shape`, True in the missing slab."""
-    slab = np.zeros(shape, dtype=bool)
-    slab[(slice(None),) * parameters["axis"] + (slice(parameters["start"], parameters["stop"]),)] = True
-    return slab
+    missing = np.zeros(shape, dtype=bool)
+    missing[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
+    return missing
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Noise: thermal noise in both channels of the receiver; the magnitude image follows a Rice distribution.
+"""Rician noise: thermal noise in both channels of the receiver; the magnitudes follow a Rice distribution.
 
 Severity: standard deviation in each channel, 1.5 % of the brain's 90th percentile a step; severity 5 is 7.5 %.
 """

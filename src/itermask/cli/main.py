@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from itermask import __version__
-from itermask.cli import calibrate, demo, models, run, train
+from itermask.cli import benchmark, calibrate, corrupt, demo, evaluate, models, run, train
 from itermask.errors import InputError
 
 app = typer.Typer(
@@ -20,7 +20,10 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
+app.command("benchmark")(benchmark.benchmark)
+app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
+app.command("corrupt")(corrupt.corrupt)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,39 @@
+"""TorchIO's deterministic transforms, on an array."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from itermask.errors import MissingExtraError
+
+
+def transform(name: str, image: np.ndarray, spacing: Sequence[float], **arguments: Any) -> np.ndarray:
+    """Apply one of TorchIO's transforms.
+
+    No random number is drawn. The affine is diagonal, and places the volume's centre (half its size, as TorchIO
+    counts) at the origin: TorchIO 1.2 turns about the origin, whatever centre it was given.
+
+    Args:
+        name: class in `torchio.transforms`.
+        image: 3D.
+        spacing: voxel size in mm along each axis.
+        arguments: of the class.
+
+    Returns:
+        float32 array of the same shape.
+
+    Raises:
+        MissingExtraError: TorchIO is not installed.
+    """
+    try:
+        import torch
+        import torchio
+    except ImportError as error:
+        raise MissingExtraError("TorchIO is needed: pip install 'itermask[artifacts]'") from error
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = -np.array(spacing) * image.shape / 2
+    tensor = torch.from_numpy(np.array(image, dtype=np.float32, order="C")[None])
+    subject = torchio.Subject(scan=torchio.ScalarImage(tensor=tensor, affine=affine))
+    chosen = getattr(torchio.transforms, name)(**arguments)
+    return chosen.apply_transform(subject).scan.numpy()[0]

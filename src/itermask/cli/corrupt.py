@@ -1,0 +1,144 @@
+"""`itermask corrupt`: an artifact on a scan, on purpose."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from itermask.errors import InputError
+
+if TYPE_CHECKING:
+    from itermask.scan import Scan
+
+LIST = "list"
+
+
+def _list(wanted: bool) -> None:
+    """Print all artifacts and leave."""
+    if not wanted:
+        return
+    from itermask.artifacts import ARTIFACTS, summary
+
+    width = max(map(len, ARTIFACTS))
+    for name in sorted(ARTIFACTS):
+        print(f"{name:{width}}  {summary(name)}")
+    raise typer.Exit
+
+
+def _artifact(name: str) -> str:
+    _list(name == LIST)
+    return name
+
+
+def corrupt(
+    scan: Annotated[Path, typer.Argument(help="NIfTI file of one scan (.nii or .nii.gz).")],
+    out: Annotated[Path, typer.Argument(help="NIfTI file to write; its folder is made if needed.")],
+    artifact: Annotated[
+        str, typer.Option(help="Which one; list shows them all.", callback=_artifact, is_eager=True, show_default=False)
+    ],
+    severity: Annotated[float, typer.Option(help="0 (nothing), 1 (subtle) to 10 (gross).")] = 5.0,
+    axis: Annotated[
+        Optional[int], typer.Option(help="The file's axis (0, 1, 2) to put it along; else the artifact's own choice.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
+    brain_mask: Annotated[
+        Optional[Path], typer.Option(help="Brain mask on the scan's grid; else all that is bright counts as brain.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="Show all artifacts and leave.")
+    ] = False,
+) -> None:
+    """Spoil a scan on purpose: writes OUT, beside it a JSON file of what was done, and a mask of damaged voxels.
+
+    OUT has the scan's geometry. The JSON file is OUT with .json for .nii or .nii.gz; the mask, OUT_damaged.nii.gz, is
+    written for artifacts that damage a known set of voxels.
+    """
+    from itermask.artifacts import ARTIFACTS
+    from itermask.artifacts import corrupt as spoil
+    from itermask.artifacts.base import SEVERITIES
+    from itermask.errors import MissingExtraError
+    from itermask.io.nifti import read_scan
+    from itermask.io.outputs import on_grid_of, write_image
+    from itermask.scan import top_axis
+
+    if artifact not in ARTIFACTS:
+        raise InputError(f"--artifact {artifact}: there is none of this name; --list shows them all")
+    if not SEVERITIES[0] <= severity <= SEVERITIES[1]:
+        raise InputError(f"--severity {severity:g}: must be between {SEVERITIES[0]:g} and {SEVERITIES[1]:g}")
+    if axis not in (None, 0, 1, 2):
+        raise InputError(f"--axis {axis}: must be 0, 1 or 2")
+    if seed < 0:
+        raise InputError(f"--seed {seed}: must not be negative")
+    sidecar, mask = _names(out)
+    _check(scan, brain_mask, (out, sidecar, mask))
+    read = read_scan(scan, brain_mask=brain_mask)
+    up, direction = top_axis(read)
+    if axis not in (None, up):
+        direction = 1
+    try:
+        result = spoil(
+            read.image, artifact, severity, seed, axis, read.brain_mask, read.spacing, direction=direction, up=up
+        )
+    except MissingExtraError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{scan}: {error}") from error
+    record = _record(read, artifact, seed, result.parameters)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_image(on_grid_of(read, result.image), out)
+        partial = sidecar.with_name(f".part-{sidecar.name}")
+        partial.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        os.replace(partial, sidecar)
+        if result.damaged is None:
+            mask.unlink(missing_ok=True)  # of an earlier artifact
+        else:
+            write_image(on_grid_of(read, result.damaged.astype("uint8")), mask)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+    written = (out, sidecar) if result.damaged is None else (out, sidecar, mask)
+    print(f"{artifact}, severity {severity:g}: {', '.join(map(str, written))}")
+
+
+def _names(out: Path) -> tuple[Path, Path]:
+    """The JSON file and the mask of damaged voxels that belong to an output."""
+    from itermask.io.names import stem
+    from itermask.io.nifti import NIFTI_ENDINGS
+
+    if not out.name.lower().endswith(NIFTI_ENDINGS) or not stem(out):
+        raise InputError(f"{out}: the output must be a NIfTI file, .nii or .nii.gz")
+    return out.with_name(f"{stem(out)}.json"), out.with_name(f"{stem(out)}_damaged.nii.gz")
+
+
+def _check(scan: Path, brain_mask: Path | None, outputs: tuple[Path, ...]) -> None:
+    """Refuse outputs that would overwrite an input or its sidecar, or that cannot be files."""
+    from itermask.io.names import stem
+
+    inputs = [scan, scan.with_name(f"{stem(scan)}.json"), *([brain_mask] if brain_mask else [])]
+    for path in outputs:
+        for given in inputs:
+            same = path.exists() and given.exists() and path.samefile(given)
+            if same or path.absolute() == given.absolute():
+                raise InputError(f"{path}: would overwrite the input {given}; choose another name or folder")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder where a file would be written; choose another name")
+    there = next(path for path in outputs[0].absolute().parents if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there}: is a file, so nothing can be written below it; choose another place")
+
+
+def _record(scan: "Scan", artifact: str, seed: int, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the JSON file says; the sequence stands in it so that the spoiled scan is recognised whatever its name."""
+    from itermask import __version__
+
+    record = {
+        "artifact": artifact,
+        "severity": parameters["severity"],
+        "seed": seed,
+        "parameters": parameters,
+        "scan": scan.name,
+        "itermask_version": __version__,
+    }
+    return record if scan.sequence is None else record | {"itermask_sequence": scan.sequence}
