@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := artifacts,brain,evaluation,train,dev
 
-.PHONY: demo test check results ablations clean
+.PHONY: demo test check results baselines ablations clean
+.DELETE_ON_ERROR:
+.SECONDARY:
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -22,18 +24,46 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The tables of docs/results.md; DATA is the folder with ixi-t1, oasis-t1 and lesion-shapes.
+# The tables of docs/results.md; DATA is the folder with ixi-t1, oasis-t1 and lesion-shapes, beside the checkout.
 DATA ?= ../shared/data
-SHAPES := $(DATA)/lesion-shapes/tumour_shapes.npz
+TABLE := runs/ixi/table.tsv
+TRAIN := $(BIN)/itermask train $(TABLE) --sequence T1w --data-name "IXI (Hammersmith), 2 mm" \
+    --data-license "CC BY-SA 3.0" --data-source "brain-development.org, through the NiChart project" --license "CC BY-SA 3.0"
+BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark
+ABLATIONS := as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-mask-channel no-guidance
 
-results: .venv/installed
+$(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi
-	$(BIN)/python benchmarks/t1w_results.py --table runs/ixi/table.tsv --shapes $(SHAPES) \
-	    --oasis $(DATA)/oasis-t1 --out runs/t1w-results --write docs/results.md
 
-ablations: .venv/installed
-	$(BIN)/python benchmarks/ablations.py --table runs/ixi/table.tsv --shapes $(SHAPES) \
-	    --out runs/ablations --write docs/results.md
+results: $(TABLE)
+	$(BIN)/itermask benchmark benchmarks/t1w.toml --out runs/t1w --insert docs/results.md
+
+baselines: $(BASELINES:%=runs/baselines/%/done)
+	$(BIN)/itermask benchmark benchmarks/baselines.toml --out runs/baselines --insert docs/results.md
+
+ablations: $(ABLATIONS:%=runs/ablations/%/done)
+	$(BIN)/itermask benchmark benchmarks/ablations.toml --out runs/ablations --insert docs/results.md
+
+# An interrupted training goes on where it stopped; `done` stands for a model that is calibrated.
+runs/baselines/inpainting/done: $(TABLE)
+	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --method inpainting --out $(@D)
+	touch $@
+
+runs/baselines/%/done: configs/%.toml $(TABLE)
+	$(TRAIN) --config $< --out $(@D)
+	touch $@
+
+runs/ablations/one-pass/done: runs/ablations/as-bundled/done
+	$(BIN)/itermask calibrate $(TABLE) --model $(<D) --setting iterate=false --setting 'stop="fixed"' --out $(@D)
+	touch $@
+
+runs/ablations/fixed-threshold/done: runs/ablations/as-bundled/done
+	$(BIN)/itermask calibrate $(TABLE) --model $(<D) --setting 'stop="fixed"' --out $(@D)
+	touch $@
+
+runs/ablations/%/done: configs/ablations/%.toml $(TABLE)
+	$(TRAIN) --config $< --out $(@D)
+	touch $@
 
 clean:
 	rm -rf .venv demo-output

@@ -1,7 +1,6 @@
 """IterMask3D as a method: what it learns from, and that a search can be concluded with any sensitivity."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,45 +8,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from tiny import tiny_brain, tiny_grid
+from tiny import tiny_brain
+from tiny_method import SHAPE, KnowsNormal, spoilt
 
 from itermask.guidance import high_frequency
 from itermask.masking import MaskMix
 from itermask.methods import METHODS, TrainingVolume, build_method
-from itermask.methods.itermask3d import IterMask3D, detection, training
+from itermask.methods.itermask3d import IterMask3D, detection
 from itermask.methods.itermask3d.detection import smoothed_error, without_specks
-from itermask.prepare.prepare import prepare
+from itermask.methods.losses import squared_error
 from itermask.refinement import error_map
-from itermask.scan import Scan
-
-SHAPE = (20, 22, 18)
-
-
-class KnowsNormal:
-    """A runtime that knows the normal image where voxels are hidden, and repeats what it sees elsewhere."""
-
-    description = "knows what is normal"
-
-    def __init__(self, normal):
-        self.normal, self.seen = normal, []
-
-    def __call__(self, role, inputs):
-        assert role == "reconstruction"
-        self.seen.append(inputs)
-        image, _fine, hidden = inputs
-        noise = image - self.normal  # standard normal where hidden
-        return np.where(hidden > 0, self.normal + 0.1 * noise, image + 0.01 * self.normal)[None]
 
 
 def case(lesion=True):
     """A prepared scan with a dark ball, the ball, and a runtime that knows the scan without it."""
-    image, brain = tiny_brain(SHAPE, 2)
-    scan = Scan(np.where(brain, image + 3, 0), np.diag([4.0, 4.0, 4.0, 1.0]), "T1w", brain)
-    normal = prepare(scan, tiny_grid())
-    axes = np.meshgrid(*[np.arange(n) - 0.4 * n for n in normal.image.shape], indexing="ij")
-    ball = (sum(axis**2 for axis in axes) < 2.6**2) & normal.brain
-    spoilt = np.where(ball & lesion, normal.image - 4, normal.image).astype(np.float32)
-    return replace(normal, image=spoilt), ball, KnowsNormal(normal.image)
+    prepared, ball, normal = spoilt()
+    return prepared if lesion else normal, ball, KnowsNormal(normal.image)
 
 
 def volume(seed=0):
@@ -91,11 +67,11 @@ def test_every_example_of_a_batch_counts_the_same():
     target, weight = torch.randn(3, 1, 4, 4, 4, generator=generator), torch.rand(3, 1, 4, 4, 4, generator=generator)
     made = target + torch.randn(3, 1, 4, 4, 4, generator=generator)
     weight[1] *= 100  # the scale of an example's weights is nothing
-    alone = [training.loss(made[n : n + 1], target[n : n + 1], weight[n : n + 1]) for n in range(3)]
-    torch.testing.assert_close(training.loss(made, target, weight), torch.stack(alone).mean())
-    even = training.loss(made, target, torch.ones_like(target))
+    alone = [squared_error(made[n : n + 1], target[n : n + 1], weight[n : n + 1]) for n in range(3)]
+    torch.testing.assert_close(squared_error(made, target, weight), torch.stack(alone).mean())
+    even = squared_error(made, target, torch.ones_like(target))
     torch.testing.assert_close(even, torch.nn.functional.mse_loss(made, target))  # the paper's
-    assert training.loss(made.bfloat16(), target, weight).dtype == torch.float32
+    assert squared_error(made.bfloat16(), target, weight).dtype == torch.float32
 
 
 # Detection
@@ -225,7 +201,7 @@ def test_mask_shares_come_from_plain_settings():
 @pytest.mark.parametrize(
     ("name", "chosen", "message"),
     [
-        ("itermask9", {}, "unknown method 'itermask9'; known are itermask3d"),
+        ("itermask9", {}, "unknown method 'itermask9'; known are autoencoder, .*itermask3d"),
         ("itermask3d", {"stepz": 1}, "does not take these settings"),
         ("itermask3d", {"masks": {"full": 0.5}}, "add up to 1"),
     ],

@@ -168,7 +168,7 @@ def test_networks_are_built_by_name(name):
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("u-net", {}, "unknown network 'u-net'; known are block-unet"),
+        ("u-net", {}, "unknown network 'u-net'; known are autoencoder, block-unet"),
         ("block-unet", {"dims": 4}, "dims must be 2 or 3"),
         ("block-unet", {"depth": 4}, "does not take these arguments"),
         ("reference-unet-3d", {"widths": [1]}, "does not take these arguments"),

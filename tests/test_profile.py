@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itermask.profile import CURVE_PERCENTS, FLOOR, HealthyProfiles, fit_profiles, profile_features
+from itermask.profile import (
+    CURVE_PERCENTS,
+    ERROR_PERCENTS,
+    FLOOR,
+    HealthyProfiles,
+    error_profile,
+    fit_profiles,
+    profile_features,
+)
 
 NAMES = tuple(f"feature_{number}" for number in range(8))
 
@@ -39,9 +47,23 @@ def test_features_are_logarithms_of_error_levels(points):
     assert np.exp(features["visible_mean"]) == pytest.approx(visible.mean())
 
 
+def test_features_of_one_error_map_are_logarithms_of_its_levels():
+    errors = np.random.default_rng(0).exponential(2.0, 5000)
+    features = error_profile(errors)
+    assert np.exp(features["mean_error"]) == pytest.approx(errors.mean())
+    for percent in ERROR_PERCENTS:
+        above = np.mean(errors > np.exp(features[f"error_percentile_{percent}"]))
+        assert above == pytest.approx(1 - percent / 100, abs=1e-3)
+    assert len(features) == len(ERROR_PERCENTS) + 1
+    shuffled = error_profile(np.random.default_rng(1).permutation(errors))
+    assert shuffled == pytest.approx(features)
+    doubled = error_profile(2 * errors)
+    np.testing.assert_allclose([doubled[name] - features[name] for name in features], np.log(2))
+
+
 def test_errors_of_zero_have_a_floor():
     features = profile_features(np.zeros(10), np.zeros(5), np.zeros(5))
-    assert set(features.values()) == {np.log(FLOOR)}
+    assert set(features.values()) == set(error_profile(np.zeros(5)).values()) == {np.log(FLOOR)}
 
 
 @settings(max_examples=25, deadline=None)

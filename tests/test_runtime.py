@@ -29,6 +29,16 @@ def test_it_computes_what_the_network_computes(dims, dtype, tolerance):
     assert str(dtype).removeprefix("torch.") in runtime.description
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_batch_is_its_inputs_one_by_one(dims):
+    inputs = np.random.default_rng(0).standard_normal((3, 2, *[8] * dims)).astype(np.float32)
+    runtime = TorchRuntime({"one": network(dims)}, "cpu", torch.float32)
+    outputs = runtime.batch("one", inputs)
+    assert (outputs.shape, outputs.dtype) == ((3, 1, *[8] * dims), np.float32)
+    np.testing.assert_allclose(outputs, [runtime("one", one) for one in inputs], atol=1e-5)
+    np.testing.assert_array_equal(runtime.batch("one", inputs[:1])[0], runtime("one", inputs[0]))
+
+
 def test_convolutions_run_in_the_format_asked_for():
     convolution = network(3)
     seen = []

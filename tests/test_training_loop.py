@@ -223,6 +223,7 @@ def test_gradients_are_clipped(tmp_path, scans):
         {"method": "itermask9"},
         {"method_settings": {"stepz": 3}},
         {"networks": {"reconstruction": {"name": "u-net"}}},
+        {"networks": {"discriminator": {"name": "block-unet"}}},
         {"networks": {"reconstruction": {"name": "block-unet", "arguments": {"depth": 3}}}},
     ],
 )
@@ -236,6 +237,40 @@ def test_a_method_or_network_that_cannot_be_built_is_one_line(tmp_path, change):
 def test_a_grid_that_the_network_cannot_take_is_refused_at_the_start(tmp_path, change):
     with pytest.raises(InputError, match="multiples of 4"):
         Trainer(tiny_config(**change), replace(tiny_grid(), **change), tmp_path, "cpu")
+
+
+def slices_config(**changes):
+    arguments = {"dims": 2, "widths": [4, 8], "latent": 4, "group_size": 4}
+    networks = {"reconstruction": {"name": "autoencoder", "arguments": arguments}}
+    settings = {"dims": 2, "slices": 2}
+    return tiny_config(method="autoencoder", method_settings=settings, networks=networks, **changes)
+
+
+@pytest.mark.parametrize("change", [{"box": (16, 18, 16)}, {"box": (18, 16, 16)}, {"divisor": 2}])
+def test_a_grid_that_a_network_on_slices_cannot_take_is_refused_at_the_start(tmp_path, change):
+    with pytest.raises(InputError, match="multiples of 4"):
+        Trainer(slices_config(**change), replace(tiny_grid(), **change), tmp_path, "cpu")
+
+
+def test_a_network_on_slices_does_not_mind_how_many_there_are(tmp_path, scans):
+    grid = replace(tiny_grid(), box=(16, 16, 14))
+    trainer = Trainer(slices_config(box=grid.box, steps=2), grid, tmp_path, "cpu")
+    trainer.fit(*scans)
+    assert trainer.step == 2
+    assert np.isfinite(trainer.last_validation)
+
+
+def test_a_method_on_slices_resumes_to_the_same_bits(tmp_path, scans):
+    whole = train(tmp_path / "whole", scans, slices_config())
+    with pytest.raises(InterruptedRunError):
+        train(tmp_path / "parts", scans, slices_config(), stop_after=4)
+    assert_same_bits(train(tmp_path / "parts", scans, slices_config()), whole)
+
+
+def test_a_method_without_networks_makes_no_step(tmp_path, scans):
+    trainer = train(tmp_path, scans, tiny_config(method="intensity", method_settings={}, networks={}))
+    assert (trainer.step, trainer.average) == (0, {})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 CURVE_PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+ERROR_PERCENTS = (*CURVE_PERCENTS, 95, 99)
 REGULARISATION = 0.1  # share of the identity in the correlation matrix that is inverted
 FLOOR = 1e-6  # errors below this are not told apart
 
@@ -78,6 +79,20 @@ def profile_features(curve: np.ndarray, hidden_error: np.ndarray, visible_error:
         "visible_mean": float(np.mean(visible_error)),
     }
     return {name: float(np.log(max(level, FLOOR))) for name, level in levels.items()}
+
+
+def error_profile(errors: np.ndarray) -> dict[str, float]:
+    """Logarithms of the error levels of a scan with one error map.
+
+    Args:
+        errors: errors of the brain's voxels (1D), not negative.
+
+    Returns:
+        feature name → natural logarithm: percentiles of the errors, and their mean.
+    """
+    levels = dict(zip(ERROR_PERCENTS, np.percentile(errors, ERROR_PERCENTS), strict=True))
+    features = {f"error_percentile_{at}": level for at, level in levels.items()} | {"mean_error": np.mean(errors)}
+    return {name: float(np.log(max(level, FLOOR))) for name, level in features.items()}
 
 
 def fit_profiles(profiles: list[dict[str, float]]) -> HealthyProfiles:

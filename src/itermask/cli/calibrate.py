@@ -15,13 +15,16 @@ def calibrate(
     out: Annotated[Path, typer.Option(help="Folder of the new model.")],
     model: Annotated[str, typer.Option(help="Model folder or bundled name to calibrate anew.")],
     setting: Annotated[Optional[list[str]], typer.Option(help="Test-time setting to change, as name=value.")] = None,
+    method: Annotated[
+        Optional[str], typer.Option(help="Use the networks with another method of the same family, e.g. inpainting.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Calibrate a model on healthy scans of one's own scanner; no labels are needed. The weights stay as they are."""
     from itermask.training.train import calibrate_model
 
     with progress_bar(out.name) as bar:
-        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar)
+        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar, method)
     print(f"model written to {out}")
 
 
@@ -32,5 +35,6 @@ def _pair(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError as error:
         raise InputError(
-            f"--setting {text}: write it as name=number{'' if separator else ' (the = is missing)'}"
+            f"--setting {text}: write it as name=value, where the value is a number, true, false or a "
+            f'"text" in double quotes{"" if separator else " (the = is missing)"}'
         ) from error

@@ -5,7 +5,13 @@ from typing import Any
 
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 
-METHODS: dict[str, str] = {"itermask3d": "itermask.methods.itermask3d:IterMask3D"}
+METHODS: dict[str, str] = {
+    "autoencoder": "itermask.methods.autoencoder:Autoencoder",
+    "denoising": "itermask.methods.denoising:Denoising",
+    "inpainting": "itermask.methods.inpainting:Inpainting",
+    "intensity": "itermask.methods.intensity:IntensityThreshold",
+    "itermask3d": "itermask.methods.itermask3d:IterMask3D",
+}
 
 __all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]
 

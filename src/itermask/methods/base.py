@@ -5,7 +5,7 @@ registered sequences (MMCCD), work on volumes or on slices; it always gets whole
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +61,22 @@ class Detection:
 
 
 class Method(ABC):
-    """One anomaly-detection system; settings are constructor arguments, kept in the model's card."""
+    """One anomaly-detection system; settings are constructor arguments, kept in the model's card.
+
+    Attributes:
+        name: under which it is registered.
+        dims: spatial axes that its networks work on: 3, or 2 for slices.
+        sequences: registered sequences that it trains on.
+        test_time: settings that training does not depend on.
+        family: methods of one family train the same networks in the same way, so that a model of one can be
+            calibrated as another; None is a family of its own.
+    """
 
     name: str
     dims: int
     sequences: int = 1
-    test_time: frozenset[str] = frozenset()  # settings that training does not depend on
+    test_time: frozenset[str] = frozenset()
+    family: str | None = None
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -75,6 +85,15 @@ class Method(ABC):
     @abstractmethod
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Default network (name, arguments) for each role this method trains; empty if it has none."""
+
+    def fit(self, volumes: Iterable[TrainingVolume]) -> None:  # noqa: B027 (most methods learn nothing here)
+        """Learn what needs no gradient from normal scans, before the first training step; nothing by default.
+
+        What is learned must be in `settings` afterwards, for the model's card.
+
+        Args:
+            volumes: the training scans, one after the other, without augmentation.
+        """
 
     @abstractmethod
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -4,12 +4,17 @@ from typing import Any
 
 from torch import nn
 
+from itermask.networks.autoencoder import ConvAutoencoder
 from itermask.networks.block_unet import BlockUNet
 from itermask.networks.reference import ReferenceUNet3D
 
-NETWORKS: dict[str, type[nn.Module]] = {"block-unet": BlockUNet, "reference-unet-3d": ReferenceUNet3D}
+NETWORKS: dict[str, type[nn.Module]] = {
+    "autoencoder": ConvAutoencoder,
+    "block-unet": BlockUNet,
+    "reference-unet-3d": ReferenceUNet3D,
+}
 
-__all__ = ["NETWORKS", "BlockUNet", "ReferenceUNet3D", "build_network"]
+__all__ = ["NETWORKS", "BlockUNet", "ConvAutoencoder", "ReferenceUNet3D", "build_network"]
 
 
 def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:

@@ -27,8 +27,17 @@ def from_blocks(x: Tensor, block: int) -> Tensor:
     return unfolded.permute(order).reshape(batch, channels, *[size * block for size in sizes])
 
 
-class _Stage(nn.Module):
-    """Two convolutions with group norm and SiLU, and a shortcut around them."""
+class Stage(nn.Module):
+    """Two convolutions with group norm and SiLU, and a shortcut around them.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        dims: 2 or 3 spatial axes.
+        group_size: channels that share one group-norm statistic.
+
+    Shapes: (batch, inputs, X, …) → (batch, outputs, X, …).
+    """
 
     def __init__(self, inputs: int, outputs: int, dims: int, group_size: int) -> None:
         super().__init__()
@@ -42,6 +51,7 @@ class _Stage(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, X, …) → (batch, outputs, X, …)."""
         out = self.activation(self.first_norm(self.first(x)))
         out = self.second_norm(self.second(out))
         return self.activation(out + self.shortcut(x))
@@ -80,12 +90,12 @@ class BlockUNet(nn.Module):
         self.divisor = block * 2 ** (len(widths) - 1)
         first = in_channels * block**dims
         self.down_stages = nn.ModuleList(
-            _Stage(first if level == 0 else width, width, dims, group_size) for level, width in enumerate(widths)
+            Stage(first if level == 0 else width, width, dims, group_size) for level, width in enumerate(widths)
         )
         steps = list(itertools.pairwise(widths))
         self.down = nn.ModuleList(convolution(fine, coarse, 2, stride=2) for fine, coarse in steps)
         self.up = nn.ModuleList(transposed(coarse, fine, 2, stride=2) for fine, coarse in steps)
-        self.up_stages = nn.ModuleList(_Stage(2 * fine, fine, dims, group_size) for fine, _ in steps)
+        self.up_stages = nn.ModuleList(Stage(2 * fine, fine, dims, group_size) for fine, _ in steps)
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

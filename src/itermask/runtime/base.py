@@ -21,3 +21,15 @@ class Runtime(Protocol):
             float32 (outputs, X, Y[, Z]).
         """
         ...
+
+    def batch(self, role: str, inputs: np.ndarray) -> np.ndarray:
+        """Run the network `role` on several inputs at once.
+
+        Args:
+            role: which of the method's networks.
+            inputs: float32 (batch, channels, X, Y[, Z]).
+
+        Returns:
+            float32 (batch, outputs, X, Y[, Z]).
+        """
+        ...

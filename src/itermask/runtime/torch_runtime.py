@@ -27,10 +27,16 @@ class TorchRuntime:
                     parameter.data = parameter.data.contiguous(memory_format=layout)
         self.description = f"torch {torch.__version__} on {self.device}, {str(self.dtype).removeprefix('torch.')}"
 
-    @torch.inference_mode()
     def __call__(self, role: str, inputs: np.ndarray) -> np.ndarray:
         """Run the network `role` on (channels, X, Y[, Z]) float32; returns (outputs, X, Y[, Z]) float32."""
-        batch = torch.from_numpy(inputs)[None].to(self.device)
+        return self._run(role, torch.from_numpy(inputs)[None])[0]
+
+    def batch(self, role: str, inputs: np.ndarray) -> np.ndarray:
+        """Run the network `role` on (batch, channels, X, Y[, Z]) float32; returns (batch, outputs, …) float32."""
+        return self._run(role, torch.from_numpy(inputs))
+
+    @torch.inference_mode()
+    def _run(self, role: str, inputs: torch.Tensor) -> np.ndarray:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.networks[role](batch)
-        return output[0].float().cpu().numpy()
+            output = self.networks[role](inputs.to(self.device))
+        return output.float().cpu().numpy()

@@ -47,7 +47,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
 
 
 class Trainer:
-    """One training run in the folder `out`: networks, optimiser, step count.
+    """One training run in the folder `out`: networks, optimiser, step count. A method without networks makes no step.
 
     Started by `torchrun`, every process holds one and they train one model together. Raises `InputError` where
     the settings name a method or network that cannot be built, or a grid that the networks cannot take.
@@ -59,7 +59,11 @@ class Trainer:
         torch.manual_seed(config.seed)
         try:
             self.method = build_method(config.method, config.method_settings)
-            self.specs = self.method.network_specs() | {
+            self.specs = self.method.network_specs()
+            unknown = sorted(set(config.networks) - set(self.specs))
+            if unknown:
+                raise ValueError(f"the method {config.method!r} trains no network {', '.join(map(repr, unknown))}")
+            self.specs |= {
                 role: (str(spec["name"]), dict(spec.get("arguments", {}))) for role, spec in config.networks.items()
             }
             self.networks = nn.ModuleDict(
@@ -69,20 +73,24 @@ class Trainer:
             raise InputError(f"training settings: {error}") from error
         for role, network in self.networks.items():
             divisor = int(getattr(network, "divisor", 1))
-            if self.method.dims == 3 and any(size % divisor for size in (*grid.box, grid.divisor)):
+            sizes = grid.box[: self.method.dims]  # slices are of the first two axes
+            if any(size % divisor for size in (*sizes, grid.divisor)):
                 raise InputError(
-                    f"training settings: box {grid.box} and divisor {grid.divisor} must be multiples of {divisor} "
+                    f"training settings: box {sizes} and divisor {grid.divisor} must be multiples of {divisor} "
                     f"for the network {role!r}"
                 )
         if config.start_from:
             self._start_from(find_model(config.start_from, None))
         self.networks.to(self.device)
-        if self.method.dims == 3:
-            self.networks.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        layout = torch.channels_last_3d if self.method.dims == 3 else torch.channels_last
+        self.networks.to(memory_format=layout)  # type: ignore[call-overload]
         self.dtype = {"auto": fast_dtype(self.device), "bf16": torch.bfloat16, "fp32": torch.float32}[config.precision]
         self.average = {key: value.detach().clone() for key, value in self.networks.state_dict().items()}
-        self.optimizer = torch.optim.AdamW(
-            self.networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        parameters = list(self.networks.parameters())
+        self.optimizer = (
+            torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+            if parameters
+            else None
         )
         self.step = 0
         self.last_validation = float("nan")
@@ -108,6 +116,8 @@ class Trainer:
         """
         if not self.checkpoint.exists():
             return False
+        if self.optimizer is None:
+            raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
         settled = {key: value for key, value in self._identity().items() if about["config"].get(key) != value}
         if settled:
@@ -128,7 +138,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint (first process only)."""
-        if self.rank == 0:
+        if self.rank == 0 and self.optimizer is not None:
             loss = self.last_validation if np.isfinite(self.last_validation) else None
             about = {"step": self.step, "config": self._identity(), "validation_loss": loss}
             save_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer, about)
@@ -150,20 +160,22 @@ class Trainer:
         yield from loader
 
     def fit(self, train: list[Path], validation: list[Path], progress: Any = None) -> None:
-        """Train until `config.steps`, validating and checkpointing on the way.
+        """Train until `config.steps`, validating and checkpointing on the way; nothing to do without networks.
 
         Args:
             train: prepared scans to learn from, see `itermask.training.cache`.
             validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
         """
+        if self.optimizer is None:
+            return
         logs = Logs(self.out, self.step) if self.rank == 0 else None
         forward: nn.Module = _Loss(self.method, self.networks)
         if self.world > 1:
             forward = nn.parallel.DistributedDataParallel(forward)
         recent, started = [], time.perf_counter()
         for batch in self.batches(train):
-            recent.append(self._one_step(forward, batch))
+            recent.append(self._one_step(forward, self.optimizer, batch))
             self.step += 1
             if progress is not None:
                 progress(self.step, self.config.steps, recent[-1])
@@ -186,18 +198,18 @@ class Trainer:
         if logs is not None:
             logs.close()
 
-    def _one_step(self, forward: nn.Module, batch: dict[str, Tensor]) -> float:
-        for group in self.optimizer.param_groups:
+    def _one_step(self, forward: nn.Module, optimizer: torch.optim.Optimizer, batch: dict[str, Tensor]) -> float:
+        for group in optimizer.param_groups:
             group["lr"] = self.config.learning_rate_at(self.step)
         torch.manual_seed(self.config.seed * 1_000_003 + self.step * self.world + self.rank)  # dropout
         self.networks.train()
-        self.optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         with self._autocast():
             loss = forward(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(self.networks.parameters(), self.config.clip)
-        self.optimizer.step()
+        optimizer.step()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for key, value in self.networks.state_dict().items():

@@ -11,11 +11,11 @@ from typing import Any
 
 from itermask import __version__
 from itermask.errors import InputError
-from itermask.methods import build_method
+from itermask.methods import Method, build_method
 from itermask.models.card import FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.prepare import Grid
-from itermask.training.cache import cached_volume, prepare_entry
+from itermask.training.cache import cached_volume, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Trainer
@@ -62,6 +62,7 @@ def train_model(
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, grid, out, device)
     prepared = _prepare_all(entries, sequence, grid, out / "cache", trainer, report)
+    trainer.method.fit(read_volume(path, grid) for path in prepared["train"])
     trainer.resume()
     trainer.fit(
         prepared["train"], prepared["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps)
@@ -120,6 +121,7 @@ def calibrate_model(
     settings: dict[str, Any] | None = None,
     device: str = "auto",
     report: Report | None = None,
+    method: str | None = None,
 ) -> Path:
     """Calibrate a model anew: on other healthy scans (one's own scanner), or with other test-time settings.
 
@@ -130,28 +132,56 @@ def calibrate_model(
         settings: method settings to change; only those that training does not depend on.
         device: `auto`, `cpu`, `cuda` or `mps`.
         report: called with (stage, share done).
+        method: use the networks with this method of the same family, see `Method.family`.
 
     Returns:
         the new model folder.
 
     Raises:
-        InputError: the model or the data cannot be used, a setting belongs to training, or `out` is the model.
+        InputError: the model or the data cannot be used, a setting belongs to training or is out of range, the
+            method is of another family, or `out` is the model.
     """
     source = find_model(name, None)
-    card = read_card(source)
-    method = build_method(card["method"], card["method_settings"])
-    fixed = sorted(set(settings or {}) - method.test_time)
-    if fixed:
-        raise InputError(f"{', '.join(fixed)}: not a test-time setting of {card['method']}; train a model with it")
+    card = _changed(read_card(source), method, settings or {}, source)
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: is the model itself; give another folder")
     entries = read_data(data, card["sequence"], needed=())
     validation = [entry for entry in entries if entry.split == "val"] or entries
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
-    save_card(out, card | {"method_settings": card["method_settings"] | (settings or {}), "calibration": {}})
+    save_card(out, card | {"calibration": {}})
     calibrate_folder(out, validation, device, report or (lambda stage, share: None))
     return out
+
+
+def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], source: Path) -> dict[str, Any]:
+    """A card with another method of the same family, and other test-time settings.
+
+    The other method keeps the card's settings but for those by which it differs from the card's method.
+    """
+    kept = card["method_settings"]
+    used = _built(source, card["method"], kept)
+    if name is not None and name != used.name:
+        other, usual = _built(source, name), _built(source, used.name).settings()
+        if other.family is None or other.family != used.family:
+            raise InputError(
+                f"{source}: a model trained with {used.name} cannot be used with {name}, which trains otherwise; "
+                f"train one with --method {name}"
+            )
+        kept = kept | {key: value for key, value in other.settings().items() if usual.get(key) != value}
+        used = other
+    fixed = sorted(set(settings) - used.test_time)
+    if fixed:
+        raise InputError(f"{', '.join(fixed)}: not a test-time setting of {used.name}; train a model with it")
+    return card | {"method": used.name, "method_settings": _built(source, used.name, kept | settings).settings()}
+
+
+def _built(source: Path, name: str, settings: dict[str, Any] | None = None) -> Method:
+    """A method for the model folder `source`; an `InputError` where there is none of the name or settings."""
+    try:
+        return build_method(name, settings)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
 
 
 def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +213,7 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         },
         "license": about.get("license", "unknown"),
         "intended_use": "Research only; not a medical device and not a diagnosis.",
-        "metrics": {"validation_loss": trainer.last_validation},
+        "metrics": {} if trainer.optimizer is None else {"validation_loss": trainer.last_validation},
     }
 
 

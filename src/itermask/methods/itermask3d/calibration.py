@@ -7,6 +7,7 @@ import numpy as np
 
 from itermask.methods.itermask3d.detection import Search
 from itermask.methods.operating import MaskSizes, OperatingPoint, first_that, next_to_nothing, small
+from itermask.methods.thresholding import threshold_point
 from itermask.refinement import stop_threshold
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ LIMITS = tuple(float(f"{2 * 2 ** (step / 3):.2g}") for step in range(24))  # 2 â
 
 
 def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: MaskSizes) -> OperatingPoint:
-    """Gamma and the limit of the stop threshold, from healthy scans.
+    """Gamma and the limit of the stop threshold, from healthy scans; only a threshold where that is fixed.
 
     Gamma lies in the middle (of logarithms) of the range that suits them: from the smallest with which their masks
     are small to the largest that at least half of their threshold curves still reach. Below it masks grow past the
@@ -28,6 +29,8 @@ def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: Mas
     a threshold above the limit spares healthy tissue nothing more, it only loses lesions. So a scan's own threshold is
     cut off there. Being relative, it rises with the errors of a scan that is unlike the training scans throughout.
     """
+    if method.stop == "fixed":
+        return threshold_point(sizes)
     smallest = first_that(GAMMAS, lambda gamma: small(sizes({"gamma": gamma})))
     gamma = GAMMAS[(smallest + largest_reached(method, searches)) // 2]
     own = {"gamma": np.inf}  # never reached: the limit is the threshold

@@ -12,10 +12,12 @@ from itermask.methods.base import Detection, Progress
 from itermask.methods.itermask3d.training import network_input
 from itermask.methods.operating import OperatingPoint
 from itermask.prepare.prepare import Prepared
-from itermask.profile import profile_features
+from itermask.profile import error_profile, profile_features
 from itermask.refinement import (
     MAX_PASSES,
     Reconstruct,
+    Refinement,
+    check_image,
     error_map,
     evened,
     focused_percents,
@@ -75,11 +77,12 @@ class Search:
         prepared: the scan.
         reconstruct: hides and reconstructs voxels of this scan.
         measure: the error measure.
-        curve: the threshold curve, at even percents.
+        curve: the threshold curve, at even percents; empty where nothing needs it.
         curve_passes: network passes that it took.
         profile: features for the healthy-profile distance.
         rng: the generator behind `reconstruct`.
         state: its state when the curve was done, so that every conclusion draws the same noise.
+        hidden: reconstruction and error with the whole brain hidden, for a method that does not iterate.
     """
 
     prepared: Prepared
@@ -90,6 +93,7 @@ class Search:
     profile: dict[str, float]
     rng: np.random.Generator
     state: Any
+    hidden: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def search(
@@ -98,7 +102,7 @@ def search(
     """Phase 1 on one prepared scan, and the profile.
 
     The profile takes the errors of the curve's first pass, where the whole brain is hidden, and of one more
-    pass with nothing hidden.
+    pass with nothing hidden. Without iteration there is the first pass alone, see `look_once`.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -106,6 +110,8 @@ def search(
     image, brain = prepared.image, prepared.brain
     reconstruct = reconstructor(method, prepared, runtime, rng)
     measure = smoothed_error(tuple(method.smoothing / size for size in prepared.spacing))
+    if not method.iterate:
+        return look_once(method, prepared, reconstruct, measure, rng, progress)
     hidden_error = np.empty(0)
 
     def on_step(step: int, _threshold: float, _mask: np.ndarray, error: np.ndarray) -> None:
@@ -123,8 +129,33 @@ def search(
     return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, rng.bit_generator.state)
 
 
+def look_once(
+    method: "IterMask3D",
+    prepared: Prepared,
+    reconstruct: Reconstruct,
+    measure: Measure,
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> Search:
+    """One pass with the whole brain hidden. The curve and the profile are of this pass's errors.
+
+    Raises:
+        ValueError: an empty brain, NaN, or a constant image.
+    """
+    image, brain = prepared.image, check_image(prepared.image, prepared.brain)
+    reconstruction = reconstruct(image, brain)
+    error = measure(image, reconstruction, brain)
+    percents = 100 * np.arange(1, method.steps + 1) / method.steps
+    own = method.stop == "own"
+    curve = np.percentile(error[brain], percents, method="inverted_cdf").astype(float) if own else np.empty(0)
+    if progress is not None:
+        progress("error map", 1.0)
+    profile, state = error_profile(error[brain]), rng.bit_generator.state
+    return Search(prepared, reconstruct, measure, curve, 1, profile, rng, state, (reconstruction, error))
+
+
 def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
-    """Stop threshold for the point's `gamma`, at most `threshold_limit` times the bulk level; phase 2, and the scores.
+    """Stop threshold, phase 2, and the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
     """
@@ -134,21 +165,49 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         if progress is not None:
             progress("refinement", passes / MAX_PASSES)
 
+    if method.stop == "fixed":
+        threshold = point["threshold"]
+        trace: dict[str, Any] = {"threshold": threshold}
+    else:
+        threshold, trace = own_threshold(method, search, point)
+    if search.hidden is None:
+        search.rng.bit_generator.state = search.state
+        refined = refine(
+            image,
+            brain,
+            search.reconstruct,
+            threshold,
+            min_shrink=method.min_shrink,
+            on_pass=on_pass,
+            measure=search.measure,
+        )
+    else:
+        reconstruction, error = search.hidden
+        flagged = (error > threshold) & brain
+        refined = Refinement(flagged, reconstruction, error, 1, [int(brain.sum()), int(flagged.sum())])
+    mask = without_specks(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    trace |= {"mask_voxels": refined.trace, "passes": refined.passes, "settled": refined.settled}
+    return Detection(
+        mask=mask,
+        error=refined.error,
+        reconstruction=refined.reconstruction,
+        scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(refined.error[brain].mean())},
+        profile=search.profile,
+        threshold=threshold,
+        trace=trace,
+    )
+
+
+def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:
+    """The scan's stop threshold for the point's `gamma`, at most `threshold_limit` times the bulk level.
+
+    Returns:
+        the threshold, and how it was found, for the trace.
+    """
     stop = stop_threshold(search.curve, point["gamma"], method.fit_limit)
     limit = point.get("threshold_limit", np.inf) * bulk_level(search.curve)
     threshold = min(stop.value, limit)
-    search.rng.bit_generator.state = search.state
-    refined = refine(
-        image,
-        brain,
-        search.reconstruct,
-        threshold,
-        min_shrink=method.min_shrink,
-        on_pass=on_pass,
-        measure=search.measure,
-    )
-    mask = without_specks(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
-    trace = {
+    return threshold, {
         "curve": [float(value) for value in search.curve],
         "slope": [float(value) for value in stop.slope],
         "curve_passes": search.curve_passes,
@@ -160,19 +219,7 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         "fitted": stop.fitted,
         "r_squared": stop.r_squared if np.isfinite(stop.r_squared) else None,
         "crossed": stop.crossed,
-        "mask_voxels": refined.trace,
-        "passes": refined.passes,
-        "settled": refined.settled,
     }
-    return Detection(
-        mask=mask,
-        error=refined.error,
-        reconstruction=refined.reconstruction,
-        scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(refined.error[brain].mean())},
-        profile=search.profile,
-        threshold=threshold,
-        trace=trace,
-    )
 
 
 def bulk_level(curve: np.ndarray) -> float:

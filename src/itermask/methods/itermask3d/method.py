@@ -8,8 +8,10 @@ import numpy as np
 
 from itermask.guidance import CUTOFF_3D
 from itermask.masking import MaskMix
+from itermask.methods import thresholding
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 from itermask.methods.itermask3d import calibration, detection, training
+from itermask.methods.losses import squared_error
 from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.prepare.prepare import Prepared
 
@@ -36,6 +38,9 @@ class IterMask3D(Method):
         smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
         smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
         min_shrink: refinement stops when a pass reveals a smaller share of the mask than this.
+        iterate: refine; False takes the error of one pass with the whole brain hidden for everything: the threshold
+            curve is read off it, and it decides the mask.
+        stop: `own` finds every scan's own threshold on its curve; `fixed` takes the operating point's `threshold`.
     """
 
     cutoff: float = CUTOFF_3D
@@ -49,15 +54,22 @@ class IterMask3D(Method):
     smoothing: float = 0.0
     smallest: float = 0.0
     min_shrink: float = 0.01
+    iterate: bool = True
+    stop: str = "own"
 
     name = "itermask3d"
     dims = 3
-    test_time = frozenset({"focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink"})
+    family = "itermask3d"
+    test_time = frozenset({"focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink", "iterate", "stop"})
 
     def __post_init__(self) -> None:
         if isinstance(self.masks, dict):
             self.masks = MaskMix(**self.masks)
         self.weights = tuple(self.weights)  # type: ignore[assignment]
+        if not isinstance(self.iterate, bool):
+            raise ValueError(f"iterate is true or false, not {self.iterate!r}")
+        if self.stop not in ("own", "fixed"):
+            raise ValueError(f"stop is own or fixed, not {self.stop!r}")
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, as JSON can hold them."""
@@ -73,8 +85,8 @@ class IterMask3D(Method):
         return training.example(volume, rng, self.masks, self.cutoff, self.guidance, self.mask_channel, self.weights)
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """See `training.loss`."""
-        return training.loss(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
+        """Squared error, mostly over what was hidden; see `weights`."""
+        return squared_error(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
 
     def search(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
@@ -87,8 +99,8 @@ class IterMask3D(Method):
         return detection.conclude(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """The paper's gamma, and no limit."""
-        return dict(detection.PUBLISHED_POINT)
+        """The paper's gamma, and no limit; where the threshold is fixed, that of `thresholding.OneMap`."""
+        return dict(detection.PUBLISHED_POINT if self.stop == "own" else thresholding.PUBLISHED_POINT)
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
         """See `calibration.operating_point`."""

@@ -1,15 +1,10 @@
-"""How IterMask3D learns: hide part of a normal brain, reconstruct it from the rest and its fine structure."""
-
-from typing import TYPE_CHECKING
+"""What IterMask3D learns from: part of a normal brain is hidden, the rest and the fine structure stay."""
 
 import numpy as np
 
 from itermask.guidance import high_frequency
 from itermask.masking import MaskMix, training_mask
 from itermask.methods.base import TrainingVolume
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, channels: list[np.ndarray]) -> np.ndarray:
@@ -58,10 +53,3 @@ def example(
         "target": image[None],
         "weight": weight[None].astype(np.float32),
     }
-
-
-def loss(reconstruction: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
-    """Weighted mean squared error; every example counts the same."""
-    axes = tuple(range(1, target.ndim))
-    squared = (reconstruction.float() - target) ** 2
-    return ((squared * weight).sum(axes) / weight.sum(axes)).mean()

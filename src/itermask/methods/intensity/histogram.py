@@ -1,0 +1,46 @@
+"""Histogram landmarks: percentiles of the brain's intensities, and the map that brings them to those of normal scans.
+
+Source: the idea of Nyúl and Udupa 1999, piecewise-linear matching of percentiles.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+PERCENTS = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90)
+
+
+def landmarks(values: np.ndarray) -> np.ndarray:
+    """The percentiles `PERCENTS` of the brain's intensities (1D), rising."""
+    return np.percentile(values, PERCENTS)
+
+
+def rising(values: Sequence[float]) -> bool:
+    """Whether finite numbers never fall and do not all stay the same."""
+    steps = np.diff(values)
+    return bool(np.isfinite(values).all() and (steps >= 0).all() and steps.any())
+
+
+def match(values: np.ndarray, own: np.ndarray, wanted: Sequence[float]) -> np.ndarray:
+    """Map intensities so that the landmarks `own` go to `wanted`: piecewise linear, and linear beyond both ends.
+
+    Args:
+        values: intensities, any shape.
+        own: the scan's landmarks, rising; of equal ones only the first counts.
+        wanted: where they shall go, rising, as many.
+
+    Returns:
+        float32 of the shape of `values`, rising with them.
+
+    Raises:
+        ValueError: all landmarks of the scan are equal.
+    """
+    places, first = np.unique(own, return_index=True)
+    if places.size < 2:
+        raise ValueError(f"the brain's intensities are constant ({places[0]:g}) between the histogram's landmarks")
+    goals = np.asarray(wanted, dtype=float)[first]
+    slopes = np.diff(goals) / np.diff(places)
+    matched = np.interp(values, places, goals)
+    matched = np.where(values < places[0], goals[0] + slopes[0] * (values - places[0]), matched)
+    matched = np.where(values > places[-1], goals[-1] + slopes[-1] * (values - places[-1]), matched)
+    return matched.astype(np.float32)

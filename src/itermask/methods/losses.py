@@ -1,0 +1,19 @@
+"""Losses that several methods train with."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def squared_error(reconstruction: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
+    """Weighted mean squared error; every example counts the same.
+
+    Args:
+        reconstruction: (batch, channels, X, Y[, Z]), any number format.
+        target: float32, same shape.
+        weight: float32, broadcastable to that shape, not negative; of every example some voxel's is above 0.
+    """
+    axes = tuple(range(1, target.ndim))
+    squared = (reconstruction.float() - target) ** 2
+    return ((squared * weight).sum(axes) / weight.sum(axes)).mean()

@@ -1,0 +1,72 @@
+"""How a method for slices learns from volumes and looks at one: axial slices, the third axis of the RAS box."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itermask.methods.base import TrainingVolume
+
+if TYPE_CHECKING:
+    from itermask.runtime.base import Runtime
+
+ENOUGH = 0.1  # a training slice holds at least this share of the brain that the fullest slice holds
+BATCH = 16  # slices that a network sees at once
+
+
+def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
+    """Rising places along the third axis of the slices that hold enough brain.
+
+    Args:
+        brain: boolean (X, Y, Z).
+        enough: share of the fullest slice's brain, above 0 and up to 1.
+
+    Raises:
+        ValueError: the brain is empty.
+    """
+    areas = brain.sum(axis=(0, 1))
+    if not areas.any():
+        raise ValueError("the brain mask is empty")
+    return np.flatnonzero(areas >= max(1, enough * areas.max()))
+
+
+def random_slices(
+    volume: TrainingVolume, rng: np.random.Generator, count: int = 1, enough: float = ENOUGH
+) -> list[TrainingVolume]:
+    """Random slices that hold enough brain; none twice, unless there are fewer than asked for.
+
+    Args:
+        volume: a normal subject, images (sequences, X, Y, Z).
+        rng: random generator.
+        count: how many slices.
+        enough: see `full_slices`.
+
+    Returns:
+        the slices: images (sequences, X, Y), brain (X, Y), spacing of the first two axes.
+    """
+    places = full_slices(volume.brain, enough)
+    chosen = rng.choice(places, count, replace=count > len(places))
+    return [TrainingVolume(volume.images[..., at], volume.brain[..., at], tuple(volume.spacing[:2])) for at in chosen]
+
+
+def over_slices(runtime: "Runtime", role: str, inputs: np.ndarray, brain: np.ndarray, batch: int = BATCH) -> np.ndarray:
+    """Run a 2D network over every slice that holds brain, and put the volume together.
+
+    Args:
+        runtime: executes the network.
+        role: which network.
+        inputs: (channels, X, Y, Z).
+        brain: boolean (X, Y, Z).
+        batch: slices that the network sees at once.
+
+    Returns:
+        float32 (outputs, X, Y, Z); 0 in slices without brain.
+
+    Raises:
+        ValueError: the brain is empty.
+    """
+    held = full_slices(brain, 0.0)
+    stack = np.ascontiguousarray(np.moveaxis(inputs[..., held], -1, 0), dtype=np.float32)
+    outputs = np.concatenate([runtime.batch(role, stack[at : at + batch]) for at in range(0, len(held), batch)])
+    volume = np.zeros((outputs.shape[1], *brain.shape), dtype=np.float32)
+    volume[..., held] = np.moveaxis(outputs, 0, -1)
+    return volume
