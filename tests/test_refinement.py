@@ -175,6 +175,21 @@ def test_a_curve_that_is_none_is_refused(curve):
         stop_threshold(np.array(curve))
 
 
+def test_a_steep_end_that_a_good_tangent_misses_is_found_by_differences():
+    percent = np.arange(1, 101.0)
+    curve = 0.3 * np.tan(0.008 * percent)
+    curve[97:] += (11.0, 15.0, 30.0)  # above the fit limit
+    tangent = stop_threshold(curve, gamma=0.004)
+    assert tangent.fitted
+    steep = stop_threshold(curve, gamma=0.3)
+    assert steep.r_squared >= 0.85
+    assert not steep.fitted
+    assert steep.crossed
+    assert 93 <= steep.step < 99
+    nowhere = stop_threshold(curve, gamma=50.0)
+    assert (nowhere.fitted, nowhere.crossed, nowhere.step) == (True, False, 99)
+
+
 @pytest.mark.parametrize("arguments", [{"gamma": 0}, {"gamma": np.nan}, {"fit_limit": -1.0}])
 def test_a_sensitivity_that_is_none_is_refused(arguments):
     with pytest.raises(ValueError, match="positive"):

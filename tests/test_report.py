@@ -164,7 +164,7 @@ def test_search_that_never_crossed_or_fitted():
     search = SEARCH | {"crossed": False, "fitted": False, "r_squared": -np.inf, "mask_voxels": [9, 0]}
     page = render(*head(search=search, scores={}, profile={}))
     assert "never exceeded" in page
-    assert "fitted badly" in page
+    assert "misses the curve" in page
 
 
 def test_failed_write_leaves_the_old_report(tmp_path, monkeypatch):

@@ -169,7 +169,8 @@ def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
 
     T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; the slope is its derivative
     a·b / cos²(b·i). If R² over the first 80 % is below 0.85, the slope is the curve's own first difference,
-    smoothed by a centred moving average of 5. The i-th of n points stands at 100·i/n on the percent axis,
+    smoothed by a centred moving average of 5; so it is too where only the differences exceed gamma, because a
+    tangent that fits most of a curve can miss a steep end. The i-th of n points stands at 100·i/n on the percent axis,
     and slopes are per percent, so gamma means the same for curves of any length. If the slope never exceeds
     gamma nothing stands out, and the last step is taken.
 
@@ -192,15 +193,22 @@ def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
     percent = 100 * np.arange(1, curve.size + 1) / curve.size
     slope, r_squared = _tangent_slope(percent, curve, fit_limit)
     fitted = r_squared >= POOR_FIT
-    if not fitted:
-        before = 2 * curve[0] - curve[min(1, curve.size - 1)]  # the curve's start is a level, not a slope
-        differences = np.diff(curve, prepend=before) * curve.size / 100
-        window = np.ones(min(SMOOTHING_WINDOW, curve.size))
-        covered = np.convolve(np.ones(curve.size), window, mode="same")
-        slope = np.convolve(differences, window, mode="same") / covered
+    if not fitted or not (slope > gamma).any():
+        differences = _smoothed_differences(curve)
+        fitted = fitted and not (differences > gamma).any()
+        slope = slope if fitted else differences
     above = np.flatnonzero(slope > gamma)
     step = int(above[0]) if above.size else curve.size - 1
     return StopThreshold(step, float(curve[step]), fitted, r_squared, bool(above.size), slope)
+
+
+def _smoothed_differences(curve: np.ndarray) -> np.ndarray:
+    """First differences per percent, averaged over 5 points (over as many as there are at the ends)."""
+    before = 2 * curve[0] - curve[min(1, curve.size - 1)]  # the curve's start is a level, not a slope
+    differences = np.diff(curve, prepend=before) * curve.size / 100
+    window = np.ones(min(SMOOTHING_WINDOW, curve.size))
+    covered = np.convolve(np.ones(curve.size), window, mode="same")
+    return np.convolve(differences, window, mode="same") / covered
 
 
 def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> tuple[np.ndarray, float]:
