@@ -10,7 +10,7 @@ For research use only; not a medical device and not a diagnosis.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Finding": "itermask.finding",
