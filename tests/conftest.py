@@ -1,8 +1,11 @@
 """Fixtures for all tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+from itermask.cli.main import main
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared data folder is not beside this checkout")
     return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Run the command in this process; gives exit code, standard output and standard error."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["itermask", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code
+        return (code or 0, *capfd.readouterr())
+
+    return call

@@ -13,7 +13,6 @@ import pytest
 from tiny_model import tiny_card, tiny_model, tiny_scan, write_nifti
 
 import itermask
-from itermask.cli.main import main
 from itermask.cli.show import print_finding
 from itermask.io.outputs import OUTPUTS
 from itermask.pipeline import run as run_scan
@@ -31,23 +30,6 @@ def model(tmp_path_factory):
 def small_pictures(monkeypatch):
     """Large pictures take long to draw."""
     monkeypatch.setattr(pictures, "ROW_WIDTH", 300)
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """Run the command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["itermask", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as exit_:
-            code = exit_.code
-        return (code or 0, *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture

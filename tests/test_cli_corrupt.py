@@ -1,7 +1,6 @@
 """`itermask corrupt`: a spoiled scan of the same geometry, and what was done; one line and code 2 for bad input."""
 
 import json
-import sys
 from dataclasses import replace
 
 import nibabel as nib
@@ -12,26 +11,8 @@ from tiny_model import ORIENTATIONS, oblique, stored_as, tiny_scan, turned, writ
 from itermask.artifacts import ARTIFACTS
 from itermask.artifacts import corrupt as spoil
 from itermask.artifacts import replay as replay_artifact
-from itermask.cli.main import main
 from itermask.io.names import sequence_of
 from itermask.scan import top_axis
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """Run the command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["itermask", "corrupt", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as exit_:
-            code = exit_.code
-        return (code or 0, *capfd.readouterr())
-
-    return call
 
 
 @pytest.fixture
@@ -58,7 +39,9 @@ def refused(result):
 
 def test_a_spoiled_scan_and_what_was_done_to_it(command, scan, tmp_path):
     out = tmp_path / "new" / "spoiled.nii.gz"
-    code, output, errors = command(scan, out, "--artifact", "ghosting", "--severity", 4, "--seed", 3, "--axis", 1)
+    code, output, errors = command(
+        "corrupt", scan, out, "--artifact", "ghosting", "--severity", 4, "--seed", 3, "--axis", 1
+    )
     assert (code, errors) == (0, "")
     assert output == f"ghosting, severity 4: {out}, {out.parent / 'spoiled.json'}\n"
     assert sorted(path.name for path in out.parent.iterdir()) == ["spoiled.json", "spoiled.nii.gz"]
@@ -80,7 +63,7 @@ def test_the_geometry_is_the_scans_and_the_top_is_the_heads(command, tmp_path, o
     write_nifti(scan, stored, sform=2, qform=1)
     write_nifti(mask, replace(stored, image=stored.brain_mask.astype(np.float32)))
     out = tmp_path / "out_T1w.nii"
-    code, _, errors = command(scan, out, "--artifact", "missing_chunk", "--brain-mask", mask)
+    code, _, errors = command("corrupt", scan, out, "--artifact", "missing_chunk", "--brain-mask", mask)
     assert (code, errors) == (0, "")
     before, after, damaged = (nib.load(path) for path in (scan, out, tmp_path / "out_T1w_damaged.nii.gz"))
     for image in (after, damaged):
@@ -107,8 +90,8 @@ def test_a_brain_mask_says_what_is_measured_against(command, tmp_path):
     whole = tiny_scan(skull=True)
     scan = write_nifti(tmp_path / "scan_T1w.nii", whole)
     mask = write_nifti(tmp_path / "mask.nii", replace(whole, image=whole.brain_mask.astype(np.float32)))
-    assert command(scan, tmp_path / "a.nii", "--artifact", "zipper", "--brain-mask", mask)[0] == 0
-    assert command(scan, tmp_path / "b.nii", "--artifact", "zipper")[0] == 0
+    assert command("corrupt", scan, tmp_path / "a.nii", "--artifact", "zipper", "--brain-mask", mask)[0] == 0
+    assert command("corrupt", scan, tmp_path / "b.nii", "--artifact", "zipper")[0] == 0
     marked = data(tmp_path / "a_damaged.nii.gz") > 0
     assert not marked[~whole.brain_mask].any()
     assert (data(tmp_path / "b_damaged.nii.gz") > 0)[~whole.brain_mask].any()
@@ -116,19 +99,19 @@ def test_a_brain_mask_says_what_is_measured_against(command, tmp_path):
 
 def test_severity_0_and_a_mask_of_an_earlier_artifact(command, scan, tmp_path):
     out, mask = tmp_path / "out.nii", tmp_path / "out_damaged.nii.gz"
-    assert command(scan, out, "--artifact", "zipper", "--severity", 0)[0] == 0
+    assert command("corrupt", scan, out, "--artifact", "zipper", "--severity", 0)[0] == 0
     assert np.array_equal(data(out), data(scan))
     assert not data(mask).any()
-    assert command(scan, out, "--artifact", "zipper")[0] == 0
+    assert command("corrupt", scan, out, "--artifact", "zipper")[0] == 0
     assert data(mask).any()
-    assert command(scan, out, "--artifact", "noise")[0] == 0
+    assert command("corrupt", scan, out, "--artifact", "noise")[0] == 0
     assert not mask.exists()
     assert json.loads((tmp_path / "out.json").read_text())["artifact"] == "noise"
 
 
 @pytest.mark.parametrize("arguments", [["--list"], ["--artifact", "list"], ["a.nii", "b.nii", "--artifact", "list"]])
 def test_the_list_has_a_line_for_every_artifact(command, arguments):
-    code, output, errors = command(*arguments)
+    code, output, errors = command("corrupt", *arguments)
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     assert [line.split()[0] for line in lines] == sorted(ARTIFACTS)
@@ -152,7 +135,7 @@ BAD_OPTIONS = {
 @pytest.mark.parametrize("name", BAD_OPTIONS)
 def test_a_bad_option(command, scan, tmp_path, name):
     arguments, says = BAD_OPTIONS[name]
-    line = refused(command(scan, tmp_path / "out.nii", "--artifact", "noise", *arguments))
+    line = refused(command("corrupt", scan, tmp_path / "out.nii", "--artifact", "noise", *arguments))
     assert says in line
     assert [path.name for path in tmp_path.iterdir()] == [scan.name]
 
@@ -166,10 +149,10 @@ def test_a_bad_scan(command, scan, tmp_path):
         (tmp_path / "notes.txt", "not a NIfTI file"),
         (negative, "negative"),
     ):
-        line = refused(command(path, out, "--artifact", "noise"))
+        line = refused(command("corrupt", path, out, "--artifact", "noise"))
         assert line.startswith(f"itermask: {path}: ")
         assert says in line
-    line = refused(command(scan, out, "--artifact", "noise", "--brain-mask", tmp_path / "none.nii"))
+    line = refused(command("corrupt", scan, out, "--artifact", "noise", "--brain-mask", tmp_path / "none.nii"))
     assert line == f"itermask: {tmp_path}/none.nii: no such file\n"
     assert not out.exists()
 
@@ -185,9 +168,11 @@ def test_no_input_is_ever_overwritten(command, scan, tmp_path):
         (scan, tmp_path / "sub-1_T1w.nii"),  # its JSON file would be the scan's own
         (damaged, tmp_path / "x.nii"),
     ):
-        line = refused(command(given, out, "--artifact", "zipper"))
+        line = refused(command("corrupt", given, out, "--artifact", "zipper"))
         assert "would overwrite the input" in line
-    assert "would overwrite" in refused(command(scan, damaged, "--artifact", "noise", "--brain-mask", damaged))
+    assert "would overwrite" in refused(
+        command("corrupt", scan, damaged, "--artifact", "noise", "--brain-mask", damaged)
+    )
     assert scan.read_bytes() == before
     assert (tmp_path / "sub-1_T1w.json").read_text() == "{}"
 
@@ -201,11 +186,11 @@ def test_an_output_that_cannot_be_one(command, scan, tmp_path):
         (tmp_path / "folder.nii", "is a folder"),
         (tmp_path / "file" / "out.nii", "is a file"),
     ):
-        assert says in refused(command(scan, out, "--artifact", "noise"))
+        assert says in refused(command("corrupt", scan, out, "--artifact", "noise"))
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_artifact_is_needed(command, scan, tmp_path):
-    code, output, errors = command(scan, tmp_path / "out.nii")
+    code, output, errors = command("corrupt", scan, tmp_path / "out.nii")
     assert (code, output) == (2, "")
     assert "--artifact" in errors

@@ -8,25 +8,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from itermask.cli.main import main
-
-
-@pytest.fixture
-def command(monkeypatch, capfd):
-    """Run the command in this process; gives exit code, standard output and standard error."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["itermask", "evaluate", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as exit_:
-            code = exit_.code
-        return (code or 0, *capfd.readouterr())
-
-    return call
-
 
 @pytest.fixture
 def folders(tmp_path):
@@ -44,7 +25,9 @@ def folders(tmp_path):
 
 
 def test_masks(command, folders):
-    code, output, errors = command(folders / "masks", folders / "labels", "--out", folders / "out", "--seed", 3)
+    code, output, errors = command(
+        "evaluate", folders / "masks", folders / "labels", "--out", folders / "out", "--seed", 3
+    )
     assert (code, errors) == (0, "")
     lines = output.splitlines()
     assert lines[0] == "2 scans evaluated, 0 failed, 0 predictions without label"
@@ -58,7 +41,7 @@ def test_masks(command, folders):
 
 def test_maps(command, folders):
     arguments = ["--maps", "--brain-mask", folders / "brain.nii", "--size-limits", "0.01,0.1"]
-    code, output, errors = command(folders / "maps", folders / "labels", *arguments)
+    code, output, errors = command("evaluate", folders / "maps", folders / "labels", *arguments)
     assert (code, errors) == (0, "")
     for metric in ("best_threshold_dice", "best_shared_threshold_dice", "auroc_voxels", "auprc_voxels"):
         assert f"\n{metric} " in output
@@ -70,7 +53,7 @@ def test_some_fail(command, folders):
     nib.save(nib.Nifti1Image(np.zeros((6, 6, 5)), np.eye(4)), folders / "masks" / "a.nii.gz")
     nib.save(nib.Nifti1Image(np.zeros((6, 6, 6)), np.eye(4)), folders / "masks" / "[c].nii.gz")
     nib.save(nib.Nifti1Image(np.zeros((6, 6, 6)), np.eye(4)), folders / "labels" / "d.nii.gz")
-    code, output, errors = command(folders / "masks", folders / "labels", "--out", folders / "out")
+    code, output, errors = command("evaluate", folders / "masks", folders / "labels", "--out", folders / "out")
     assert code == 1
     failed, lone, left = errors.splitlines()
     assert failed.startswith("failed: a: ")
@@ -85,7 +68,7 @@ def test_some_fail(command, folders):
 def test_all_fail(command, folders):
     for name in ("a", "b"):
         (folders / "masks" / f"{name}.nii.gz").write_bytes(b"nothing")
-    code, output, errors = command(folders / "masks", folders / "labels")
+    code, output, errors = command("evaluate", folders / "masks", folders / "labels")
     assert code == 2
     assert len(errors.splitlines()) == 2
     assert output == "0 scans evaluated, 2 failed, 0 predictions without label\n"
@@ -106,7 +89,7 @@ def test_refusals_are_one_line(command, folders):
         ((masks, labels, "--size-limits", "2,1"), "--size-limits"),
         ((masks, labels, "--seed", "-1"), "--seed -1"),
     ):
-        code, output, errors = command(*arguments)
+        code, output, errors = command("evaluate", *arguments)
         assert (code, output) == (2, "")
         assert len(errors.splitlines()) == 1, errors
         assert errors.startswith("itermask: ")
@@ -114,7 +97,7 @@ def test_refusals_are_one_line(command, folders):
 
 
 def test_help_and_no_network_library(command):
-    code, output, _ = command("--help")
+    code, output, _ = command("evaluate", "--help")
     assert code == 0
     for option in ("--out", "--maps", "--brain-mask", "--images", "--size-limits", "--seed"):
         assert option in output

@@ -13,9 +13,9 @@ import numpy as np
 
 from itermask import __version__
 from itermask.errors import InputError, MissingExtraError
-from itermask.evaluation.cases import Case, Cases, find_cases
 from itermask.evaluation.lesionwise import match_lesions
 from itermask.evaluation.metrics import MAP_METRICS, MASK_METRICS, SIMILARITY_METRICS, scan_metrics
+from itermask.evaluation.predictions import PredictedScan, PredictedScans, find_predictions
 from itermask.evaluation.sizes import size_groups
 from itermask.evaluation.summary import (
     markdown,
@@ -104,7 +104,7 @@ def evaluate(
     if seed < 0:
         raise InputError(f"--seed {seed}: a seed must not be negative")
     paths = [None if path is None else Path(path) for path in (labels, brain_mask, images)]
-    cases = find_cases(Path(predictions), paths[0], maps, paths[1], paths[2])
+    cases = find_predictions(Path(predictions), paths[0], maps, paths[1], paths[2])
     rows, done = [], []
     for number, case in enumerate(cases.scans):
         if progress is not None:
@@ -179,7 +179,7 @@ def check_out(out: Path) -> None:
             raise InputError(f"{out / name}: is a folder where a result would be written; move it away")
 
 
-def _measure(case: Case) -> _Measured:
+def _measure(case: PredictedScan) -> _Measured:
     """Read one scan's files and measure all they allow."""
     if case.problem:
         raise InputError(case.problem)
@@ -221,7 +221,7 @@ def _on_grid(path: Path, label: Volume) -> Volume:
 def _summarise(
     rows: list[dict[str, Any]],
     done: list[tuple[dict[str, Any], _Measured]],
-    cases: Cases,
+    cases: PredictedScans,
     size_limits: Sequence[float],
     seed: int,
 ) -> dict[str, Any]:

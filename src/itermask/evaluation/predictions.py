@@ -16,7 +16,7 @@ COLUMNS = ("prediction", "label", *FILE_COLUMNS.values(), "group", "score", "nam
 
 
 @dataclass(frozen=True)
-class Case:
+class PredictedScan:
     """The files of one scan.
 
     Attributes:
@@ -47,7 +47,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Cases:
+class PredictedScans:
     """Scans to evaluate, and what was left over.
 
     Attributes:
@@ -56,18 +56,18 @@ class Cases:
         lone_labels: names of files among the labels that pair with no prediction.
     """
 
-    scans: list[Case]
+    scans: list[PredictedScan]
     lone_predictions: list[tuple[str, str]] = field(default_factory=list)
     lone_labels: list[str] = field(default_factory=list)
 
 
-def find_cases(
+def find_predictions(
     predictions: Path,
     labels: Path | None = None,
     maps: bool = False,
     brain_mask: Path | None = None,
     images: Path | None = None,
-) -> Cases:
+) -> PredictedScans:
     """The scans of a table, or of a folder (or file) of predictions and one of labels.
 
     Args:
@@ -110,9 +110,9 @@ def find_cases(
                 files[role] = found[item]
             else:
                 problem = problem or f"{given}: {missing[item]}"
-        scans.append(Case(item.name, item.path, other.path, score=_score(item.path), problem=problem, **files))
+        scans.append(PredictedScan(item.name, item.path, other.path, score=_score(item.path), problem=problem, **files))
     taken = {other.path for other in partners.values()}
-    return Cases(
+    return PredictedScans(
         sorted(scans, key=lambda scan: scan.name),
         [(item.name, reason) for item, reason in reasons.items()],
         [other.name for other in others if other.path not in taken],
@@ -170,7 +170,7 @@ def _score(prediction: Path) -> float:
         return float("nan")
 
 
-def _from_table(table: Path, maps: bool, brain_mask: Path | None) -> Cases:
+def _from_table(table: Path, maps: bool, brain_mask: Path | None) -> PredictedScans:
     """One scan a row; paths may be relative to the table."""
     if brain_mask is not None and brain_mask.is_dir():
         raise InputError(f"{brain_mask}: with a table, give one brain mask for all, or a column brain_mask")
@@ -181,12 +181,12 @@ def _from_table(table: Path, maps: bool, brain_mask: Path | None) -> Cases:
         raise InputError(f"{table}: not a readable table ({' '.join(str(error).split())})") from error
     if not rows or not {"prediction", "label"} <= set(rows[0]):
         raise InputError(f"{table}: a table with the columns prediction and label is needed")
-    return Cases(
+    return PredictedScans(
         [_from_row(row, f"{table}: line {line}", table.parent, maps, brain_mask) for line, row in enumerate(rows, 2)]
     )
 
 
-def _from_row(row: dict[str, Any], where: str, folder: Path, maps: bool, brain_mask: Path | None) -> Case:
+def _from_row(row: dict[str, Any], where: str, folder: Path, maps: bool, brain_mask: Path | None) -> PredictedScan:
     """One scan of a table."""
     texts = {column: (row.get(column) or "").strip() for column in COLUMNS}
     given = {column: text for column, text in texts.items() if text not in ("", "n/a")}
@@ -200,4 +200,4 @@ def _from_row(row: dict[str, Any], where: str, folder: Path, maps: bool, brain_m
         score, problem = float("nan"), problem or f"{where}: score {given['score']!r} is no number"
     name = given.get("name") or given.get("prediction") or where
     label = folder / given.get("label", "")
-    return Case(name, prediction, label, group=given.get("group", ""), score=score, problem=problem, **files)
+    return PredictedScan(name, prediction, label, group=given.get("group", ""), score=score, problem=problem, **files)
