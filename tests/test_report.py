@@ -167,6 +167,15 @@ def test_search_that_never_crossed_or_fitted():
     assert "misses the curve" in page
 
 
+def test_a_threshold_that_was_cut_off_at_the_limit():
+    curve = SEARCH["curve"]
+    search = SEARCH | {"own_threshold": curve[95], "step": 95, "threshold": curve[72]}
+    page = render(*head(search=search))
+    assert f"lowered from {charts.number(curve[95])} to {charts.number(curve[72])}" in page
+    assert "lowered" not in render(*head(search=SEARCH | {"own_threshold": SEARCH["threshold"]}))
+    assert charts.threshold_chart(search) != charts.threshold_chart(SEARCH | {"own_threshold": SEARCH["threshold"]})
+
+
 def test_failed_write_leaves_the_old_report(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
