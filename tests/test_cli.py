@@ -11,10 +11,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 from tiny_model import tiny_card, tiny_model, tiny_scan, write_nifti
+from tiny_slices import write_stacks
 
 import itermask
 from itermask.cli.show import print_finding
 from itermask.io.outputs import OUTPUTS
+from itermask.models import choice
 from itermask.pipeline import run as run_scan
 from itermask.report import pictures
 
@@ -114,6 +116,56 @@ def test_names_with_brackets_are_printed_as_they_are(files, model, tmp_path, cap
     output = capsys.readouterr().out
     assert "sub[bold]_T1w.nii: " in output
     assert f"{tmp_path}/[red]/[/report.html" in output
+
+
+def test_the_model_that_was_chosen_is_named_with_its_reason(command, files, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(choice, "BUNDLED", model.parent)
+    reason = "slices 3 mm apart: the bundled model for T1w volumes; there is none for slices"
+    thick = write_nifti(tmp_path / "thick_T1w.nii.gz", tiny_scan((36, 40, 24), (2.0, 2.0, 3.0), given=False))
+    code, output, errors = command("run", thick, tmp_path / "out", "--device", "cpu")
+    assert (code, errors) == (0, "")
+    assert output.splitlines()[0] == f"model tiny: {reason}"
+    used = json.loads((tmp_path / "out" / "finding.json").read_text())["settings"]
+    assert used["model_choice"] == reason
+    command("run", thick, tmp_path / "named", "--device", "cpu", "--model", model)
+    used = json.loads((tmp_path / "named" / "finding.json").read_text())["settings"]
+    assert used["model_choice"] == "asked for"
+
+
+def test_the_models_are_listed_and_a_card_is_shown(command, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(choice, "BUNDLED", tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    for name, changes in (("tiny", {}), ("slices", {"spacing": [1.5, 1.5, 0], "sequence": "FLAIR"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_text(json.dumps(tiny_card(**changes)))
+    code, output, errors = command("models")
+    assert (code, errors) == (0, "")
+    lines = [re.split(" {2,}", line.strip()) for line in output.splitlines()]
+    assert lines[1:] == [
+        ["slices", "FLAIR", "itermask3d", "slices, 1.5×1.5 mm", "made", "CC0-1.0"],
+        ["tiny", "T1w", "itermask3d", "volumes, 6×6×6 mm", "made", "CC0-1.0"],
+    ]
+    code, output, _ = command("models", model)
+    card = json.loads(output)
+    assert code == 0
+    assert card["networks"] == tiny_card()["networks"]
+    assert "calibration" not in card
+    assert command("models", "nothing")[0] == 2
+
+
+def test_train_names_what_it_leaves_out_on_standard_error(command, tmp_path):
+    data = write_stacks(tmp_path / "data", 3, 4, {0: range(10)})
+    settings = tmp_path / "tiny.toml"
+    settings.write_text(
+        'method = "intensity"\nspacing = [3.0, 3.0, 0.0]\nbox = [24, 32, 1]\ndivisor = 4\nslice_area = 5.0\n'
+    )
+    arguments = ["--sequence", "flair", "--config", settings, "--device", "cpu"]
+    code, output, errors = command("train", data, "--out", tmp_path / "model", *arguments)
+    assert (code, output) == (0, f"model written to {tmp_path / 'model'}\n")
+    assert errors == "itermask: 1 of 7 scans are left out: they have no healthy slice\n"
+    code, _, errors = command("train", data, "--out", tmp_path / "other", *arguments, "--target", "T1w")
+    assert code == 2
+    assert "intensity learns from one sequence" in errors
 
 
 def test_version_and_help(command):

@@ -78,7 +78,14 @@ def test_every_example_of_a_batch_counts_the_same():
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"smoothing": 2.0}, {"smallest": 200.0}, {"steps": 40, "focused": False}, {"focused": False}]
+    "changes",
+    [
+        {},
+        {"smoothing": 2.0},
+        {"smallest": 200.0},
+        {"steps": 40, "focused": False, "min_shrink": 0.01},
+        {"focused": False},
+    ],
 )
 def test_a_lesion_is_found(changes):
     prepared, ball, runtime = case()
@@ -87,7 +94,7 @@ def test_a_lesion_is_found(changes):
         assert (detection.mask & ball).sum() > 0.95 * ball.sum()
         assert not (detection.mask & ~ndimage.binary_dilation(ball, np.ones((3, 3, 3)), 2)).any()
     else:
-        assert 2 * (detection.mask & ball).sum() / (detection.mask.sum() + ball.sum()) > 0.95
+        assert 2 * (detection.mask & ball).sum() / (detection.mask.sum() + ball.sum()) > 0.9
     assert not (detection.mask & ~prepared.brain).any()
     assert detection.scores["mask_size"] == pytest.approx(detection.mask.sum() / prepared.brain.sum())
     assert detection.scores["mean_error"] == pytest.approx(detection.error[prepared.brain].mean())

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 from tiny import tiny_brain
 
-from itermask.masking import MaskMix, ellipsoid_mask, field_mask, training_mask
+from itermask.masking import MaskMix, ellipsoid_mask, field_mask, square_mask, training_mask
 
 FACTORS = (8, 4, 2)
 
@@ -132,3 +133,56 @@ def test_shares_that_are_none_are_refused(shares):
 def test_an_empty_brain_is_refused(shape):
     with pytest.raises(ValueError, match="empty"):
         training_mask(np.zeros(shape, dtype=bool), np.random.default_rng(0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.8, 6.0))
+def test_squares_stay_in_the_brain_and_follow_from_the_generator(seed, pixel):
+    _, brain = tiny_brain((40, 48))
+    one, again = (square_mask(brain, (pixel, pixel), np.random.default_rng(seed)) for _ in range(2))
+    assert np.array_equal(one, again)
+    assert one.any()
+    assert not (one & ~brain).any()
+
+
+def test_squares_have_their_sizes_in_millimetres():
+    """Where everything is brain, every hidden pixel lies in a hidden square of 4 mm."""
+    whole = np.ones((240, 240), bool)
+    for seed in range(8):
+        mask = square_mask(whole, (1.0, 1.0), np.random.default_rng(seed))
+        inner = mask[20:-20, 20:-20]  # squares at the edge are cut
+        opened = ndimage.binary_opening(mask, np.ones((4, 4)))[20:-20, 20:-20]
+        assert np.array_equal(inner, opened)
+    coarse = np.ones((60, 60), bool)
+    shares = [
+        np.mean([square_mask(area, (size, size), np.random.default_rng(seed)).mean() for seed in range(60)])
+        for area, size in ((whole, 1.0), (coarse, 4.0))
+    ]
+    assert shares[0] == pytest.approx(shares[1], rel=0.15)  # the same share, whatever the pixel
+
+
+def test_squares_gather_about_one_place():
+    whole = np.ones((120, 120), bool)
+    spread = []
+    for seed in range(30):
+        places = np.argwhere(square_mask(whole, (2.0, 2.0), np.random.default_rng(seed)))
+        spread.append(places.std(axis=0).mean())
+    assert np.mean(spread) < 0.6 * 120 / np.sqrt(12)  # scattered evenly it would be 120 / √12
+    assert np.max(spread) > 3 * np.min(spread)
+
+
+def test_squares_are_of_slices():
+    with pytest.raises(ValueError, match="on slices, not on 3 axes"):
+        square_mask(np.ones((4, 4, 4), bool), (1.0, 1.0, 1.0), np.random.default_rng(0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_masks_of_slices_are_as_large_as_those_of_volumes(seed, share):
+    """The mix works on slices too: something is hidden, and the fully hidden slice comes as often as it should."""
+    _, brain = tiny_brain((32, 40))
+    mask = training_mask(brain, np.random.default_rng(seed), MaskMix(1 - share, 0.0, share))
+    assert mask.any()
+    assert not (mask & ~brain).any()
+    if np.random.default_rng(seed).random() < share:
+        assert np.array_equal(mask, brain)

@@ -86,10 +86,10 @@ def reoriented(scan, finding, codes):
 
 
 def oblique_affine():
-    """Axes stored left, posterior, inferior; tilted by 20° about the first; voxels of 2 × 3 × 9 mm."""
+    """Axes stored left, posterior, inferior; tilted by 20° about the first; voxels of 1 × 2 × 2.4 mm."""
     c, s = np.cos(np.radians(20)), np.sin(np.radians(20))
     affine = np.eye(4)
-    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ np.diag([-2.0, -3.0, -9.0])
+    affine[:3, :3] = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ np.diag([-1.0, -2.0, -2.4])
     affine[:3, 3] = 40, 50, -30
     return affine
 
@@ -228,7 +228,7 @@ def test_patient_right_is_on_the_left():
 
 @pytest.mark.parametrize("codes", ["LPI", "PSR", "IAL", "RSA"])
 def test_pictures_do_not_depend_on_how_the_head_is_stored(codes):
-    affine = np.diag([6.0, 5.0, 8.0, 1.0])
+    affine = np.diag([6.0, 5.0, 7.0, 1.0])
     affine[:3, 3] = -60, -70, -20
     scan, finding = head(affine=affine)
     stored = reoriented(scan, finding, tuple(codes))
@@ -245,12 +245,39 @@ def test_oblique_anisotropic_scan_keeps_its_proportions():
     page = render(scan, finding)
     assert "tilted by 20°" in page
     axial, coronal, sagittal = pictures.draw_planes(scan, finding)
-    box = pictures.brain_box(finding.brain, np.array([2.0, 3.0, 9.0]))
-    x, y, z = (np.array([part.stop - part.start for part in box]) * (2, 3, 9)).tolist()
+    box = pictures.brain_box(finding.brain, np.array([1.0, 2.0, 2.4]))
+    x, y, z = (np.array([part.stop - part.start for part in box]) * (1, 2, 2.4)).tolist()
     assert axial.scan.shape[0] / coronal.scan.shape[0] == pytest.approx(y / z, rel=0.02)
     assert coronal.scan.shape[0] == sagittal.scan.shape[0]
     tile = (sagittal.scan.shape[1] - 4 * pictures.GAP) / 5
     assert tile / sagittal.scan.shape[0] == pytest.approx(max(x, y) / z, rel=0.02)
+
+
+@pytest.mark.parametrize(("across", "plane"), [(0, "sagittal"), (1, "coronal"), (2, "axial")])
+def test_of_a_thick_stack_every_slice_is_shown_and_nothing_else(across, plane):
+    shape, edges = [24, 24, 24], [3.0, 3.0, 3.0, 1.0]
+    shape[across], edges[across] = 14, 6.0
+    scan, finding = head(shape=tuple(shape), affine=np.diag(edges))
+    drawn = pictures.draw_planes(scan, finding)
+    assert {one.plane for one in drawn} == {plane}
+    assert {one.file_axis for one in drawn} == {across}
+    held = np.flatnonzero(finding.brain.any(axis=tuple(axis for axis in range(3) if axis != across)))
+    shown = sum((one.file_slices for one in drawn), ())
+    assert sorted(shown) == held.tolist()
+    assert all(len(one.file_slices) <= pictures.STACK_ROW for one in drawn)
+    assert len({one.scan.shape[0] for one in drawn}) == 1  # one scale
+    red = [is_red(one.scan).any() for one in drawn]
+    marked = finding.anomaly.any(axis=tuple(axis for axis in range(3) if axis != across))
+    assert red == [bool(marked[list(one.file_slices)].any()) for one in drawn]
+    page = render(scan, finding)
+    assert page.count(f"<h3>{plane.capitalize()}<small>") == len(drawn)
+
+
+def test_of_a_long_stack_the_slices_with_most_of_the_anomaly_are_shown():
+    scan, finding = head(shape=(12, 12, 80), affine=np.diag([1.0, 1.0, 4.0, 1.0]))
+    shown = sum((one.file_slices for one in pictures.draw_planes(scan, finding)), ())
+    assert len(shown) == pictures.STACK_SLICES
+    assert finding.anomaly.any(axis=(0, 1))[list(shown)].sum() > 5
 
 
 def test_single_slice():

@@ -58,3 +58,22 @@ def test_devices():
     else:
         with pytest.raises(InputError, match="this machine or this PyTorch has none"):
             pick_device("cuda")
+
+
+class Told(torch.nn.Module):
+    """Adds its time to every pixel; without one, nothing."""
+
+    def forward(self, x, t=None):
+        assert t is None or not t.is_floating_point()
+        return x if t is None else x + t[:, None, None, None]
+
+
+def test_each_input_of_a_batch_brings_what_else_the_network_takes():
+    runtime = TorchRuntime({"told": Told()}, "cpu", torch.float32)
+    inputs = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype(np.float32)
+    times = np.array([0, 7, 999])
+    np.testing.assert_array_equal(runtime.batch("told", inputs), inputs)
+    outputs = runtime.batch("told", inputs, t=times)
+    np.testing.assert_allclose(outputs, inputs + times[:, None, None, None].astype(np.float32))
+    with pytest.raises(TypeError, match="day"):
+        runtime.batch("told", inputs, day=times)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiny import tiny_brain
 
 from itermask.methods import TrainingVolume
-from itermask.methods.slices import full_slices, over_slices, random_slices
+from itermask.methods.slices import full_slices, into_volume, over_slices, random_slices, to_stack
 from itermask.networks import BlockUNet
 from itermask.runtime.torch_runtime import TorchRuntime
 
@@ -63,6 +63,16 @@ def test_every_full_slice_is_drawn_in_time():
 def test_the_same_seed_draws_the_same_slices():
     one, other = (random_slices(volume(), np.random.default_rng(3), 4) for _ in range(2))
     assert [part.images.tobytes() for part in one] == [part.images.tobytes() for part in other]
+
+
+def test_slices_go_to_a_stack_and_back():
+    rng = np.random.default_rng(0)
+    values, held = rng.normal(size=(4, 5, 6)), np.array([1, 2, 5])
+    stack = to_stack(values, held)
+    assert stack.shape == (3, 4, 5)
+    back = into_volume(stack + 1, held, values)
+    np.testing.assert_array_equal(back[..., held], values[..., held] + 1)
+    np.testing.assert_array_equal(back[..., [0, 3, 4]], values[..., [0, 3, 4]])
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])

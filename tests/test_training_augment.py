@@ -152,3 +152,56 @@ def test_the_contrast_bends_between_the_ends_of_the_scale():
         assert (np.diff(after) >= 0).all()
         middles.add(round(float(after[256]), 3))
     assert len(middles) == 5
+
+
+# --- a scan's own slices -------------------------------------------------------------------------------------
+
+
+def own_slices(plane="axial", sequences=1):
+    """Slices that tell which they are: each has its own value, and its own outline."""
+    shape = (20, 24, 6)
+    brain = np.zeros(shape, bool)
+    for at in range(6):
+        brain[5 : 13 + at // 2, 6 : 16 - at // 3, at] = True
+    images = np.where(brain, np.arange(6) - 2.5, -3.0).astype(np.float32)
+    return TrainingVolume(np.stack([images] * sequences), brain, (2.0, 2.0, 6.0), plane)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.sampled_from(["axial", "coronal"]), st.integers(1, 2))
+def test_slices_are_varied_in_their_plane_only(seed, plane, sequences):
+    before = own_slices(plane, sequences)
+    vary = Augmentation(tilt=15.0, zoom=0.1, pose=1.0, contrast=0.0, gamma=0.0, erode=0.5)
+    after = vary(before, np.random.default_rng(seed))
+    assert (after.plane, after.spacing) == (plane, before.spacing)
+    for at in range(6):
+        assert after.brain[..., at].any()
+        np.testing.assert_allclose(after.images[:, after.brain[..., at], at], at - 2.5, atol=1e-4)
+        assert (after.images[:, ~after.brain[..., at], at] == -3).all()
+
+
+def test_slices_are_turned_and_thinned_by_one_layer():
+    before = own_slices()
+    turned = Augmentation(**(STILL | {"pose": 1.0, "tilt": 30.0, "zoom": 0.0}))(before, np.random.default_rng(1))
+    assert (turned.brain != before.brain).any(axis=(0, 1)).all()
+    thinner = Augmentation(**(STILL | {"erode": 1.0}))(before, np.random.default_rng(0))
+    expected = np.stack([ndimage.binary_erosion(before.brain[..., at]) for at in range(6)], axis=-1)
+    np.testing.assert_array_equal(thinner.brain, expected)
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 0), ("coronal", 0), ("sagittal", 2)])
+def test_left_and_right_are_exchanged_whichever_axis_they_lie_along(plane, axis):
+    before = own_slices(plane)
+    after = Augmentation(**(STILL | {"flip": 1.0}))(before, np.random.default_rng(0))
+    np.testing.assert_allclose(after.images[0], np.flip(before.images[0], axis), atol=1e-5)
+    np.testing.assert_array_equal(after.brain, np.flip(before.brain, axis))
+
+
+def test_slices_that_would_leave_their_field_of_view_are_not_turned():
+    brain = np.zeros((12, 12, 4), dtype=bool)
+    brain[1:-1, 1:-1] = True
+    tight = TrainingVolume(np.where(brain, 1.0, -3.0)[None].astype(np.float32), brain, (2.0, 2.0, 5.0), "axial")
+    turn = Augmentation(**(STILL | {"pose": 1.0, "zoom": 0.5}))
+    for seed in range(20):
+        after = turn(tight, np.random.default_rng(seed)).brain
+        assert after[1:-1, 1:-1].sum() == after.sum()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itermask.errors import InputError
+from itermask.prepare.prepare import Grid
 from itermask.training.augment import Augmentation
 from itermask.training.config import TrainingConfig, read_config
 
@@ -60,6 +61,8 @@ def test_changes_go_over_the_file(tmp_path):
         (b'precision = "fp16"', "precision is auto, bf16 or fp32"),
         (b'steps = "many"', "'str'"),
         (b"box = 3", "not iterable"),
+        (b"spacing = [0.0, 2.0, 2.0]", "voxel sizes in mm"),
+        (b"slice_area = 20.0", "own slices"),
         (b"[augmentation]\ntwist = 1", "twist"),
     ],
 )
@@ -102,3 +105,9 @@ def test_the_learning_rate_by_hand():
     config = TrainingConfig(steps=10, warmup=2, decay_share=0.4, learning_rate=1.0)
     rates = [config.learning_rate_at(step) for step in range(10)]
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_the_grid_of_a_models_own_slices(tmp_path):
+    config = read_config(written(tmp_path, "spacing = [1.5, 1.5, 0]\nbox = [64, 64, 1]\nslice_area = 10"))
+    assert config.grid() == Grid((1.5, 1.5, 0), (64, 64, 1), 16, slice_area=10)
+    assert config.grid().slices

@@ -275,8 +275,29 @@ def test_a_method_without_networks_makes_no_step(tmp_path, scans):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_network_can_be_asked_for(tmp_path, name):
-    spec = {"reconstruction": {"name": name, "arguments": {"in_channels": 3}}}
+    arguments = {"in_channels": 3} | ({"dims": 3} if name in ("guided-unet", "time-unet") else {})
+    spec = {"reconstruction": {"name": name, "arguments": arguments}}
     grid = replace(tiny_grid(), box=(32, 32, 32), divisor=16)
     trainer = Trainer(tiny_config(networks=spec, box=grid.box, divisor=16), grid, tmp_path, "cpu")
     assert type(trainer.networks["reconstruction"]) is NETWORKS[name]
-    assert trainer.specs["reconstruction"] == (name, {"in_channels": 3})
+    assert trainer.specs["reconstruction"] == (name, arguments)
+
+
+def test_a_network_for_slices_is_refused_for_volumes(tmp_path):
+    spec = {"reconstruction": {"name": "block-unet", "arguments": {"dims": 2, "in_channels": 3}}}
+    with pytest.raises(InputError, match="'reconstruction' works on 2 axes, the method on 3; set dims"):
+        Trainer(tiny_config(networks=spec), tiny_grid(), tmp_path, "cpu")
+
+
+def test_a_checkpoint_from_before_a_setting_was_there_is_resumed(tmp_path, scans, monkeypatch):
+    config = tiny_config(method_settings={"steps": 5, "focused": False})
+    known = Trainer._identity
+
+    def identity_without_it(trainer):
+        return {key: value for key, value in known(trainer).items() if key != "slice_area"}
+
+    monkeypatch.setattr(Trainer, "_identity", identity_without_it)
+    with pytest.raises(InterruptedRunError):
+        train(tmp_path, scans, config, stop_after=4)
+    monkeypatch.undo()
+    assert Trainer(config, tiny_grid(), tmp_path, "cpu").resume()

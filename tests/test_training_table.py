@@ -1,5 +1,7 @@
 """Which scans are trained on: a table or a BIDS tree, with no subject in two splits."""
 
+from dataclasses import replace
+
 import pytest
 
 from itermask.errors import InputError
@@ -136,3 +138,104 @@ def test_a_tree_without_the_sequence_is_one_line(tmp_path):
     touch(tmp_path, "sub-01/anat/sub-01_T1w.nii.gz")
     with pytest.raises(InputError, match="no FLAIR scan"):
         read_data(tmp_path, "FLAIR")
+
+
+# --- lesions and pairs ---------------------------------------------------------------------------------------
+
+
+def test_a_table_names_lesion_maps_and_may_list_a_scan_twice(tmp_path):
+    rows = [
+        ("a", "a.nii.gz", "train", "one.nii.gz", "les.nii.gz"),
+        ("a", "a.nii.gz", "train", "two.nii.gz", "les.nii.gz"),
+        ("b", "b.nii.gz", "val", "", ""),
+    ]
+    columns = ("participant_id", "path", "split", "brain_mask", "lesion")
+    first, second, third = read_data(table(tmp_path, rows, columns=columns), "T1w")
+    assert first == Entry(tmp_path / "a.nii.gz", tmp_path / "one.nii.gz", "train", "a", tmp_path / "les.nii.gz")
+    assert second == replace(first, brain_mask=tmp_path / "two.nii.gz")
+    assert third.lesion is None
+    missing = table(tmp_path, [(*rows[0][:4], "none.nii.gz"), *rows[1:]], "other.tsv", columns)
+    with pytest.raises(InputError, match=r"line 2: no such file .*none.nii.gz"):
+        read_data(missing, "T1w")
+
+
+PAIRS = [
+    ("a", "a_FLAIR.nii.gz", "train", "1"),
+    ("a", "a_T1w.nii.gz", "train", "1"),
+    ("a", "a2_FLAIR.nii.gz", "train", "2"),
+    ("a", "a2_T1w.nii.gz", "train", "2"),
+    ("b", "b_T1w.nii.gz", "val", "1"),
+    ("b", "b_FLAIR.nii.gz", "val", "1"),
+    ("c", "c_FLAIR.nii.gz", "val", "1"),
+    ("d", "d_T1w.nii.gz", "val", "1"),
+]
+COLUMNS = ("participant_id", "path", "split", "session")
+
+
+def test_pairs_are_of_one_subject_and_session(tmp_path):
+    entries = read_data(table(tmp_path, PAIRS, columns=COLUMNS), "FLAIR", target="T1w")
+    named = {entry.path.name: entry.target and entry.target.name for entry in entries}
+    assert named == {
+        "a_FLAIR.nii.gz": "a_T1w.nii.gz",
+        "a2_FLAIR.nii.gz": "a2_T1w.nii.gz",
+        "b_FLAIR.nii.gz": "b_T1w.nii.gz",
+        "c_FLAIR.nii.gz": None,
+    }
+    turned = read_data(table(tmp_path, PAIRS, columns=COLUMNS), "T1w", target="FLAIR")
+    assert {entry.path.name for entry in turned} == {name for _, name, *_ in PAIRS if "T1w" in name}
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        ([row for row in PAIRS if row[:2] != ("b", "b_T1w.nii.gz")], COLUMNS, "no FLAIR scan with a T1w scan .* 'val'"),
+        ([row[1:3] for row in PAIRS], ("path", "split"), "a column participant_id is needed"),
+        ([row[:3] for row in PAIRS], COLUMNS[:3], "line 5: a second T1w scan of its subject"),
+    ],
+)
+def test_pairs_that_cannot_be_told_are_one_line(tmp_path, rows, columns, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_data(table(tmp_path, rows, columns=columns), "FLAIR", target="T1w")
+    assert "\n" not in str(caught.value)
+
+
+# --- a data set's folder -------------------------------------------------------------------------------------
+
+
+def test_any_data_set_with_its_lesions_masks_splits_and_pairs(tmp_path):
+    touch(tmp_path, *[f"{case}_{what}.nii.gz" for case in "abc" for what in ("FLAIR", "brain")])
+    touch(tmp_path, "a_lesion.nii.gz", "a_T1w.nii.gz", "b_T1w.nii.gz")
+    (tmp_path / "participants.tsv").write_text("participant_id\tsplit\na\ttrain\nb\tval\nc\ttest\n")
+    entries = read_data(tmp_path, "FLAIR", target="T1w")
+    assert entries[0] == Entry(
+        *(tmp_path / f"a_{what}.nii.gz" for what in ("FLAIR", "brain")),
+        "train",
+        "a",
+        *(tmp_path / f"a_{what}.nii.gz" for what in ("lesion", "T1w")),
+    )
+    assert [(entry.subject, entry.split, entry.target is None) for entry in entries[1:]] == [
+        ("b", "val", False),
+        ("c", "test", True),
+    ]
+    assert all(entry.target is None for entry in read_data(tmp_path, "FLAIR"))
+
+
+def test_patients_of_whom_no_lesion_map_tells_the_healthy_part_are_left_out(tmp_path):
+    touch(tmp_path, *[f"{case}_FLAIR.nii.gz" for case in "abcd"], "d_lesion.nii.gz")
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tsplit\thealthy\na\ttrain\tyes\nb\tval\t\nc\ttrain\tno\nd\ttrain\tno\n"
+    )
+    told = []
+    assert [entry.subject for entry in read_data(tmp_path, "FLAIR", note=told.append)] == ["a", "b", "d"]
+    assert told == ["1 of 4 scans are left out: they are of patients without a lesion map"]
+
+
+def test_a_table_of_cases_is_read_like_a_data_set(tmp_path):
+    rows = [("a", "a_f.nii.gz", "a_t.nii.gz", "train"), ("b", "b_f.nii.gz", "", "val")]
+    path = table(tmp_path, rows, columns=("participant_id", "FLAIR", "T1w", "split"))
+    assert read_data(path, "FLAIR", target=None) == [
+        Entry(tmp_path / "a_f.nii.gz", None, "train", "a"),
+        Entry(tmp_path / "b_f.nii.gz", None, "val", "b"),
+    ]
+    with pytest.raises(InputError, match="no FLAIR scan with a T1w scan of its subject in split 'val'"):
+        read_data(path, "FLAIR", target="T1w")

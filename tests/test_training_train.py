@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from tiny import tiny_config, tiny_grid, write_scan
+from tiny_slices import BOX, DIVISOR, PIXELS, SPACING, stack_config, write_stacks
 
 from itermask.errors import InputError
+from itermask.methods import METHODS
+from itermask.methods.denoising import Denoising
 from itermask.methods.itermask3d.calibration import GAMMAS, LIMITS
 from itermask.models import load_model
 from itermask.models.folder import CARD, WEIGHTS
@@ -177,3 +180,90 @@ def test_a_model_with_other_networks_is_no_start(trained, tmp_path):
     other = tiny_config(start_from=str(out), networks=networks)
     with pytest.raises(InputError, match="not those to be trained"):
         Trainer(other, tiny_grid(), tmp_path, "cpu")
+
+
+# --- lesions and pairs ---------------------------------------------------------------------------------------
+
+
+def test_patients_without_a_healthy_slice_are_left_out(tmp_path):
+    data = write_stacks(tmp_path / "data", 3, 5, {0: [4, 5], 1: range(10), 3: range(10)})
+    told = []
+    out = train_model(data, "FLAIR", tmp_path / "model", stack_config(steps=1), "cpu", note=told.append)
+    assert told == ["2 of 8 scans are left out: they have no healthy slice"]
+    card = load_model(out, device="cpu").card
+    assert (card["data"]["train_subjects"], card["data"]["validation_subjects"]) == (2, 4)
+    assert card["calibration"]["subjects"] == 4
+
+
+def test_a_method_for_volumes_learns_from_no_volume_with_a_lesion(tmp_path):
+    data = write_stacks(tmp_path / "data", 2, 4, {0: [4]})
+    config = tiny_config(steps=1)
+    told = []
+    out = train_model(data, "FLAIR", tmp_path / "model", config, "cpu", note=told.append)
+    assert told == ["1 of 6 scans are left out: they have a lesion, and itermask3d learns from whole volumes"]
+    assert load_model(out, device="cpu").card["data"]["train_subjects"] == 1
+    patients = write_stacks(tmp_path / "patients", 2, 4, {0: [4], 1: [5]})
+    with pytest.raises(InputError, match="no scan is left to train on: all have a lesion, and itermask3d") as caught:
+        train_model(patients, "FLAIR", tmp_path / "other", config, "cpu")
+    assert str(caught.value).startswith(str(patients))
+    sick = write_stacks(tmp_path / "sick", 2, 4, {2: [4]})
+    with pytest.raises(InputError, match="at least 4 subjects, not 3"):
+        train_model(sick, "FLAIR", tmp_path / "third", config, "cpu")
+
+
+class Pairs(Denoising):
+    """A method that learns from pairs: the first sequence in, the second one out."""
+
+    name = "pairs"
+    sequences = 2
+
+    def seen(self, part, rng):
+        assert part.images.shape[0] == 2
+        return part.images[0]
+
+
+@pytest.fixture
+def pairs(monkeypatch):
+    monkeypatch.setitem(METHODS, "pairs", f"{__name__}:Pairs")
+    arguments = {"dims": 2, "in_channels": 1, "widths": [4, 8], "group_size": 4}
+    networks = {"reconstruction": {"name": "block-unet", "arguments": arguments}}
+    return stack_config("pairs", method_settings={"dims": 2, "slices": 2}, networks=networks, steps=2)
+
+
+def test_a_method_for_pairs_gets_them_and_calibrates_on_the_first(tmp_path, pairs):
+    data = write_stacks(tmp_path / "data", 3, 4, {1: [3]}, "T1w")
+    (data / "p2_T1w.nii.gz").unlink()  # without its partner it is not learned from
+    (data / "p4_T1w.nii.gz").unlink()  # but calibration needs the first sequence only
+    out = train_model(data, "FLAIR", tmp_path / "model", pairs, "cpu", target="T1w")
+    card = load_model(out, device="cpu").card
+    assert (card["sequence"], card["target"]) == ("FLAIR", "T1w")
+    assert card["calibration"]["subjects"] == 4
+    sizes = []
+    for file in (out / "cache").glob("*.npz"):
+        with np.load(file) as stored:
+            sizes.append(stored["image"].ndim)
+    assert sorted(sizes) == [3, 3, 4, 4, 4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "says"),
+    [
+        ("pairs", None, "the method pairs learns from pairs of scans; name the second sequence with --target"),
+        ("pairs", "FLAIR", "--target FLAIR: is the sequence itself"),
+        ("itermask2", "T1w", "--target T1w: the method itermask2 learns from one sequence"),
+    ],
+)
+def test_a_second_sequence_only_where_it_is_needed(tmp_path, pairs, method, target, says):
+    config = pairs if method == "pairs" else stack_config()
+    with pytest.raises(InputError, match=says):
+        train_model(tmp_path, "FLAIR", tmp_path / "model", config, "cpu", target=target)
+
+
+def test_own_slices_are_for_methods_that_take_slices(tmp_path):
+    data = write_stacks(tmp_path / "data")
+    config = tiny_config(spacing=PIXELS, box=BOX, divisor=DIVISOR)
+    with pytest.raises(InputError, match="itermask3d looks at volumes, so the third voxel size must not be 0"):
+        train_model(data, "FLAIR", tmp_path / "model", config, "cpu")
+    intensity = stack_config("intensity", method_settings={}, networks={})
+    out = train_model(data, "FLAIR", tmp_path / "bright", intensity, "cpu")  # no network, so any grid will do
+    assert load_model(out, device="cpu").grid.spacing == (*SPACING[:2], 0.0)

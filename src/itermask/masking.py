@@ -2,13 +2,18 @@
 
 Three kinds are drawn: analytic ellipsoids (the papers'), thresholded smooth random fields (closer to the
 scattered masks that refinement asks for), and the fully hidden brain (refinement's first pass).
-All work in 2D and 3D, on boolean brain masks; True means hidden.
+They work in 2D and 3D. For slices there is a fourth, `square_mask`, that of IterMask2. All take boolean brain masks;
+True means hidden.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+
+FIELD = 240.0  # mm: the field of view that IterMask2's masks are described on
+COARSE, FINE = FIELD / 24, FIELD / 96  # mm: units of the Gaussian that its squares are scattered by
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,46 @@ def field_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         field = ndimage.zoom(field, factor, order=1, grid_mode=True, mode="nearest")
     field = field[tuple(slice(size) for size in brain.shape)]
     return (field > np.quantile(field[brain], 1 - share)) & brain
+
+
+def square_mask(brain: np.ndarray, spacing: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+    """Hide squares that are scattered about one place of a slice's brain.
+
+    A 2D Gaussian with a random rotation and variances uniform in [0.3, 10] squared units, centred uniformly in the
+    brain, says where: a unit is 10 mm in two masks of three, else 2.5 mm. Squares of 4 mm are many, 100–200 times the
+    product of the standard deviations in units (5–20 times for the small unit); 5–9 are of 8 mm, 3–9 of 16 mm.
+    Each square's row and column come from one draw. Source: `itermask2.md`, "Training masks".
+
+    Args:
+        brain: boolean brain mask of a slice, 2D, not empty.
+        spacing: pixel size in mm along both axes.
+        rng: random generator; the only source of randomness.
+
+    Returns:
+        boolean mask, True where hidden, inside `brain`.
+
+    Raises:
+        ValueError: not a slice.
+    """
+    if brain.ndim != 2 or len(spacing) != 2:
+        raise ValueError(f"squares are drawn on slices, not on {brain.ndim} axes")
+    unit, least, most = (COARSE, 100, 200) if rng.random() < 2 / 3 else (FINE, 5, 20)
+    inside = np.argwhere(brain)
+    centre = inside[rng.integers(len(inside))]
+    rotation, _ = np.linalg.qr(rng.standard_normal((2, 2)))
+    variances = rng.uniform(0.3, 10.0, size=2)
+    along = (inside - centre) * np.asarray(spacing) / unit @ rotation  # units along the Gaussian's axes
+    weights = np.exp(-0.5 * (along**2 / variances).sum(axis=1))
+    weights /= weights.sum()
+    many = int(rng.uniform(least, most) * np.sqrt(variances.prod()))
+    counts = (max(1, many), int(rng.integers(5, 10)), int(rng.integers(3, 10)))
+    hidden = np.zeros_like(brain)
+    for edge, count in zip((4.0, 8.0, 16.0), counts, strict=True):
+        points = inside[rng.choice(len(inside), size=count, p=weights)]
+        marked = np.zeros_like(brain)
+        marked[points[:, 0], points[:, 1]] = True
+        hidden |= ndimage.maximum_filter(marked, [max(1, round(edge / size)) for size in spacing])
+    return hidden & brain
 
 
 def training_mask(brain: np.ndarray, rng: np.random.Generator, mix: MaskMix | None = None) -> np.ndarray:

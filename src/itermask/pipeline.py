@@ -75,8 +75,8 @@ def run(
 
     Args:
         scan: a scan, or the path of a NIfTI file.
-        model: a loaded model, a model folder, or a bundled model's name; the bundled one for the scan's
-            sequence if None.
+        model: a loaded model, a model folder, or a bundled model's name; if None, the bundled one for the scan's
+            sequence and slices, see `itermask.models.choice`.
         settings: sensitivity and seed.
         progress: called with (stage, share done).
 
@@ -93,7 +93,7 @@ def run(
             scan = read_scan(scan)
     if not isinstance(model, Model):
         with _timed(timings, "load model"):
-            model = load_model(model, sequence=known_sequence(scan))
+            model = load_model(model, sequence=known_sequence(scan), scan=scan)
     check_sequence(scan, model)
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
@@ -109,6 +109,7 @@ def run(
         "scan": scan.name,
         "sequence": scan.sequence,
         "model": model.name,
+        "model_choice": model.why or "asked for",
         "method": model.card["method"],
         "operating_point": point,
         "seed": settings.seed,
@@ -178,11 +179,24 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
         scores=placed,
         search=detection.trace | {"default_score": default, "verdict_reasons": reasons},
         profile=standardised,
-        warnings=tuple(_warnings(detection)),
+        warnings=(*_slice_warnings(model, prepared), *_warnings(detection)),
         timings={},
         settings={},
         versions={},
     )
+
+
+def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
+    """What a reader must know of a scan whose own slices were looked at."""
+    learned = model.calibration.get("planes", [prepared.plane])
+    if prepared.plane not in learned:
+        yield f"The slices are {prepared.plane}, but the model has learned {' and '.join(learned)} ones."
+    if prepared.left_out:
+        one = prepared.left_out == 1
+        yield (
+            f"{prepared.left_out} slice{'' if one else 's'} with less than {model.grid.slice_area:g} cm² of brain "
+            f"{'was' if one else 'were'} not looked at."
+        )
 
 
 def _warnings(detection: Detection) -> Iterator[str]:

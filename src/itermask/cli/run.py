@@ -15,7 +15,7 @@ def run(
         Optional[str], typer.Option(help="Sequence, e.g. T1w; else taken from name or sidecar.")
     ] = None,
     brain_mask: Annotated[Optional[Path], typer.Option(help="Brain mask on the scan's grid; else it is found.")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by sequence.")] = None,
+    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by the scan.")] = None,
     gamma: Annotated[
         Optional[float], typer.Option(help="Stop slope in place of the model's; smaller flags more.")
     ] = None,
@@ -35,9 +35,11 @@ def run(
     check_out(out)
     settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed)
     read = read_scan(scan, sequence, brain_mask)
-    chosen = load_model(model, sequence=known_sequence(read), device=device)
+    chosen = load_model(model, sequence=known_sequence(read), scan=read, device=device)
     check_sequence(read, chosen)
     with progress_bar(scan.name) as bar:
         finding = run_scan(read, chosen, settings, bar)
     write_finding(read, finding, out)
+    if chosen.why:
+        print(f"model {chosen.name}: {chosen.why}")
     print_finding(scan.name, finding, out)

@@ -1,6 +1,7 @@
 """`itermask train`: a model from one's own normal scans."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,10 +12,11 @@ from itermask.cli.show import progress_bar
 
 def train(
     data: Annotated[
-        Path, typer.Argument(help="BIDS tree, or a .tsv/.csv table: path, split, [brain_mask, participant_id].")
+        Path, typer.Argument(help="Data set's folder, or a .tsv/.csv table: path, split, [brain_mask, lesion, …].")
     ],
     out: Annotated[Path, typer.Option(help="Model folder; an interrupted run there is continued.")],
     sequence: Annotated[str, typer.Option(help="Sequence to train on, e.g. T1w.")],
+    target: Annotated[Optional[str], typer.Option(help="Second sequence, for methods that learn from pairs.")] = None,
     config: Annotated[Optional[Path], typer.Option(help="TOML file with training settings.")] = None,
     method: Annotated[Optional[str], typer.Option(help="Method to train.")] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, in place of the file's.")] = None,
@@ -33,6 +35,12 @@ def train(
     settings = read_config(config, method=method, steps=steps, start_from=start_from)
     about = {"name": data_name, "data_license": data_license, "source": data_source, "license": license}
     with progress_bar(out.name) as bar:
-        train_model(data, canonical_sequence(sequence), out, settings, device, about, bar)
+        second = canonical_sequence(target) if target else None
+        train_model(data, canonical_sequence(sequence), out, settings, device, about, bar, second, _note)
     if os.environ.get("RANK", "0") == "0":
         print(f"model written to {out}")
+
+
+def _note(text: str) -> None:
+    """One line on standard error."""
+    print(f"itermask: {text}", file=sys.stderr)

@@ -7,10 +7,13 @@ from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 
 METHODS: dict[str, str] = {
     "autoencoder": "itermask.methods.autoencoder:Autoencoder",
+    "cyclic-unet": "itermask.methods.cyclic_unet:CyclicUNet",
     "denoising": "itermask.methods.denoising:Denoising",
     "inpainting": "itermask.methods.inpainting:Inpainting",
     "intensity": "itermask.methods.intensity:IntensityThreshold",
+    "itermask2": "itermask.methods.itermask2:IterMask2",
     "itermask3d": "itermask.methods.itermask3d:IterMask3D",
+    "mmccd": "itermask.methods.mmccd:MMCCD",
 }
 
 __all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]

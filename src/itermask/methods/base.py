@@ -30,11 +30,13 @@ class TrainingVolume:
         images: float32 (sequences, X, Y, Z), scaled intensities; background value outside the brain.
         brain: boolean (X, Y, Z).
         spacing: voxel size in mm.
+        plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
     """
 
     images: np.ndarray
     brain: np.ndarray
     spacing: tuple[float, ...]
+    plane: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""How a method for slices learns from volumes and looks at one: axial slices, the third axis of the RAS box."""
+"""How a method for slices learns from volumes and looks at one: slices along the third axis of the box.
+
+These are axial in a box of voxels, and the scan's own where the model takes those, see `itermask.prepare.prepare.Grid`.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -48,6 +51,26 @@ def random_slices(
     return [TrainingVolume(volume.images[..., at], volume.brain[..., at], tuple(volume.spacing[:2])) for at in chosen]
 
 
+def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Some slices of a volume.
+
+    Args:
+        volume: (…, X, Y, Z).
+        held: places along the last axis.
+
+    Returns:
+        (slices, …, X, Y), contiguous.
+    """
+    return np.ascontiguousarray(np.moveaxis(volume[..., held], -1, 0))
+
+
+def into_volume(stack: np.ndarray, held: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """A copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`."""
+    filled = volume.astype(stack.dtype)
+    filled[..., held] = np.moveaxis(stack, 0, -1)
+    return filled
+
+
 def over_slices(runtime: "Runtime", role: str, inputs: np.ndarray, brain: np.ndarray, batch: int = BATCH) -> np.ndarray:
     """Run a 2D network over every slice that holds brain, and put the volume together.
 
@@ -65,8 +88,6 @@ def over_slices(runtime: "Runtime", role: str, inputs: np.ndarray, brain: np.nda
         ValueError: the brain is empty.
     """
     held = full_slices(brain, 0.0)
-    stack = np.ascontiguousarray(np.moveaxis(inputs[..., held], -1, 0), dtype=np.float32)
+    stack = to_stack(inputs, held).astype(np.float32, copy=False)
     outputs = np.concatenate([runtime.batch(role, stack[at : at + batch]) for at in range(0, len(held), batch)])
-    volume = np.zeros((outputs.shape[1], *brain.shape), dtype=np.float32)
-    volume[..., held] = np.moveaxis(outputs, 0, -1)
-    return volume
+    return into_volume(outputs.astype(np.float32, copy=False), held, np.zeros((outputs.shape[1], *brain.shape)))

@@ -1,10 +1,12 @@
-"""A model's card: what must stand in it, and the check."""
+"""A model's card: what must stand in it, the check, and how it is read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from itermask.errors import InputError
 
+CARD = "card.json"
 FORMAT_VERSION = 2
 REQUIRED = {
     "format_version": int,
@@ -42,8 +44,31 @@ def check_card(card: Any, path: Path) -> None:
     for key, kind in REQUIRED.items():
         if not isinstance(card.get(key), kind):
             raise InputError(f"{path}: incomplete, {key!r} is missing or not a {kind.__name__}")
-    for key in ("spacing", "box"):
-        if len(card[key]) != 3 or not all(isinstance(size, int | float) and size > 0 for size in card[key]):
-            raise InputError(f"{path}: {key!r} must be three positive numbers, not {card[key]}")
-    if card["divisor"] < 1 or any(size % card["divisor"] for size in card["box"]):
-        raise InputError(f"{path}: the sizes of 'box' {card['box']} must be multiples of 'divisor' {card['divisor']}")
+    spacing, box = card["spacing"], card["box"]
+    for key, values in (("spacing", spacing), ("box", box)):
+        if len(values) != 3 or not all(isinstance(size, int | float) and size >= 0 for size in values):
+            raise InputError(f"{path}: {key!r} must be three positive numbers, not {values}")
+    if not (min(spacing[:2]) > 0 and min(box) > 0):
+        raise InputError(
+            f"{path}: 'spacing' {spacing} and 'box' {box} must be positive, but for a third spacing of 0 (own slices)"
+        )
+    divided = box[:2] if spacing[2] == 0 else box
+    if card["divisor"] < 1 or any(size % card["divisor"] for size in divided):
+        raise InputError(f"{path}: the sizes of 'box' {divided} must be multiples of 'divisor' {card['divisor']}")
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Read and check a model's card.
+
+    Raises:
+        InputError: missing, not JSON, incomplete, or of another format version.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(f"{path}: missing; a model folder holds model.safetensors and {CARD}")
+    try:
+        card = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable JSON ({error}); copy the model again") from error
+    check_card(card, path)
+    return card

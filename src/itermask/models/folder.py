@@ -7,19 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itermask.errors import InputError
+from itermask.errors import InputError, MissingExtraError
 from itermask.methods import Method, build_method
-from itermask.models.card import check_card
+from itermask.models.card import CARD, check_card, read_card
+from itermask.models.choice import bundled_models, find
 from itermask.prepare.prepare import Grid, grid_from
+from itermask.scan import Scan
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from itermask.runtime.base import Runtime
 
-WEIGHTS, CARD = "model.safetensors", "card.json"
-BUNDLED = Path(__file__).parent / "bundled"
-DEFAULT_MODELS = {"T1w": "t1w-2mm"}
+WEIGHTS = "model.safetensors"
+
+__all__ = [
+    "CARD",
+    "WEIGHTS",
+    "Model",
+    "bundled_models",
+    "find_model",
+    "load_model",
+    "load_networks",
+    "read_card",
+    "save_card",
+    "save_model",
+]
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,7 @@ class Model:
         method: the method with the card's settings.
         runtime: executes its networks.
         grid: voxel size, box and intensity scale.
+        why: why it was chosen; empty if it was asked for by name.
     """
 
     name: str
@@ -39,6 +53,7 @@ class Model:
     method: Method
     runtime: "Runtime"
     grid: Grid
+    why: str = ""
 
     @property
     def sequence(self) -> str:
@@ -51,70 +66,44 @@ class Model:
         return dict(self.card.get("calibration") or {})
 
 
-def bundled_models() -> dict[str, Path]:
-    """Name → folder of the models inside the package."""
-    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob(f"*/{CARD}"))}
+def find_model(name: str | Path | None, sequence: str | None = None) -> Path:
+    """The folder of a model given by path or bundled name; by sequence if None; see `choice.find`."""
+    return find(name, sequence).folder
 
 
-def find_model(name: str | Path | None, sequence: str | None) -> Path:
-    """The folder of a model given by path or bundled name; by sequence if None.
-
-    Raises:
-        InputError: no such folder or name, or no bundled model for the sequence.
-    """
-    bundled = bundled_models()
-    if name is None:
-        chosen = DEFAULT_MODELS.get(sequence or "")
-        if chosen not in bundled:
-            known = ", ".join(DEFAULT_MODELS)
-            raise InputError(f"no bundled model for sequence {sequence}; bundled are {known}; give one with --model")
-        return bundled[chosen]
-    if str(name) in bundled:
-        return bundled[str(name)]
-    if not Path(name).is_dir():
-        raise InputError(f"{name}: no such model folder, nor a bundled model ({', '.join(bundled) or 'none'})")
-    return Path(name)
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """Read and check a model's card.
-
-    Raises:
-        InputError: missing, not JSON, incomplete, or of another format version.
-    """
-    path = folder / CARD
-    if not path.is_file():
-        raise InputError(f"{path}: missing; a model folder holds {WEIGHTS} and {CARD}")
-    try:
-        card = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable JSON ({error}); copy the model again") from error
-    check_card(card, path)
-    return card
-
-
-def load_model(name: str | Path | None = None, *, sequence: str | None = None, device: str = "auto") -> Model:
+def load_model(
+    name: str | Path | None = None, *, sequence: str | None = None, scan: Scan | None = None, device: str = "auto"
+) -> Model:
     """Load a model.
 
     Args:
-        name: a model folder or a bundled model's name; the bundled model for `sequence` if None.
-        sequence: sequence to choose by when `name` is None; T1w if that is None too.
+        name: a model folder or a bundled model's name; if None, a bundled one is chosen, see `choice.choose_model`.
+        sequence: sequence to choose by; T1w if that is None too.
+        scan: whose slices tell which of the sequence's models suits.
         device: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
         InputError: nothing there, an incomplete or damaged folder, or one of another format version.
     """
-    folder = find_model(name, sequence or "T1w")
+    choice = find(name, sequence or "T1w", scan)
+    folder = choice.folder
     card = read_card(folder)
     try:
         method = build_method(card["method"], card["method_settings"])
         grid = grid_from(card)
+        check_dims(method, grid)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{folder / CARD}: {error}") from error
     networks = load_networks(folder, card)
     from itermask.runtime.torch_runtime import TorchRuntime
 
-    return Model(folder.name, card, method, TorchRuntime(networks, device), grid)
+    return Model(folder.name, card, method, TorchRuntime(networks, device), grid, choice.why)
+
+
+def check_dims(method: Method, grid: Grid) -> None:
+    """Refuse a method with networks for volumes on a scan's own slices, with `ValueError`."""
+    if grid.slices and method.dims == 3 and method.network_specs():
+        raise ValueError(f"the method {method.name} looks at volumes, so the third voxel size must not be 0")
 
 
 def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module]":
@@ -142,6 +131,8 @@ def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module
             own = {key: value.to(torch.float32) if value.is_floating_point() else value for key, value in own.items()}
             network.load_state_dict(own)
             networks[role] = network
+    except MissingExtraError:
+        raise
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(f"{path}: does not hold the networks of its card ({reason}); copy the model again") from error

@@ -8,6 +8,39 @@ import numpy as np
 from scipy import ndimage
 
 ANTI_ALIAS = 1 / 2.355  # a Gaussian's standard deviation over its full width at half maximum
+THICK = 1.25  # slices are thick where their distance is at least so many times the larger pixel edge
+APART = 2.9  # mm from which on slices are far apart
+PLANES = ("sagittal", "coronal", "axial")  # of slices that are counted along right, anterior, superior
+SAME, SAME_PIXEL = 1e-3, 5e-3  # relative differences of voxel sizes, and of pixel sizes of slices, that are none
+
+
+def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
+    """The axis along which a stack counts its slices: the only one of length 1, else one with thick slices.
+
+    Args:
+        spacing: voxel size in mm along each of three axes.
+        shape: voxels along each.
+
+    Returns:
+        the axis, or None where the voxels are about as long in all directions.
+    """
+    single = [axis for axis, size in enumerate(shape) if size == 1]
+    if len(single) == 1:
+        return single[0]
+    thickest = int(np.argmax(spacing))
+    edge = max(size for axis, size in enumerate(spacing) if axis != thickest)
+    return thickest if spacing[thickest] >= THICK * edge else None
+
+
+def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
+    """The axis along which a scan is a stack of slices far apart, or a single slice; None for a volume.
+
+    Args:
+        spacing: voxel size in mm along each of three axes.
+        shape: voxels along each.
+    """
+    axis = through_plane(spacing, shape)
+    return axis if axis is not None and (shape[axis] == 1 or spacing[axis] >= APART) else None
 
 
 @dataclass(frozen=True)
@@ -15,15 +48,17 @@ class Placement:
     """Axis-aligned map between a scan's native grid and a model's box.
 
     The box's axes are the native ones, reordered and flipped to RAS (right, anterior, superior), so nothing
-    is rotated: an oblique scan stays on its own axes. Along each RAS axis, box voxel `m` has its centre at
-    native index `start + (m + 0.5)·ratio − 0.5`.
+    is rotated: an oblique scan stays on its own axes. Where a model takes the scan's own slices, these are counted
+    along the last axis, whichever that is in RAS. Along each axis of the box, voxel `m` has its centre at native
+    index `start + (m + 0.5)·ratio − 0.5`.
 
     Attributes:
         native_shape: shape of the scan.
-        orientation: nibabel orientation array (3×2) of the native axes.
-        start: native RAS index of the box's lower edge, per axis, counted in voxels from the volume's edge.
-        ratio: box voxel size over native voxel size, per RAS axis.
+        orientation: nibabel orientation array (3×2): where in the box each native axis goes, and whether flipped.
+        start: native index of the box's lower edge, per axis of the box, counted in voxels from the volume's edge.
+        ratio: box voxel size over native voxel size, per axis of the box.
         shape: shape of the box.
+        axes: 0 right, 1 anterior or 2 superior, for each axis of the box.
     """
 
     native_shape: tuple[int, ...]
@@ -31,6 +66,7 @@ class Placement:
     start: tuple[float, ...]
     ratio: tuple[float, ...]
     shape: tuple[int, ...]
+    axes: tuple[int, ...] = (0, 1, 2)
 
     def to_box(self, image: np.ndarray) -> np.ndarray:
         """Resample a native array to the box: Gaussian anti-aliasing where the box is coarser, then linear.
@@ -107,12 +143,15 @@ def place(
 ) -> Placement:
     """Centre a brain in a model's box.
 
+    With a third voxel size of 0 the box's last axis counts the scan's own slices: those across `through_plane`, else
+    axial ones. They are neither resampled nor merged, and the box holds all from the first to the last with brain.
+
     Args:
         brain: boolean brain mask on the native grid, not empty.
         affine: 4×4 native voxel-to-millimetre affine.
-        spacing: voxel size of the model in mm, along right, anterior, superior.
+        spacing: voxel size of the model in mm, along right, anterior, superior; or pixel edges of slices, and 0.
         box: smallest box in model voxels; a larger brain gets a larger box.
-        divisor: every size of a box that grows is a multiple of this.
+        divisor: every size of a box that grows is a multiple of this, but for the number of a scan's own slices.
 
     Returns:
         the placement.
@@ -125,17 +164,27 @@ def place(
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ValueError("the affine is not invertible, so the voxels have no place in space")
     orientation = nib.orientations.io_orientation(affine)
+    native_spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    slices = spacing[2] == 0
+    axes: tuple[int, ...] = (0, 1, 2)
+    if slices:
+        across = through_plane(native_spacing, brain.shape)
+        last = 2 if across is None else int(orientation[across, 0])
+        axes = (*[axis for axis in axes if axis != last], last)
+        orientation[:, 0] = [axes.index(int(axis)) for axis in orientation[:, 0]]
     inside = nib.orientations.apply_orientation(brain, orientation)
-    native_spacing = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(orientation[:, 0])]
+    native_spacing = native_spacing[np.argsort(orientation[:, 0])]
     start, shape, ratios = [], [], []
     for axis in range(3):
-        ratio = float(spacing[axis] / native_spacing[axis])
-        ratio = 1.0 if abs(ratio - 1) < 1e-3 else ratio
+        own = slices and axis == 2
+        ratio = 1.0 if own else float(spacing[axis] / native_spacing[axis])
+        ratio = 1.0 if abs(ratio - 1) < (SAME_PIXEL if slices else SAME) else ratio
         occupied = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
         low, high = int(occupied[0]), int(occupied[-1]) + 1
         extent = int(np.ceil((high - low) / ratio - 1e-6))
-        size = box[axis] if extent <= box[axis] else -(-extent // divisor) * divisor
+        step = 1 if own else divisor
+        size = box[axis] if extent <= box[axis] else -(-extent // step) * step
         start.append(low - (size - extent) // 2 * ratio)
         shape.append(int(size))
         ratios.append(ratio)
-    return Placement(brain.shape, orientation, tuple(start), tuple(ratios), tuple(shape))
+    return Placement(brain.shape, orientation, tuple(start), tuple(ratios), tuple(shape), axes)

@@ -1,12 +1,13 @@
-"""A scan, made ready for a model: RAS box, voxel size, brain only, the model's intensity scale."""
+"""A scan, made ready for a model: RAS box or its own slices, voxel size, brain only, the model's intensity scale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from itermask.prepare.intensity import IntensityScale
-from itermask.prepare.placement import Placement, place
+from itermask.prepare.placement import PLANES, Placement, place
 from itermask.scan import Scan
 
 
@@ -14,17 +15,35 @@ from itermask.scan import Scan
 class Grid:
     """What a model asks of a scan.
 
+    A model for slices as they were acquired has a third voxel size of 0: pixels of `spacing[:2]` mm, a field of view
+    of `box[:2]` pixels, and a box whose last axis counts the scan's own slices, see `itermask.prepare.placement`.
+
     Attributes:
-        spacing: voxel size in mm along right, anterior, superior.
+        spacing: voxel size in mm along right, anterior, superior; or pixel edges of slices, and 0.
         box: smallest box in voxels that the brain is centred in.
         divisor: sizes of a larger box are multiples of this.
         scale: the model's intensity scale.
+        slice_area: cm² of brain that one of the scan's own slices must hold to be looked at; 0 looks at all.
     """
 
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
     box: tuple[int, int, int] = (80, 96, 80)
     divisor: int = 16
     scale: IntensityScale = field(default_factory=IntensityScale)
+    slice_area: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (min(self.spacing[:2]) > 0 and self.spacing[2] >= 0 and np.isfinite(self.spacing).all()):
+            raise ValueError(f"spacing is voxel sizes in mm, the third 0 for a scan's own slices, not {self.spacing}")
+        if not self.slice_area >= 0:
+            raise ValueError(f"the least area of a slice must not be negative, but is {self.slice_area}")
+        if self.slice_area and not self.slices:
+            raise ValueError("slice_area is for models that take a scan's own slices (third voxel size 0)")
+
+    @property
+    def slices(self) -> bool:
+        """Whether the model takes the scan's own slices."""
+        return self.spacing[2] == 0
 
 
 @dataclass(frozen=True)
@@ -34,9 +53,11 @@ class Prepared:
     Attributes:
         image: float32 box, RAS, scaled intensities; the scale's background value outside the brain.
         brain: boolean box, True in the brain.
-        spacing: voxel size in mm.
+        spacing: voxel size in mm; of the scan's own slices, the last is their distance.
         placement: the way back to the scan's grid.
         limits: the scan's intensities at the scale's two percentiles.
+        plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
+        left_out: how many of these hold brain, but too little to be looked at.
     """
 
     image: np.ndarray
@@ -44,6 +65,8 @@ class Prepared:
     spacing: tuple[float, ...]
     placement: Placement
     limits: tuple[float, float]
+    plane: str = ""
+    left_out: int = 0
 
 
 def prepare(scan: Scan, grid: Grid) -> Prepared:
@@ -60,7 +83,8 @@ def prepare(scan: Scan, grid: Grid) -> Prepared:
         the prepared scan.
 
     Raises:
-        ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine.
+        ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine, or no slice
+            that holds enough brain.
     """
     if scan.brain_mask is None:
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")
@@ -70,9 +94,23 @@ def prepare(scan: Scan, grid: Grid) -> Prepared:
     total = placement.to_box(np.where(mask, scan.image, 0))
     # Of a brain much thinner than a voxel of the box, such as a single slice, no voxel is half full.
     brain = weight >= min(0.5, 0.8 * float(weight.max()))
+    spacing, plane, left_out = grid.spacing, "", 0
+    if grid.slices:
+        distance = scan.spacing[int(np.argmax(placement.orientation[:, 0]))]
+        spacing, plane = (*spacing[:2], distance), PLANES[placement.axes[2]]
+        brain, left_out = _full_enough(brain, grid)
     image = np.divide(total, weight, out=np.zeros_like(total), where=brain)
     limits = grid.scale.limits(image, brain)
-    return Prepared(grid.scale.apply(image, brain, limits), brain, grid.spacing, placement, limits)
+    return Prepared(grid.scale.apply(image, brain, limits), brain, spacing, placement, limits, plane, left_out)
+
+
+def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
+    """The brain in the slices that hold enough of it, and how many others hold some."""
+    areas = brain.sum((0, 1)) * grid.spacing[0] * grid.spacing[1] / 100
+    enough = areas >= grid.slice_area
+    if not (areas[enough] > 0).any():
+        raise ValueError(f"no slice holds {grid.slice_area:g} cm² of brain, the least that the model looks at")
+    return brain & enough, int((areas[~enough] > 0).sum())
 
 
 def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
@@ -91,9 +129,10 @@ def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np
     return (restore_map(mask.astype(np.float32), prepared, inside) >= 0.5) & inside
 
 
-def grid_from(settings: dict[str, Sequence[float] | int]) -> Grid:
-    """The grid that a model card states (keys `spacing`, `box`, `divisor`, `intensity_scale`)."""
-    scale = IntensityScale(**settings["intensity_scale"])  # type: ignore[arg-type]
-    spacing = tuple(float(size) for size in settings["spacing"])  # type: ignore[union-attr]
-    box = tuple(int(size) for size in settings["box"])  # type: ignore[union-attr]
-    return Grid(spacing, box, int(settings["divisor"]), scale)  # type: ignore[arg-type]
+def grid_from(settings: Mapping[str, Any]) -> Grid:
+    """The grid that a model card states (keys `spacing`, `box`, `divisor`, `intensity_scale`, perhaps `slice_area`)."""
+    spacing = tuple(float(size) for size in settings["spacing"])
+    box = tuple(int(size) for size in settings["box"])
+    scale = IntensityScale(**settings["intensity_scale"])
+    area = float(settings.get("slice_area", 0))
+    return Grid(spacing, box, int(settings["divisor"]), scale, area)  # type: ignore[arg-type]

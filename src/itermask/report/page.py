@@ -243,7 +243,7 @@ def _curve_note(search: Mapping[str, Any]) -> str:
             f" It was lowered from {own} to {used}, the model’s limit, above which healthy scans show next to nothing."
         )
     if "fitted" in search:
-        how = "a fitted tangent" if search["fitted"] else "smoothed differences, for the tangent fitted badly"
+        how = "a fitted tangent" if search["fitted"] else "smoothed differences, for the tangent misses the curve"
         note += f" Slope from {how}{fit}."
     return note
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from itermask.finding import Finding
+from itermask.prepare.placement import thick_axis
 from itermask.scan import Scan
 
 PLANES = ("axial", "coronal", "sagittal")
@@ -20,6 +21,7 @@ AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of an array in L-P-I order
 EDGES = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}  # left, right, top, bottom
 DIRECTIONS = ("RL", "AP", "SI")  # letters of the positive and the negative end of each scanner axis
 SLICES = 5  # a plane
+STACK_SLICES, STACK_ROW = 30, 6  # of a thick stack: at most so many, so many in a row
 ROW_WIDTH = 1500  # pixels of a full row of slices
 MAX_TILE = 460  # pixels of one slice's longer side
 MARGIN = 8.0  # mm around the brain
@@ -32,7 +34,7 @@ COLOURMAP = "inferno"
 
 @dataclass(frozen=True)
 class PlanePictures:
-    """One plane's rows of slices; all three rows show the same slices in the same places.
+    """One plane's rows of slices, or some slices of a thick stack; all three rows show the same slices alike.
 
     Attributes:
         plane: one of `PLANES`.
@@ -171,7 +173,8 @@ def _resize(array: np.ndarray, pixels: tuple[int, int], how: Image.Resampling) -
 def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[PlanePictures]:
     """All planes worth a picture, cropped to the brain, all at the same scale.
 
-    Planes in which the volume is a mere line (of a single slice, of a thin slab) are left out.
+    Planes in which the volume is a mere line (of a single slice, of a thin slab) are left out. Of a stack of thick
+    slices these alone are shown, all of them if they are not too many, `STACK_ROW` a picture.
 
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
@@ -192,20 +195,25 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
     extent = np.array([part.stop - part.start for part in box]) * spacing
     flat = [size < 2 or length < THIN * extent.max() for size, length in zip(brain.shape, extent, strict=True)]
 
-    shown = {}
+    thick = thick_axis(spacing, brain.shape)
+    shown = []
     for plane in PLANES:
         across, down = (axis for axis in range(3) if axis != AXIS[plane])
-        if not flat[across] and not flat[down]:
-            shown[plane] = (across, down, choose_slices(anomaly, brain, AXIS[plane], slices))
+        if AXIS[plane] == thick:
+            chosen = choose_slices(anomaly, brain, thick, STACK_SLICES)
+            parts = np.array_split(chosen, -(-len(chosen) // STACK_ROW))
+            shown += [(plane, across, down, part.tolist()) for part in parts]
+        elif thick is None and not flat[across] and not flat[down]:
+            shown.append((plane, across, down, choose_slices(anomaly, brain, AXIS[plane], slices)))
     if not shown:
         return []
-    columns = max(len(chosen) for _, _, chosen in shown.values())
-    width = max(extent[across] for across, _, _ in shown.values())
-    longest = max(max(extent[across], extent[down]) for across, down, _ in shown.values())
+    columns = max(len(chosen) for _, _, _, chosen in shown)
+    width = max(extent[across] for _, across, _, _ in shown)
+    longest = max(max(extent[across], extent[down]) for _, across, down, _ in shown)
     scale = min((ROW_WIDTH + GAP) / columns - GAP, MAX_TILE * width / longest) / width  # pixels per mm
 
     pictures = []
-    for plane, (across, down, chosen) in shown.items():
+    for plane, across, down, chosen in shown:
         axis = AXIS[plane]
         pixels = (max(1, round(extent[down] * scale)), max(1, round(extent[across] * scale)))
         tile_width = max(pixels[1], round(width * scale))

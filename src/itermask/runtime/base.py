@@ -22,12 +22,14 @@ class Runtime(Protocol):
         """
         ...
 
-    def batch(self, role: str, inputs: np.ndarray) -> np.ndarray:
+    def batch(self, role: str, inputs: np.ndarray, **extra: np.ndarray) -> np.ndarray:
         """Run the network `role` on several inputs at once.
 
         Args:
             role: which of the method's networks.
             inputs: float32 (batch, channels, X, Y[, Z]).
+            extra: what else the network takes, by the name it has there: one entry for each input, such as the
+                time (batch,) of a diffusion step.
 
         Returns:
             float32 (batch, outputs, X, Y[, Z]).

@@ -31,12 +31,16 @@ class TorchRuntime:
         """Run the network `role` on (channels, X, Y[, Z]) float32; returns (outputs, X, Y[, Z]) float32."""
         return self._run(role, torch.from_numpy(inputs)[None])[0]
 
-    def batch(self, role: str, inputs: np.ndarray) -> np.ndarray:
-        """Run the network `role` on (batch, channels, X, Y[, Z]) float32; returns (batch, outputs, …) float32."""
-        return self._run(role, torch.from_numpy(inputs))
+    def batch(self, role: str, inputs: np.ndarray, **extra: np.ndarray) -> np.ndarray:
+        """Run the network `role` on (batch, channels, X, Y[, Z]) float32; returns (batch, outputs, …) float32.
+
+        What is in `extra` goes to the network under its name, one entry for each input, in its own number format.
+        """
+        return self._run(role, torch.from_numpy(inputs), {name: torch.from_numpy(one) for name, one in extra.items()})
 
     @torch.inference_mode()
-    def _run(self, role: str, inputs: torch.Tensor) -> np.ndarray:
+    def _run(self, role: str, inputs: torch.Tensor, extra: dict[str, torch.Tensor] | None = None) -> np.ndarray:
+        beside = {name: one.to(self.device) for name, one in (extra or {}).items()}
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.networks[role](inputs.to(self.device))
+            output = self.networks[role](inputs.to(self.device), **beside)
         return output.float().cpu().numpy()

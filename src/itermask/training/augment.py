@@ -8,15 +8,17 @@ from scipy.spatial.transform import Rotation
 
 from itermask.methods.base import TrainingVolume
 
+IN_PLANE = ndimage.generate_binary_structure(2, 1)[..., None]  # neighbours within a slice
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training volumes are varied.
+    """How training volumes are varied; stacks of a scan's own slices within the slices only.
 
     Attributes:
         flip: probability of exchanging left and right.
         pose: probability of turning and scaling the head; it also smooths the image a little, as resampling does.
-        tilt: standard deviation in degrees of the rotation about each axis.
+        tilt: standard deviation in degrees of the rotation about each axis; of slices, about their normal only.
         zoom: standard deviation of the relative size along each axis.
         shift: largest displacement in voxels along each axis; the brain never leaves the box.
         contrast: standard deviation of the relative slope, and of the offset in scaled intensities / 4.
@@ -38,21 +40,22 @@ class Augmentation:
 
     def __call__(self, volume: TrainingVolume, rng: np.random.Generator) -> TrainingVolume:
         """A varied copy of `volume`; all sequences move together, each gets its own contrast."""
-        images, brain = volume.images, volume.brain
+        images, brain, in_plane = volume.images, volume.brain, bool(volume.plane)
         if rng.random() < self.erode:
-            eroded = ndimage.binary_erosion(brain)
+            eroded = ndimage.binary_erosion(brain, IN_PLANE if in_plane else None)
             brain = eroded if eroded.any() else brain
         contrast = [self._contrast(image, rng) for image in images]
         images = np.stack([np.where(brain, image, self.background) for image in contrast]).astype(np.float32)
         if rng.random() < self.pose:
-            images, brain = self._turn(images, brain, rng)
+            images, brain = self._turn(images, brain, rng, in_plane)
         if rng.random() < self.flip:
-            images, brain = images[:, ::-1], brain[::-1]
-        shifts = [self._shift(brain, axis, rng) for axis in range(brain.ndim)]
-        axes = tuple(range(brain.ndim))
+            side = 2 if volume.plane == "sagittal" else 0  # the axis from left to right
+            images, brain = np.flip(images, side + 1), np.flip(brain, side)
+        axes = (0, 1) if in_plane else tuple(range(brain.ndim))
+        shifts = [self._shift(brain, axis, rng) for axis in axes]
         brain = np.roll(brain, shifts, axes)
         images = np.roll(images, shifts, tuple(axis + 1 for axis in axes))
-        return TrainingVolume(np.ascontiguousarray(images), np.ascontiguousarray(brain), volume.spacing)
+        return TrainingVolume(np.ascontiguousarray(images), np.ascontiguousarray(brain), volume.spacing, volume.plane)
 
     def _contrast(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         slope, offset, log_gamma = rng.standard_normal(3) * (self.contrast, 4 * self.contrast, self.gamma)
@@ -60,18 +63,25 @@ class Augmentation:
         bent = np.sign(unit) * np.abs(unit) ** np.exp(log_gamma)
         return (6 * bent - 3) * (1 + slope) + offset
 
-    def _turn(self, images: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _turn(
+        self, images: np.ndarray, brain: np.ndarray, rng: np.random.Generator, in_plane: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
 
         Linear interpolation within the brain only, so that background does not bleed into its edge.
         """
         angles = np.radians(self.tilt) * rng.standard_normal(3)
-        matrix = Rotation.from_euler("xyz", angles).as_matrix() * np.exp(self.zoom * rng.standard_normal(3))
+        zoom = np.exp(self.zoom * rng.standard_normal(3))
+        if in_plane:
+            cosine, sine = np.cos(angles[2]), np.sin(angles[2])
+            matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]) * (zoom[0], zoom[1], 1)
+        else:
+            matrix = Rotation.from_euler("xyz", angles).as_matrix() * zoom
         centre = np.array(ndimage.center_of_mass(brain))
         offset = centre - matrix @ centre
         share = ndimage.affine_transform(brain.astype(np.float32), matrix, offset, order=1)
         turned = share > 0.5
-        if _touches_border(turned) and not _touches_border(brain):
+        if _touches_border(turned, in_plane) and not _touches_border(brain, in_plane):
             return images, brain
         moved = np.full_like(images, self.background)
         for image, target in zip(images, moved, strict=True):
@@ -87,8 +97,8 @@ class Augmentation:
         return int(rng.integers(lowest, highest + 1))
 
 
-def _touches_border(brain: np.ndarray) -> bool:
-    """Whether a mask reaches the box's outermost layer."""
+def _touches_border(brain: np.ndarray, in_plane: bool) -> bool:
+    """Whether a mask reaches the box's outermost layer; of slices, the edge of a slice."""
     inner = np.zeros_like(brain)
-    inner[tuple(slice(1, -1) for _ in brain.shape)] = True
+    inner[tuple(slice(1, -1) for _ in brain.shape[: 2 if in_plane else None])] = True
     return bool((brain & ~inner).any())

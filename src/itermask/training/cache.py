@@ -3,58 +3,142 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from itermask.io.nifti import read_scan
+from itermask.errors import InputError
+from itermask.io.nifti import read_mask, read_scan
 from itermask.methods.base import TrainingVolume
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Grid, Prepared, prepare
+from itermask.scan import Scan
 from itermask.training.table import Entry
 
 CACHE_VERSION = 1  # raise when preparation changes
+SAME_PLACE = 0.5  # mm that a voxel of a registered scan may lie elsewhere
+TRACE = 1e-3  # a slice in which the resampled lesion map exceeds this holds lesion
 
 
-def cache_key(entry: Entry, sequence: str, grid: Grid) -> str:
+def cache_key(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) -> str:
     """Changes with the files (path, size, time), the grid and the way scans are prepared."""
-    files = [
-        (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns)
-        for path in (entry.path, entry.brain_mask)
-        if path is not None
-    ]
-    identity = json.dumps([CACHE_VERSION, files, sequence, asdict(grid)])
-    return hashlib.sha256(identity.encode()).hexdigest()[:24]
+    plain = asdict(grid)
+    if not grid.slice_area:
+        del plain["slice_area"]
+    identity: list[Any] = [CACHE_VERSION, _states(entry.path, entry.brain_mask), sequence, plain]
+    if entry.lesion is not None:
+        identity.append(["lesion", by_slices, *_states(entry.lesion)])
+    if entry.target is not None:
+        identity.append(["target", *_states(entry.target)])
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
 
 
-def prepare_entry(entry: Entry, sequence: str, grid: Grid) -> Prepared:
-    """A scan of the table, prepared as `itermask run` prepares it."""
-    scan, _ = with_brain(read_scan(entry.path, sequence, entry.brain_mask))
-    return prepare(scan, grid)
+def _states(*paths: Path | None) -> list[tuple[str, int, int]]:
+    return [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path is not None]
 
 
-def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path) -> Path:
-    """Path of the prepared scan, making it if it is not there.
+def prepare_entry(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) -> Prepared:
+    """The healthy part of a scan of the table, prepared as `itermask run` prepares it.
 
-    The file holds `image` (float16, box) and `brain` (packed bits).
+    Args:
+        entry: the scan.
+        sequence: its sequence.
+        grid: the model's grid.
+        by_slices: leave out slices with lesion only; else a scan with a lesion is left out as a whole.
+
+    Returns:
+        the prepared scan; what was left out is no brain, so none may be left.
+
+    Raises:
+        InputError: a file that cannot be used.
     """
-    path = folder / f"{cache_key(entry, sequence, grid)}.npz"
+    return _prepared(entry, sequence, grid, by_slices)[0]
+
+
+def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple[Prepared, Scan]:
+    """`prepare_entry`, and the scan with its brain mask."""
+    scan, _ = with_brain(read_scan(entry.path, sequence, entry.brain_mask))
+    try:
+        prepared = prepare(scan, grid)
+    except ValueError as error:
+        raise InputError(f"{entry.path}: {error}; check the scan and its brain mask") from error
+    if entry.lesion is None:
+        return prepared, scan
+    lesion = read_mask(entry.lesion, scan.image.shape, scan.affine, empty=True)
+    if not lesion.any():
+        return prepared, scan
+    if by_slices:
+        touched = prepared.placement.to_box(lesion.astype(np.float32)) > TRACE
+        brain = prepared.brain & ~touched.any((0, 1), keepdims=True)
+    else:
+        brain = np.zeros_like(prepared.brain)
+    image = np.where(brain, prepared.image, np.float32(grid.scale.background))
+    return replace(prepared, image=image, brain=brain), scan
+
+
+def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid) -> np.ndarray:
+    """The scan of the second sequence in the place of the first, on its own intensity scale."""
+    assert entry.target is not None
+    other = read_scan(entry.target)
+    if not _on_one_grid(scan, other):
+        raise InputError(
+            f"{entry.target}: not on the grid of {entry.path.name} (shape {other.image.shape} and {scan.image.shape}, "
+            "or another place in space); register and resample it to that scan"
+        )
+    try:
+        image = prepare(replace(scan, image=other.image), grid).image
+    except ValueError as error:
+        raise InputError(f"{entry.target}: {error}; check the scan and its brain mask") from error
+    return np.where(first.brain, image, np.float32(grid.scale.background))
+
+
+def _on_one_grid(scan: Scan, other: Scan) -> bool:
+    """Whether two scans have the same voxels in space."""
+    if scan.image.shape != other.image.shape:
+        return False
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in scan.image.shape], [1])).reshape(4, -1)
+    return bool(np.abs((scan.affine - other.affine) @ corners).max() <= SAME_PLACE)
+
+
+def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slices: bool = False) -> Path:
+    """Path of the prepared scan, making it if it is not there; see `prepare_entry`.
+
+    The file holds `image` (float16, box, or two boxes where there is a second sequence) and `brain` (packed bits), and
+    of a scan's own slices their `plane` and `spacing`.
+    """
+    path = folder / f"{cache_key(entry, sequence, grid, by_slices)}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        prepared = prepare_entry(entry, sequence, grid)
+        prepared, scan = _prepared(entry, sequence, grid, by_slices)
+        image = prepared.image
+        if entry.target is not None:
+            image = np.stack([image, _second(entry, prepared, scan, grid)])
+        stored: dict[str, Any] = {"image": image.astype(np.float16), "brain": np.packbits(prepared.brain)}
+        if prepared.plane:
+            stored |= {"plane": np.array(prepared.plane), "spacing": np.array(prepared.spacing)}
         partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(partial, image=prepared.image.astype(np.float16), brain=np.packbits(prepared.brain))
+        np.savez(partial, **stored)
         os.replace(partial, path)
     return path
+
+
+def has_brain(path: Path) -> bool:
+    """Whether anything healthy is left in a prepared scan."""
+    with np.load(path, allow_pickle=False) as stored:
+        return bool(stored["brain"].any())
 
 
 def read_volume(path: Path, grid: Grid) -> TrainingVolume:
     """Read a prepared scan; a brain larger than the grid's box is cut to the box around its centre."""
     with np.load(path, allow_pickle=False) as stored:
-        image = stored["image"].astype(np.float32)
-        brain = np.unpackbits(stored["brain"], count=image.size).reshape(image.shape).astype(bool)
-    centre = tuple(
-        slice((size - box) // 2, (size - box) // 2 + box) for size, box in zip(image.shape, grid.box, strict=True)
-    )
-    return TrainingVolume(image[centre][None], brain[centre], grid.spacing)
+        images = stored["image"].astype(np.float32)
+        images = images if images.ndim == 4 else images[None]
+        sizes = images.shape[1:]
+        brain = np.unpackbits(stored["brain"], count=images[0].size).reshape(sizes).astype(bool)
+        plane = str(stored["plane"]) if "plane" in stored else ""
+        spacing = tuple(map(float, stored["spacing"])) if plane else grid.spacing
+    box = (*grid.box[:2], sizes[2]) if grid.slices else grid.box
+    centre = tuple(slice((size - edge) // 2, (size - edge) // 2 + edge) for size, edge in zip(sizes, box, strict=True))
+    return TrainingVolume(images[:, *centre], brain[centre], spacing, plane)

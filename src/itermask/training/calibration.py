@@ -40,7 +40,7 @@ def calibrate(
 
     Returns:
         the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `default_score`,
-        counts.
+        counts, and the `planes` of scans whose own slices were looked at.
 
     Raises:
         ValueError: too few subjects.
@@ -70,6 +70,8 @@ def calibrate(
     calibration["healthy"] = {
         name: sorted(float(f"{value:.6g}") for value in values) for name, values in scores.items()
     }
+    planes = sorted({scan.prepared.plane for scan in scans} - {""})
+    calibration |= {"planes": planes} if planes else {}
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from itermask.errors import InputError
+from itermask.prepare.prepare import Grid
 from itermask.training.augment import Augmentation
 
 
@@ -17,7 +18,7 @@ class TrainingConfig:
         method: name of the method.
         method_settings: its constructor arguments.
         networks: role → {name, arguments}, in place of the method's own networks.
-        spacing, box, divisor: the model's grid, see `itermask.prepare.prepare.Grid`.
+        spacing, box, divisor, slice_area: the model's grid, see `itermask.prepare.prepare.Grid`.
         start_from: model folder or bundled model whose weights training starts from; random weights if empty.
         steps: optimiser steps.
         batch: examples per step and process.
@@ -40,6 +41,7 @@ class TrainingConfig:
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
     box: tuple[int, int, int] = (80, 96, 80)
     divisor: int = 16
+    slice_area: float = 0.0
     start_from: str = ""
     steps: int = 20_000
     batch: int = 1
@@ -61,6 +63,11 @@ class TrainingConfig:
             raise ValueError("steps, batch, validate_every and checkpoint_every must be at least 1")
         if self.precision not in ("auto", "bf16", "fp32"):
             raise ValueError(f"precision is auto, bf16 or fp32, not {self.precision!r}")
+        self.grid()  # refuses what is no grid
+
+    def grid(self) -> Grid:
+        """The model's grid."""
+        return Grid(self.spacing, self.box, self.divisor, slice_area=self.slice_area)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the card and the checkpoint."""

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from itermask.errors import InputError
 from itermask.methods import Method, TrainingVolume, build_method
-from itermask.models.folder import find_model, load_networks, read_card
+from itermask.models.folder import check_dims, find_model, load_networks, read_card
 from itermask.networks import build_network
 from itermask.prepare.prepare import Grid
 from itermask.runtime.device import fast_dtype, pick_device
@@ -59,6 +59,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         try:
             self.method = build_method(config.method, config.method_settings)
+            check_dims(self.method, grid)
             self.specs = self.method.network_specs()
             unknown = sorted(set(config.networks) - set(self.specs))
             if unknown:
@@ -72,6 +73,12 @@ class Trainer:
         except (ValueError, KeyError) as error:
             raise InputError(f"training settings: {error}") from error
         for role, network in self.networks.items():
+            axes = {parameter.ndim - 2 for parameter in network.parameters() if parameter.ndim in (4, 5)}
+            if axes - {self.method.dims}:
+                raise InputError(
+                    f"training settings: the network {role!r} works on {max(axes)} axes, the method on "
+                    f"{self.method.dims}; set dims in its arguments"
+                )
             divisor = int(getattr(network, "divisor", 1))
             sizes = grid.box[: self.method.dims]  # slices are of the first two axes
             if any(size % divisor for size in (*sizes, grid.divisor)):
@@ -119,7 +126,9 @@ class Trainer:
         if self.optimizer is None:
             raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
-        settled = {key: value for key, value in self._identity().items() if about["config"].get(key) != value}
+        # A setting that was not yet there when the checkpoint was written had its default.
+        written = json.loads(json.dumps(TrainingConfig().as_dict())) | about["config"]
+        settled = {key: value for key, value in self._identity().items() if written.get(key) != value}
         if settled:
             raise InputError(
                 f"{self.checkpoint}: trained with other settings ({', '.join(settled)}); use another --out"

@@ -1,53 +1,66 @@
-"""Which scans to train on: a table file or a BIDS tree."""
+"""Which scans to train on: a table, or a data set's folder. Splits are by subject."""
 
-import csv
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from itermask.datasets import Case, read_dataset
+from itermask.datasets.about import SPLITS, read_rows
 from itermask.errors import InputError
 from itermask.io.names import canonical_sequence, sequence_of
 
-SPLITS = ("train", "val", "test")
-VALIDATION_SHARE = 0.1
-LEAST_VALIDATION = 4  # subjects that calibration needs
+VALIDATION_SHARE = 0.1  # of the subjects, where nothing says which
+LEAST_VALIDATION = 4  # subjects, which calibration needs
+Note = Callable[[str], None]  # told what a reader should know, one line each
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One scan of a data set.
+    """One scan to train on.
 
     Attributes:
         path: NIfTI file.
         brain_mask: NIfTI file, or None to find the brain as `itermask run` does.
         split: `train`, `val` or `test`.
         subject: who was scanned; one subject never stands in two splits.
+        lesion: NIfTI file, above 0 in lesions; None where there are none.
+        target: the scan of a second sequence on the same grid, for methods that learn from pairs; None without.
     """
 
     path: Path
     brain_mask: Path | None
     split: str
     subject: str
+    lesion: Path | None = None
+    target: Path | None = None
 
 
-def read_data(data: Path, sequence: str, needed: tuple[str, ...] = ("train", "val")) -> list[Entry]:
-    """The scans of one sequence in a BIDS tree (a folder) or a table (a `.tsv` or `.csv` file).
+def read_data(
+    data: Path,
+    sequence: str,
+    needed: tuple[str, ...] = ("train", "val"),
+    target: str | None = None,
+    note: Note | None = None,
+) -> list[Entry]:
+    """The scans of one sequence in a data set's folder or a table (a `.tsv` or `.csv` file).
 
     Args:
-        data: folder or file.
+        data: a folder that `itermask.datasets.read_dataset` knows, such as a BIDS tree; or a table, see `read_table`.
         sequence: BIDS suffix, such as `T1w`.
         needed: splits that must have a scan.
+        target: a second sequence: every scan gets the one of the same subject and session.
+        note: told which scans were left out.
 
     Raises:
         InputError: nothing there, a table without the needed columns, a subject in two splits, or a needed
-            split without a scan.
+            split without a scan (or without a pair of scans).
     """
     data = Path(data)
-    if data.is_dir():
-        entries = _read_bids(data, sequence)
+    if data.is_dir() or (data.is_file() and _lists_cases(data, sequence)):
+        entries = _from_cases(read_dataset(data), sequence, target, note)
     elif data.is_file():
-        entries = read_table(data, sequence)
+        entries = read_table(data, sequence, target)
     else:
         raise InputError(f"{data}: no such table or folder")
     splits: dict[str, str] = {}
@@ -57,57 +70,76 @@ def read_data(data: Path, sequence: str, needed: tuple[str, ...] = ("train", "va
     if not entries:
         raise InputError(f"{data}: no {sequence} scan")
     for split in needed:
-        if not any(entry.split == split for entry in entries):
+        there = [entry for entry in entries if entry.split == split]
+        if not there:
             raise InputError(f"{data}: no {sequence} scan in split {split!r}")
+        if target and not any(entry.target for entry in there):
+            raise InputError(f"{data}: no {sequence} scan with a {target} scan of its subject in split {split!r}")
     return entries
 
 
-def read_table(table: Path, sequence: str) -> list[Entry]:
-    """Columns: path, split, and optionally brain_mask, participant_id, sequence. Paths may be relative to it."""
-    with open(table, newline="") as source:
-        rows = list(csv.DictReader(source, delimiter="," if table.suffix == ".csv" else "\t"))
+def _lists_cases(table: Path, sequence: str) -> bool:
+    """Whether a table has a case a row, with a column for each sequence, as `itermask.datasets.read_table` takes it."""
+    header = list(next(iter(read_rows(table)), {}))
+    return "path" not in header and sequence in map(canonical_sequence, header)
+
+
+def read_table(table: Path, sequence: str, target: str | None = None) -> list[Entry]:
+    """A scan a row. A scan may be listed several times, with different brain masks.
+
+    Columns: path, split, and optionally brain_mask, lesion, participant_id, session, sequence. Paths may be relative
+    to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
+    """
+    rows = read_rows(table)
     if not rows or not {"path", "split"} <= set(rows[0]):
         raise InputError(f"{table}: a table with the columns path and split is needed (brain_mask is optional)")
-    entries = []
+    if target and "participant_id" not in rows[0]:
+        raise InputError(f"{table}: {target} scans are found by subject; a column participant_id is needed")
+    found: list[tuple[Entry, tuple[str, str]]] = []
+    targets: dict[tuple[str, str], Path] = {}
     for number, row in enumerate(rows, start=2):
-        named = row.get("sequence")
-        if named and canonical_sequence(named) != sequence:
+        where = f"{table}: line {number}"
+        path = table.parent / row["path"]
+        named = canonical_sequence(row.get("sequence", "")) or sequence_of(path)
+        if named not in (None, sequence, target):
             continue
         if row["split"] not in SPLITS:
-            raise InputError(f"{table}: line {number}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
-        path = table.parent / (row["path"] or "")
-        mask = table.parent / row["brain_mask"] if row.get("brain_mask") else None
-        for file in (path, mask):
+            raise InputError(f"{where}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
+        mask, lesion = (table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion"))
+        for file in (path, mask, lesion):
             if file is not None and not file.is_file():
-                raise InputError(f"{table}: line {number}: no such file {file}")
-        entries.append(Entry(path, mask, row["split"], row.get("participant_id") or path.name))
-    return entries
+                raise InputError(f"{where}: no such file {file}")
+        visit = row.get("participant_id", ""), row.get("session", "")
+        if named != target or not target:
+            found.append((Entry(path, mask, row["split"], visit[0] or path.name, lesion), visit))
+        elif targets.setdefault(visit, path) != path:
+            raise InputError(f"{where}: a second {target} scan of its subject; tell them apart by a column session")
+    return [replace(entry, target=targets.get(visit)) for entry, visit in found]
 
 
-def _read_bids(root: Path, sequence: str) -> list[Entry]:
-    """`sub-*/[ses-*/]anat/*_<sequence>.nii[.gz]`; masks from `derivatives/*/…_desc-brain_mask.nii.gz`.
+def _from_cases(cases: list[Case], sequence: str, target: str | None, note: Note | None) -> list[Entry]:
+    """The scans of a data set's cases.
 
-    Splits come from the column `split` of `participants.tsv`; without it a tenth of the subjects, chosen by
-    a hash of their names, validate.
+    Patients without a lesion map are left out. Where a case names no split, a tenth of the subjects, chosen by a
+    hash of their names, validates.
     """
-    named: dict[str, str] = {}
-    participants = root / "participants.tsv"
-    if participants.is_file():
-        with open(participants, newline="") as source:
-            named = {
-                row["participant_id"].removeprefix("sub-"): row["split"]
-                for row in csv.DictReader(source, delimiter="\t")
-                if row.get("split") in SPLITS
-            }
-    found = sorted(path for path in root.glob("sub-*/**/anat/*.nii*") if sequence_of(path) == sequence)
-    subjects = [path.relative_to(root).parts[0].removeprefix("sub-") for path in found]
-    drawn = _draw_splits(subjects)
-    entries = []
-    for path, subject in zip(found, subjects, strict=True):
-        entity = path.name.split(".nii")[0].removesuffix(f"_{sequence}")
-        masks = sorted(root.glob(f"derivatives/*/sub-{subject}/**/{entity}_*desc-brain_mask.nii.gz"))
-        entries.append(Entry(path, masks[0] if masks else None, named.get(subject, drawn[subject]), subject))
-    return entries
+    fitting = [case for case in cases if sequence in case.paths]
+    kept = [case for case in fitting if case.healthy is not False or case.lesion is not None]
+    if note is not None and len(kept) < len(fitting):
+        count = len(fitting) - len(kept)
+        note(f"{count} of {len(fitting)} scans are left out: they are of patients without a lesion map")
+    drawn = _draw_splits(case.subject for case in kept)
+    return [
+        Entry(
+            case.paths[sequence],
+            case.brain_mask,
+            case.split or drawn[case.subject],
+            case.subject,
+            case.lesion,
+            case.paths.get(target) if target else None,
+        )
+        for case in kept
+    ]
 
 
 def _draw_splits(subjects: Iterable[str]) -> dict[str, str]:

@@ -15,13 +15,14 @@ from itermask.methods import Method, build_method
 from itermask.models.card import FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.prepare import Grid
-from itermask.training.cache import cached_volume, prepare_entry, read_volume
+from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Trainer
-from itermask.training.table import Entry, read_data
+from itermask.training.table import Entry, Note, read_data
 
 Report = Callable[[str, float], None]
+LEARNED = ("train", "val")  # splits
 
 
 def train_model(
@@ -32,19 +33,23 @@ def train_model(
     device: str = "auto",
     about: dict[str, Any] | None = None,
     report: Report | None = None,
+    target: str | None = None,
+    note: Note | None = None,
 ) -> Path:
     """Train on the `train` scans, calibrate on the `val` scans, write the model folder.
 
     An interrupted run is continued when called again with the same arguments.
 
     Args:
-        data: table or BIDS tree, see `itermask.training.table`.
+        data: table or folder, see `itermask.training.table`.
         sequence: what to train on.
         out: the model folder; it also keeps the checkpoint, logs and cache.
         config: settings.
         device: `auto`, `cpu`, `cuda` or `mps`.
         about: `name`, `source`, `license` of the data, for the card; `license` of the weights.
         report: called with (stage, share done).
+        target: the second sequence, for methods that learn from pairs.
+        note: told in one line each what was left out of the data.
 
     Returns:
         the model folder.
@@ -53,46 +58,100 @@ def train_model(
         InputError: the data, settings or an earlier checkpoint cannot be used.
     """
     report = report or (lambda stage, share: None)
-    grid = Grid(config.spacing, config.box, config.divisor)
-    entries = read_data(data, sequence)
+    _check_sequences(config, sequence, target)
+    entries = read_data(data, sequence, target=target, note=note)
+    _check_subjects(data, entries)
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, config.grid(), out, device)
+    prepared = _prepare_all(entries, sequence, out / "cache", trainer, report)
+    healthy = _healthy(data, prepared, trainer, note)
+    paths = {
+        split: [path for entry, path in healthy if entry.split == split and (entry.target or not target)]
+        for split in LEARNED
+    }
+    trainer.method.fit(read_volume(path, trainer.grid) for path in paths["train"])
+    trainer.resume()
+    trainer.fit(
+        paths["train"], paths["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps)
+    )
+    trainer.leave()  # calibration takes longer than the other processes would wait
+    if trainer.rank == 0:
+        left_out = {entry for entry, _ in prepared} - {entry for entry, _ in healthy}
+        kept = [entry for entry in entries if entry not in left_out]
+        finish(trainer, kept, sequence, device, about or {}, report, target)
+    return out
+
+
+def _check_sequences(config: TrainingConfig, sequence: str, target: str | None) -> None:
+    """Refuse a second sequence where the method takes none, none where it takes one, and the same twice."""
+    try:
+        method = build_method(config.method, config.method_settings)
+    except ValueError as error:
+        raise InputError(f"training settings: {error}") from error
+    if method.sequences == 2 and target is None:
+        raise InputError(f"the method {method.name} learns from pairs of scans; name the second sequence with --target")
+    if method.sequences == 1 and target is not None:
+        raise InputError(f"--target {target}: the method {method.name} learns from one sequence; leave it out")
+    if target == sequence:
+        raise InputError(f"--target {target}: is the sequence itself; name another")
+
+
+def _check_subjects(data: Path, entries: list[Entry]) -> None:
+    """Refuse data with too few subjects to calibrate on."""
     try:
         check_subjects(entry.subject for entry in entries if entry.split == "val")
     except ValueError as error:
         raise InputError(f"{data}: {error}") from error
-    out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, grid, out, device)
-    prepared = _prepare_all(entries, sequence, grid, out / "cache", trainer, report)
-    trainer.method.fit(read_volume(path, grid) for path in prepared["train"])
-    trainer.resume()
-    trainer.fit(
-        prepared["train"], prepared["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps)
-    )
-    trainer.leave()  # calibration takes longer than the other processes would wait
-    if trainer.rank == 0:
-        finish(trainer, entries, sequence, device, about or {}, report)
-    return out
 
 
 def _prepare_all(
-    entries: list[Entry], sequence: str, grid: Grid, cache: Path, trainer: Trainer, report: Report
-) -> dict[str, list[Path]]:
-    """Paths of the prepared scans by split; the processes of a distributed run share the work."""
-    wanted = [entry for entry in entries if entry.split in ("train", "val")]
+    entries: list[Entry], sequence: str, cache: Path, trainer: Trainer, report: Report
+) -> list[tuple[Entry, Path]]:
+    """The scans to train on and validate with, and where they are prepared; distributed processes share the work."""
+    wanted = [entry for entry in entries if entry.split in LEARNED]
+    slices = by_slices(trainer.method, trainer.grid)
     for number, entry in list(enumerate(wanted))[trainer.rank :: trainer.world]:
-        cached_volume(entry, sequence, grid, cache)
+        cached_volume(entry, sequence, trainer.grid, cache, slices)
         report("preparing scans", (number + 1) / len(wanted))
     trainer.wait()
-    prepared: dict[str, list[Path]] = {"train": [], "val": []}
-    for entry in wanted:
-        prepared[entry.split].append(cached_volume(entry, sequence, grid, cache))
-    return prepared
+    return [(entry, cached_volume(entry, sequence, trainer.grid, cache, slices)) for entry in wanted]
+
+
+def by_slices(method: Method, grid: Grid) -> bool:
+    """Whether a method may learn from the healthy slices of a scan with a lesion."""
+    return method.dims == 2 or grid.slices
+
+
+def _healthy(
+    data: Path, prepared: list[tuple[Entry, Path]], trainer: Trainer, note: Note | None
+) -> list[tuple[Entry, Path]]:
+    """The scans of which something healthy is left; an `InputError` where they are too few."""
+    healthy = [(entry, path) for entry, path in prepared if has_brain(path)]
+    count = len(prepared) - len(healthy)
+    if not count:
+        return healthy
+    slices = by_slices(trainer.method, trainer.grid)
+    why = "no healthy slice" if slices else f"a lesion, and {trainer.method.name} learns from whole volumes"
+    if note is not None and trainer.rank == 0:
+        note(f"{count} of {len(prepared)} scans are left out: they have {why}")
+    if not any(entry.split == "train" for entry, _ in healthy):
+        raise InputError(f"{data}: no scan is left to train on: all have {why}")
+    _check_subjects(data, [entry for entry, _ in healthy])
+    return healthy
 
 
 def finish(
-    trainer: Trainer, entries: list[Entry], sequence: str, device: str, about: dict[str, Any], report: Report
+    trainer: Trainer,
+    entries: list[Entry],
+    sequence: str,
+    device: str,
+    about: dict[str, Any],
+    report: Report,
+    target: str | None = None,
 ) -> None:
     """Write the trained weights, calibrate with them as they are on disk, complete the card."""
-    save_model(trainer.out, trainer.average, make_card(trainer, entries, sequence, about))
+    card = make_card(trainer, entries, sequence, about)
+    save_model(trainer.out, trainer.average, card | ({"target": target} if target else {}))
     calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
 
 
@@ -104,7 +163,9 @@ def calibrate_folder(folder: Path, entries: list[Entry], device: str, report: Re
     """
     model = load_model(folder, device=device)
     started = time.perf_counter()
-    scans = [HealthyScan(prepare_entry(entry, model.sequence, model.grid), entry.subject) for entry in entries]
+    slices = by_slices(model.method, model.grid)
+    looks = [(prepare_entry(entry, model.sequence, model.grid, slices), entry.subject) for entry in entries]
+    scans = [HealthyScan(prepared, subject) for prepared, subject in looks if prepared.brain.any()]
     try:
         calibration = calibrate(model, scans, report)
     except ValueError as error:
@@ -126,7 +187,7 @@ def calibrate_model(
     """Calibrate a model anew: on other healthy scans (one's own scanner), or with other test-time settings.
 
     Args:
-        data: table or BIDS tree of healthy scans; those of split `val`, or all if there is none.
+        data: table or folder of healthy scans; those of split `val`, or all if there is none.
         name: a model folder or a bundled model's name.
         out: the new model folder.
         settings: method settings to change; only those that training does not depend on.
@@ -200,6 +261,7 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         "box": list(grid.box),
         "divisor": grid.divisor,
         "intensity_scale": asdict(grid.scale),
+        **({"slice_area": grid.slice_area} if grid.slices else {}),
         "calibration": {},
         "training": config.as_dict()
         | {"start_from": _origin(config.start_from), "processes": trainer.world, "source_revision": _revision()},

@@ -1,0 +1,127 @@
+"""IterMask2 as a method: its settings, what it trains, and which functions it is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itermask.guidance import CUTOFF_2D
+from itermask.masking import MaskMix
+from itermask.methods import thresholding
+from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.methods.itermask2 import calibration, detection, training
+from itermask.methods.itermask3d.detection import PUBLISHED_POINT
+from itermask.methods.losses import squared_error
+from itermask.methods.operating import MaskSizes, OperatingPoint
+from itermask.prepare.prepare import Prepared
+from itermask.slice_refinement import MIN_SHRINK, START_SHARE
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from itermask.runtime.base import Runtime
+
+ROLE, FIRST = "reconstruction", "first"
+WIDTHS = [64, 96, 160, 192]
+
+
+@dataclass
+class IterMask2(Method):
+    """Iterative mask refinement on slices: a first look at everything, then a mask that shrinks slice by slice.
+
+    Attributes:
+        cutoff: guidance cut-off in cycles/mm.
+        first: what looks first. `network` is a network of its own that sees the guidance alone, as in the paper;
+            `hidden` is the masked autoencoder with the whole brain hidden.
+        mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
+        squares: share of training masks that are the paper's squares; the others are drawn from `masks`.
+        masks: shares of the other training mask kinds.
+        weights: loss weights of hidden brain, visible brain and background.
+        slices: slices of a volume in one training example.
+        start_share: share of a slice's brain that is hidden after the first look.
+        copy_visible: take visible pixels for what they are, so that a mask can only shrink.
+        min_shrink: a slice has settled when a pass reveals a smaller share of its mask than this.
+        stop: where the threshold comes from: `own`, from the curve of the scan's slices together, as IterMask3D finds
+            it; `validation`, the error that 20 % of hidden healthy pixels exceed, as in the paper; `fixed`, the
+            smallest with which healthy masks are small. Of the last two it is the operating point's `threshold`.
+        focused: place the curve's passes where it is steep, see IterMask3D.
+        steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
+        fit_limit: error above which the curve's points are left out of the tangent fit.
+    """
+
+    cutoff: float = CUTOFF_2D
+    first: str = "hidden"
+    mask_channel: bool = True
+    squares: float = 0.0
+    masks: MaskMix = field(default_factory=MaskMix)
+    weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
+    slices: int = 4
+    start_share: float = START_SHARE
+    copy_visible: bool = True
+    min_shrink: float = MIN_SHRINK
+    stop: str = "own"
+    focused: bool = True
+    steps: int = 400
+    fit_limit: float = 10.0
+
+    name = "itermask2"
+    dims = 2
+    test_time = frozenset({"start_share", "copy_visible", "min_shrink", "stop", "focused", "steps", "fit_limit"})
+
+    def __post_init__(self) -> None:
+        if isinstance(self.masks, dict):
+            self.masks = MaskMix(**self.masks)
+        self.weights = tuple(self.weights)  # type: ignore[assignment]
+        if self.first not in ("network", "hidden"):
+            raise ValueError(f"first is network or hidden, not {self.first!r}")
+        if self.stop not in ("own", "validation", "fixed"):
+            raise ValueError(f"stop is own, validation or fixed, not {self.stop!r}")
+        if self.slices < 1:
+            raise ValueError(f"a training example needs at least one slice, not {self.slices}")
+        for share in ("squares", "start_share"):
+            if not 0 <= getattr(self, share) <= 1:
+                raise ValueError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as JSON can hold them."""
+        return asdict(self) | {"weights": list(self.weights)}
+
+    def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """The masked autoencoder (noise-filled slice, guidance, perhaps the mask), and the network that looks first."""
+        channels = {ROLE: 3 if self.mask_channel else 2} | ({FIRST: 1} if self.first == "network" else {})
+        return {
+            role: ("block-unet", {"dims": 2, "in_channels": count, "widths": list(WIDTHS)})
+            for role, count in channels.items()
+        }
+
+    def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See `training.example`."""
+        return training.example(self, volume, rng)
+
+    def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
+        """Squared error, mostly over what was hidden, see `weights`; what looks first has everything hidden."""
+        batch = {key: value.flatten(0, 1) for key, value in batch.items()}
+        loss = squared_error(networks[ROLE](batch["input"]), batch["target"], batch["weight"])
+        if self.first == "hidden":
+            return loss
+        first = networks[FIRST](batch["input"][:, 1:2])
+        return loss + squared_error(first, batch["target"], batch["weight_first"])
+
+    def search(
+        self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
+    ) -> detection.Search:
+        """See `detection.search`."""
+        return detection.search(self, prepared, runtime, rng, progress)
+
+    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """See `detection.conclude`."""
+        return detection.conclude(self, search, point, progress)
+
+    def published_point(self) -> OperatingPoint:
+        """IterMask3D's gamma for the scan's own threshold; else that of `thresholding`, for the paper states none."""
+        return dict(PUBLISHED_POINT if self.stop == "own" else thresholding.PUBLISHED_POINT)
+
+    def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
+        """See `calibration.operating_point`."""
+        return calibration.operating_point(self, searches, sizes)

@@ -1,0 +1,65 @@
+"""What IterMask2 learns from: part of a normal slice is hidden, the rest and the fine structure stay."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itermask.guidance import high_frequency
+from itermask.masking import square_mask, training_mask
+from itermask.methods.base import TrainingVolume
+from itermask.methods.itermask3d.training import network_input
+from itermask.methods.slices import random_slices
+
+if TYPE_CHECKING:
+    from itermask.methods.itermask2.method import IterMask2
+
+
+def hidden_part(
+    method: "IterMask2", brain: np.ndarray, spacing: Sequence[float], rng: np.random.Generator
+) -> np.ndarray:
+    """A training mask of a slice: squares or one of the other kinds, as the method's settings share them out.
+
+    Args:
+        method: whose settings count.
+        brain: boolean (X, Y), not empty.
+        spacing: pixel size in mm.
+        rng: random generator.
+    """
+    if rng.random() < method.squares:
+        return square_mask(brain, spacing, rng)
+    return training_mask(brain, rng, method.masks)
+
+
+def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """One training example: some slices of a normal brain.
+
+    Args:
+        method: whose settings count.
+        volume: a normal brain; its first sequence is used.
+        rng: random generator.
+
+    Returns:
+        `input` (slices, channels, X, Y): the noise-filled slice, its guidance, and the mask if that is told; `target`
+        and `weight` (slices, 1, X, Y), and `weight_first` where a network of its own looks first; float32.
+    """
+    examples = [_slice(method, part, rng) for part in random_slices(volume, rng, method.slices)]
+    return {key: np.stack([one[key] for one in examples]).astype(np.float32) for key in examples[0]}
+
+
+def _slice(method: "IterMask2", part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The example of one slice."""
+    image, brain = part.images[0], part.brain
+    hidden = hidden_part(method, brain, part.spacing, rng)
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    fine = high_frequency(image, part.spacing, method.cutoff)
+    channels = [fine, hidden.astype(np.float32)] if method.mask_channel else [fine]
+    all_hidden, visible, background = method.weights
+    made = {
+        "input": network_input(image, hidden, noise, channels),
+        "target": image[None],
+        "weight": np.where(hidden, all_hidden, np.where(brain, visible, background))[None],
+    }
+    if method.first == "network":
+        made["weight_first"] = np.where(brain, all_hidden, background)[None]
+    return made

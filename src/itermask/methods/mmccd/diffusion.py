@@ -1,0 +1,97 @@
+"""The diffusion process: how much noise there is at which step, and the way back from noise. MONAI's schedulers."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itermask.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+STEPS = 1000  # of the process
+BETAS = (1e-4, 0.02)  # noise variance that the first and the last step add; linear between them
+
+Predict = Callable[[np.ndarray, int], np.ndarray]
+
+
+def sampling_times(count: int) -> list[int]:
+    """Steps of the process at which the network is asked, from the noisiest on.
+
+    Evenly spaced, so that each is exactly the step that the one before it leads to, and the last leads to the clean
+    image.
+
+    Args:
+        count: how many; a divisor of 1000.
+
+    Raises:
+        ValueError: `count` does not divide the process.
+    """
+    if count < 1 or STEPS % count:
+        raise ValueError(f"the number of DDIM steps must divide {STEPS}, but is {count}")
+    return list(range(STEPS - 1, -1, -(STEPS // count)))
+
+
+def noised(clean: "Tensor", noise: "Tensor", time: "Tensor") -> "Tensor":
+    """Images at a step of the process.
+
+    Args:
+        clean: float32 (batch, channels, X, Y).
+        noise: standard normal, same shape.
+        time: integers (batch,), 0 (nearly clean) to 999 (nearly noise).
+
+    Returns:
+        float32, same shape.
+
+    Raises:
+        MissingExtraError: MONAI is not installed.
+    """
+    return _process().add_noise(clean, noise, time)
+
+
+def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
+    """Draw clean images by DDIM with η = 0: all chance is in `noise`.
+
+    Args:
+        predict: (images at a step, the step) → what they are without noise; float32, shape of `noise`.
+        noise: standard normal float32, any shape.
+        count: DDIM steps, see `sampling_times`.
+
+    Returns:
+        float32, shape of `noise`.
+
+    Raises:
+        MissingExtraError: MONAI is not installed.
+    """
+    import torch
+
+    times, scheduler = sampling_times(count), _scheduler()
+    scheduler.set_timesteps(count)  # how far a step leads; the library's own times do not keep to it
+    images = torch.from_numpy(noise)
+    for time in times:
+        images, _ = scheduler.step(torch.from_numpy(predict(images.numpy(), time)), time, images, eta=0.0)
+    return images.numpy()
+
+
+def _scheduler() -> Any:
+    """A new scheduler for a network that predicts the clean image."""
+    try:
+        from monai.networks.schedulers import DDIMScheduler
+    except ImportError as error:
+        raise MissingExtraError("MONAI is needed: pip install 'itermask[diffusion]'") from error
+    return DDIMScheduler(
+        STEPS,
+        schedule="linear_beta",
+        beta_start=BETAS[0],
+        beta_end=BETAS[1],
+        clip_sample=False,
+        prediction_type="sample",
+    )
+
+
+@cache
+def _process() -> Any:
+    """The scheduler of training, which moves to the device of its images; sampling never takes it."""
+    return _scheduler()
