@@ -37,7 +37,8 @@ class IterMask3D(Method):
         fit_limit: error above which the curve's points are left out of the tangent fit.
         smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
         smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
-        min_shrink: refinement stops when a pass reveals a smaller share of the mask than this.
+        min_shrink: refinement stops when a pass reveals a smaller share of the mask than this; 0.01 in the paper, with
+            which a lesion that can be guessed from its border erodes pass by pass until nothing is left.
         iterate: refine; False takes the error of one pass with the whole brain hidden for everything: the threshold
             curve is read off it, and it decides the mask.
         stop: `own` finds every scan's own threshold on its curve; `fixed` takes the operating point's `threshold`.
@@ -53,7 +54,7 @@ class IterMask3D(Method):
     fit_limit: float = 10.0
     smoothing: float = 0.0
     smallest: float = 0.0
-    min_shrink: float = 0.01
+    min_shrink: float = 0.2
     iterate: bool = True
     stop: str = "own"
 
