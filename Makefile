@@ -35,7 +35,7 @@ ABLATIONS := as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only n
 $(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi
 
-results: $(TABLE)
+results: runs/baselines/intensity-bright/done runs/baselines/intensity-dark/done
 	$(BIN)/itermask benchmark benchmarks/t1w.toml --out runs/t1w --insert docs/results.md
 
 baselines: $(BASELINES:%=runs/baselines/%/done)

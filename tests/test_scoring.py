@@ -83,11 +83,11 @@ def test_limits_leave_the_healthy_within(values):
     assert verdicts.count(WITHIN) >= 0.94 * len(values) - 1
 
 
-def test_the_outer_fence_is_tukeys_on_logarithms():
+def test_outside_begins_two_interquartile_ranges_above_on_logarithms():
     values = np.exp(np.linspace(0, 1, 101))  # quartiles at e^0.25 and e^0.75
     borderline, outside = limits(values.tolist())
     assert borderline == pytest.approx(np.exp(0.95))
-    assert outside == pytest.approx(np.exp(0.75 + 3 * 0.5))
+    assert outside == pytest.approx(np.exp(0.75 + 2 * 0.5))
 
 
 def test_one_odd_healthy_scan_does_not_move_the_outer_limit():

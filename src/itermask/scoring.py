@@ -10,6 +10,7 @@ from itermask.methods.base import Detection
 from itermask.profile import HealthyProfiles
 
 PROFILE_SCORE = "profile_distance"
+FENCE = 2.0  # interquartile ranges
 VERDICT_SCORES = (PROFILE_SCORE, "mask_size")
 
 
@@ -56,14 +57,14 @@ def place_scores(
 def limits(healthy: list[float]) -> tuple[float, float]:
     """Scores above which a scan is borderline, and outside the healthy range.
 
-    Borderline is above the 95th percentile; outside is above the upper quartile plus three interquartile
-    ranges of the logarithms (Tukey's outer fence, which one odd healthy scan cannot move), and never below
-    the 95th percentile.
+    Borderline is above the 95th percentile; outside is above the upper quartile plus two interquartile ranges of the
+    logarithms (a fence between Tukey's inner and outer one, which one odd healthy scan cannot move), and never
+    below the 95th percentile.
     """
     values = np.log(np.maximum(healthy, 1e-6))
     lower, upper = np.percentile(values, [25, 75])
     borderline = float(np.percentile(healthy, 95))
-    return borderline, max(borderline, float(np.exp(upper + 3 * (upper - lower))))
+    return borderline, max(borderline, float(np.exp(upper + FENCE * (upper - lower))))
 
 
 def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str, Any]) -> tuple[str, list[str]]:
