@@ -30,7 +30,7 @@ TABLE := runs/ixi/table.tsv
 TRAIN := $(BIN)/itermask train $(TABLE) --sequence T1w --data-name "IXI (Hammersmith), 2 mm" \
     --data-license "CC BY-SA 3.0" --data-source "brain-development.org, through the NiChart project" --license "CC BY-SA 3.0"
 BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark
-ABLATIONS := as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-mask-channel no-guidance
+ABLATIONS := as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-guidance
 
 $(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi

@@ -17,6 +17,13 @@ from itermask.evaluation.benchmark.results import (
 from itermask.evaluation.intervals import Interval
 
 SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
+MEASURES = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "fpr_at_80": "FPR at 80 % TPR",
+    "fpr_at_90": "FPR at 90 % TPR",
+    "youden": "Youden",
+}
 COLUMNS = {
     "dice": "label-free Dice",
     "sensitivity": "sensitivity",
@@ -139,10 +146,13 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
             for score, words in SCORES.items():
                 found = mean_detection(results, protocol, method, data, every, score)
                 if found:
-                    keys = ("auroc", "auprc", "fpr_at_80", "fpr_at_90", "youden")
-                    rows.append([method, words, *(number(found[key], 3) for key in keys)])
-        header = ["method", "score", "AUROC", "AUPRC", "FPR at 80 % TPR", "FPR at 90 % TPR", "Youden"]
-        sections.append(Section(f"{title}, every score", "Means over artifacts.", header, rows))
+                    each = [auroc_cell(detection(results, protocol, method, data, c, score)) for c in every]
+                    means = [number(found[key], 3) for key in MEASURES]
+                    rows.append([method, words, *(each if len(every) > 1 else ()), *means])
+        artifacts = [c.name.replace("_", " ") for c in every] if len(every) > 1 else []
+        note = "AUROC for each artifact; then means over artifacts." if artifacts else ""
+        header = ["method", "score", *artifacts, *MEASURES.values()]
+        sections.append(Section(f"{title}, every score", note, header, rows))
     return sections
 
 
