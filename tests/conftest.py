@@ -4,8 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from itermask.cli.main import main
+
+
+settings.register_profile("reproducible", derandomize=True)  # the same examples in every run
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,8 @@ def test_with_other_pixels_every_slice_comes_back_to_itself(orientation, across,
     box = prepared.placement.to_box(true) > 0.5
     found = restore_mask(box, prepared, stored.brain_mask)
     areas, wanted = (mask.sum(axis=tuple(a for a in range(3) if a != file_axis)) for mask in (found, true))
-    assert np.array_equal(areas > 0, wanted > 0)  # no slice takes from its neighbour
+    assert not ((areas > 0) & (wanted == 0)).any()  # no slice takes from its neighbour
+    assert (areas[wanted >= 10] > 0).all()
     assert not (found & ~stored.brain_mask).any()
     assert found.sum() == pytest.approx(true.sum(), rel=0.35, abs=10)
     middle = [np.argwhere(mask).mean(0) for mask in (found, true)]
