@@ -8,7 +8,6 @@ from hypothesis import settings
 
 from itermask.cli.main import main
 
-
 settings.register_profile("reproducible", derandomize=True)  # the same examples in every run
 settings.load_profile("reproducible")
 
