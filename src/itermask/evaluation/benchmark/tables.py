@@ -147,8 +147,8 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
                 found = mean_detection(results, protocol, method, data, every, score)
                 if found:
                     each = [auroc_cell(detection(results, protocol, method, data, c, score)) for c in every]
-                    means = [number(found[key], 3) for key in MEASURES]
-                    rows.append([method, words, *(each if len(every) > 1 else ()), *means])
+                    averages = [number(found[key], 3) for key in MEASURES]
+                    rows.append([method, words, *(each if len(every) > 1 else ()), *averages])
         artifacts = [c.name.replace("_", " ") for c in every] if len(every) > 1 else []
         note = "AUROC for each artifact; then means over artifacts." if artifacts else ""
         header = ["method", "score", *artifacts, *MEASURES.values()]
