@@ -21,6 +21,7 @@ from rich.progress import track
 
 from itermask.datasets import Case, read_dataset
 from itermask.errors import InputError
+from itermask.evaluation.benchmark.write import between_marks
 from itermask.evaluation.ranking import auprc_voxels
 from itermask.evaluation.thresholds import best_shared_threshold
 from itermask.io.nifti import read_mask, read_scan
@@ -109,23 +110,6 @@ def table(settings: dict[str, dict[str, Any]], outcomes: dict[str, Outcome]) -> 
     return "\n".join(lines)
 
 
-def insert(text: str, document: Path) -> None:
-    """Put a text between the document's marks for this benchmark.
-
-    Raises:
-        InputError: the document has no such marks.
-    """
-    start, end = (f"<!-- benchmark {NAME}: {which} -->" for which in ("start", "end"))
-    whole = document.read_text() if document.is_file() else ""
-    before, found, rest = whole.partition(start)
-    _, also, after = rest.partition(end)
-    if not (found and also):
-        raise InputError(f"{document}: has no lines {start} and {end}; put them where the table shall stand")
-    partial = document.with_name(f".{document.name}.part")
-    partial.write_text(f"{before}{start}\n{text}\n{end}{after}")
-    os.replace(partial, document)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of an mmccd model")
@@ -142,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         text = run(chosen)
         if chosen.insert:
-            insert(text, chosen.insert)
+            between_marks(chosen.insert, NAME, text)
         else:
             print(text)
     except InputError as error:

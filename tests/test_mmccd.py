@@ -1,30 +1,24 @@
 """MMCCD: the diffusion's arithmetic, what is learned, and that a pixel is judged where it was hidden and only there."""
 
-import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import tiny_card, write_scan
 from tiny_method import check_run, dice, same_finding, spoilt
 from tiny_pairs import SHAPE, other, pair_volume, train_pairs
 
 import itermask
-from itermask.datasets import read_dataset
 from itermask.errors import MissingExtraError
-from itermask.evaluation.ranking import auprc_voxels
-from itermask.evaluation.thresholds import best_shared_threshold
 from itermask.methods import build_method
 from itermask.methods.mmccd import MMCCD
 from itermask.methods.mmccd.diffusion import STEPS, noised, sample, sampling_times
 from itermask.methods.mmccd.method import PUBLISHED
-from itermask.models.folder import WEIGHTS, load_model, save_model
+from itermask.models.folder import WEIGHTS, load_model
 from itermask.networks import build_network
 from itermask.prepare.prepare import Prepared
 from itermask.runtime.torch_runtime import TorchRuntime
@@ -358,97 +352,3 @@ def test_the_settings_that_come_with_it_can_be_trained(name, tmp_path):
         assert {key: own[key] for key in PUBLISHED} == PUBLISHED
         assert own["combs"] == 0
         assert config.batch * own["slices"] == 32
-
-
-# The benchmark of its savings
-
-
-def benchmark():
-    """The script in `benchmarks/`, as a module."""
-    path = Path(__file__).parents[1] / "benchmarks" / "mmccd_steps.py"
-    spec = importlib.util.spec_from_file_location("mmccd_steps", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
-
-
-def lesion_data(folder, patients=2):
-    """Tiny patients with a ball as the lesion, in the layout `flat`."""
-    for seed in range(patients):
-        path, mask = write_scan(folder, f"p{seed}", seed)
-        scan = nib.load(path)
-        axes = np.meshgrid(*[np.arange(n) - 0.5 * n for n in scan.shape], indexing="ij")
-        ball = sum(axis**2 for axis in axes) < 2.6**2
-        image = np.where(ball, scan.get_fdata() + 700, scan.get_fdata()).astype(np.float32)
-        nib.save(nib.Nifti1Image(image, scan.affine), path)
-        nib.save(nib.Nifti1Image(ball.astype(np.uint8), scan.affine), folder / f"p{seed}_lesion.nii.gz")
-        mask.rename(folder / f"p{seed}_brain.nii.gz")
-    rows = "".join(f"p{seed}\tval\n" for seed in range(patients))
-    (folder / "participants.tsv").write_text(f"participant_id\tsplit\n{rows}")
-    return folder
-
-
-def model_folder(folder):
-    """A model folder with the networks of `tiny_runtime`, not calibrated."""
-    networks = tiny_runtime().networks
-    state = {f"{role}.{key}": value for role, one in networks.items() for key, value in one.state_dict().items()}
-    method = MMCCD(**SMALL, share=4)
-    specs = {
-        "a_to_b": {"name": "time-unet", "arguments": {"widths": [4, 8], "group_size": 4, "features": 8}},
-        "b_to_a": {
-            "name": "block-unet",
-            "arguments": {"dims": 2, "in_channels": 1, "widths": [4, 8], "group_size": 4},
-        },
-    }
-    save_model(folder, state, tiny_card(method="mmccd", method_settings=method.settings(), networks=specs))
-    return folder
-
-
-def test_the_benchmark_puts_its_table_between_the_marks(tmp_path):
-    script = benchmark()
-    model, data, document = model_folder(tmp_path / "tiny"), lesion_data(tmp_path / "made"), tmp_path / "results.md"
-    marks = [f"<!-- benchmark mmccd-steps: {which} -->" for which in ("start", "end")]
-    document.write_text(f"Before\n{marks[0]}\nold\n{marks[1]}\nafter\n")
-    how = [str(model), str(data), "--ddim-steps", "1", "--strips", "4", "--slices", "2", "--device", "cpu"]
-    script.main([*how, "--insert", str(document)])
-    before, rest = document.read_text().split(marks[0])
-    body, after = rest.split(marks[1])
-    assert (before, after) == ("Before\n", "\nafter\n")
-    assert "4 slices of 2 patients of made (val), seed 0" in body
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in body.splitlines() if line.startswith("|")][2:]
-    assert [row[0] for row in rows] == ["paper", "model's own", "4 × 1", "4 × 1, shared"]
-    passes = [int(row[4]) for row in rows]
-    assert passes[0] == 2 * 16 * 100  # as many strips as there are pixels
-    assert passes == sorted(passes, reverse=True)
-    assert passes[3] < passes[2]
-    assert all(0 <= float(row[column]) <= 1 for row in rows for column in (5, 6))
-
-
-def test_the_benchmark_measures_what_the_package_measures(tmp_path):
-    script = benchmark()
-    model = load_model(model_folder(tmp_path / "tiny"), device="cpu")
-    cases = read_dataset(lesion_data(tmp_path / "made", 1))
-    (part,) = script.parts_of(cases, model, 3)
-    assert part.prepared.image.shape == part.label.shape == (16, 16, 3)
-    areas = part.label.sum(axis=(0, 1))
-    assert areas.min() > 10
-    method = model.method
-    error = error_of(method, part.prepared, model.runtime)
-    pieces = [[one[..., at] for at in range(3)] for one in (error, part.label, part.prepared.brain)]
-    found = script.measure(model, [part], {})
-    assert found.dice == pytest.approx(best_shared_threshold(*pieces).dice.mean())
-    assert found.auprc == pytest.approx(np.mean([auprc_voxels(*one) for one in zip(*pieces, strict=True)]))
-    assert found.seconds > 0
-
-
-@pytest.mark.parametrize("wrong", ["marks", "method", "split"])
-def test_what_the_benchmark_cannot_use_is_one_line(wrong, tmp_path, capsys):
-    script = benchmark()
-    model, data = model_folder(tmp_path / "tiny"), lesion_data(tmp_path / "made", 1)
-    how = {"marks": ["--insert", str(tmp_path / "none.md")], "method": [], "split": ["--split", "test"]}[wrong]
-    chosen = "t1w-2mm" if wrong == "method" else str(model)
-    with pytest.raises(SystemExit):
-        script.main([chosen, str(data), "--ddim-steps", "--strips", "--device", "cpu", *how])
-    said = {"marks": "has no lines", "method": "give an mmccd model", "split": "in split 'test'"}[wrong]
-    assert said in capsys.readouterr().err

@@ -141,25 +141,30 @@ def write_all(results: Results, sections: Sequence[Section], out: Path) -> None:
 
 
 def insert(results: Results, sections: Sequence[Section], document: Path, name: str) -> None:
-    """Put the tables into a document, between `<!-- benchmark NAME: start -->` and its `end`.
+    """Put the tables into a document, see `between_marks`; charts go into `pictures/` beside it.
 
-    Charts go into `pictures/` beside it.
+    Raises:
+        InputError: the document has no such marks.
+    """
+    pictures = document.parent / "pictures"
+    between_marks(document, name, markdown(results, sections, 4, pictures.name))
+    for section in sections:
+        if section.curves:
+            pictures.mkdir(exist_ok=True)
+            _write(pictures / picture_name(section), chart(section.curves))
+
+
+def between_marks(document: Path, name: str, body: str) -> None:
+    """Replace what stands in a document between `<!-- benchmark NAME: start -->` and its `end`.
 
     Raises:
         InputError: the document has no such marks.
     """
     start, end = (f"<!-- benchmark {name}: {which} -->" for which in ("start", "end"))
-    text = document.read_text() if document.is_file() else ""
-    if start not in text or end not in text[text.index(start) :]:
+    before, found, rest = (document.read_text() if document.is_file() else "").partition(start)
+    _, also, after = rest.partition(end)
+    if not (found and also):
         raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables shall stand")
-    pictures = document.parent / "pictures"
-    for section in sections:
-        if section.curves:
-            pictures.mkdir(exist_ok=True)
-            _write(pictures / picture_name(section), chart(section.curves))
-    before, _, rest = text.partition(start)
-    _, _, after = rest.partition(end)
-    body = markdown(results, sections, 4, pictures.name)
     _write(document, f"{before}{start}\n{body}\n{end}{after}")
 
 
