@@ -353,32 +353,57 @@ def test_a_reconstruction_that_is_none_is_refused(reconstruct, message):
         refine(IMAGE, BRAIN, reconstruct, 1.0)
 
 
-@pytest.mark.parametrize(("coarse", "fine", "focus"), [(4.0, 0.25, 88.0), (5.0, 1.0, 80.0), (10.0, 0.5, 90.0)])
-def test_focused_percents_rise_to_100_and_are_fine_at_the_end(coarse, fine, focus):
-    percents = focused_percents(coarse, fine, focus)
-    gaps = np.diff(percents)
+@pytest.mark.parametrize(
+    ("coarse", "focus", "shrink", "finest"),
+    [(20.0, 80.0, 0.5**0.5, 0.3), (10.0, 90.0, 0.5, 1.0), (40.0, 80.0, 0.8, 2.0)],
+)
+def test_focused_percents_rise_to_100_and_reveal_the_same_share_at_every_late_point(coarse, focus, shrink, finest):
+    percents = focused_percents(coarse, focus, shrink, finest)
     assert percents[0] == coarse
     assert percents[-1] == 100
-    np.testing.assert_allclose(gaps[percents[1:] <= focus], coarse)
-    np.testing.assert_allclose(gaps[percents[1:] > focus], fine)
+    hidden = 100 - percents[:-1]
+    late = hidden[hidden <= 100 - focus + 1e-9]
+    np.testing.assert_allclose(late[1:], shrink * late[:-1], rtol=1e-3)
+    np.testing.assert_allclose(np.diff(percents[percents <= focus]), coarse)
+    assert finest <= hidden[-1] < finest / shrink
+
+
+def smooth_case():
+    """A lesion of 3 % in a brain whose errors do not depend on the mask."""
+    rng = np.random.default_rng(0)
+    normal, brain = rng.standard_normal((20, 20, 20)), np.ones((20, 20, 20), dtype=bool)
+    image = normal + 0.1 * rng.standard_normal(normal.shape)
+    image[:6, :6, :6] += 1 + rng.random((6, 6, 6))
+    return image, brain, lambda _image, _mask: normal
 
 
 def test_a_focused_curve_has_the_thresholds_of_an_even_one_where_masks_do_not_matter():
-    rng = np.random.default_rng(0)
-    image, brain = rng.standard_normal((2, 12, 12, 12)), np.ones((12, 12, 12), dtype=bool)
-    image, normal = image
-
-    def reconstruct(_image, _mask):
-        return normal
-
+    image, brain, reconstruct = smooth_case()
     even = threshold_curve(image, brain, reconstruct, 400)
     percents = focused_percents()
     focused = threshold_curve(image, brain, reconstruct, percents=percents)
-    assert len(focused) == len(percents) < 100
+    assert len(focused) == len(percents) < 20
     read = evened(percents, focused, 400)
     assert len(read) == 400
-    np.testing.assert_allclose(read[352:], even[352:])
-    np.testing.assert_allclose(read[15:], even[15:], atol=0.02 * even[-1])
+    assert (np.diff(read) >= 0).all()
+    at_points = [4 * int(p) - 1 for p in (20, 40, 60, 80, 90, 95, 100)]
+    np.testing.assert_allclose(read[at_points], even[at_points])
+    near = 8  # two percent of the brain
+    assert (read[:-near] <= even[near:]).all()
+    assert (read[near:] >= even[:-near]).all()
+
+
+@pytest.mark.parametrize("gamma", [0.2, 0.5])
+def test_a_focused_curve_stops_where_an_even_one_does(gamma):
+    image, brain, reconstruct = smooth_case()
+    even = stop_threshold(threshold_curve(image, brain, reconstruct, 400), gamma)
+    percents = focused_percents()
+    focused = stop_threshold(
+        evened(percents, threshold_curve(image, brain, reconstruct, percents=percents), 400), gamma
+    )
+    assert even.crossed
+    assert focused.crossed
+    assert abs(focused.step - even.step) <= 4  # one percent of the brain
 
 
 @pytest.mark.parametrize("percents", [[], [0.0, 100.0], [50.0], [50.0, 40.0, 100.0], [50.0, 50.0, 100.0]])

@@ -13,7 +13,7 @@ from itermask.refinement import stop_threshold
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
 
-GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(24))  # 0.01 … 2, three an octave
+GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(36))  # 0.01 … 33, three an octave
 LIMITS = tuple(float(f"{2 * 2 ** (step / 3):.2g}") for step in range(24))  # 2 … 400
 
 

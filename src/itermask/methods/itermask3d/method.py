@@ -31,7 +31,7 @@ class IterMask3D(Method):
         mask_channel: tell the network which voxels are hidden (not in the paper).
         masks: shares of the training mask kinds.
         weights: loss weights of hidden brain, visible brain and background.
-        focused: place the threshold curve's passes where it is steep (`refinement.focused_percents`, 70 passes);
+        focused: place the threshold curve's passes where it is steep (`refinement.focused_percents`, 17 passes);
             False spreads them evenly, as in the paper.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
