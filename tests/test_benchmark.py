@@ -6,13 +6,21 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
-from tiny_model import tiny_head, tiny_model, tiny_scan, write_nifti
+from tiny_model import SPACING, tiny_head, tiny_model, tiny_scan, write_nifti
 
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_of, seed_for, spoil
-from itermask.evaluation.benchmark.looks import look_at_all, rows_in, subjects_of
+from itermask.evaluation.benchmark.looks import look_at_all, map_path, rows_in, subjects_of
 from itermask.evaluation.benchmark.plan import ProtocolSpec, read_plan
-from itermask.evaluation.benchmark.results import Results, detection, healthy, segmentation, severity_curves
+from itermask.evaluation.benchmark.results import (
+    Results,
+    detection,
+    healthy,
+    segmentation,
+    severity_curves,
+    slice_results,
+)
+from itermask.evaluation.benchmark.slices import as_slice_row
 from itermask.evaluation.benchmark.tables import sections_of
 from itermask.evaluation.benchmark.write import insert, markdown, page, write_all
 from itermask.evaluation.overlap import dice
@@ -58,6 +66,10 @@ limit = 2
 
 [[protocols]]
 kind = "segmentation"
+data = ["patients"]
+
+[[protocols]]
+kind = "slices"
 data = ["patients"]
 
 [[protocols]]
@@ -183,6 +195,23 @@ def test_the_numbers_are_those_of_the_looks(done):
     curves = severity_curves(done, protocols["severity", ""], "tiny", "heads")
     assert [severity for severity, _ in curves["noise"]] == [2.0, 8.0]
     assert detection(done, protocols["detection", "Patients"], "tiny", "heads", AS_IS)
+
+
+def test_a_scan_s_largest_slice_is_measured_as_if_it_were_all(done):
+    row = next(row for row in done.rows if (row["method"], row["subject"]) == ("keen", "patient5"))
+    with np.load(map_path(done.out, row)) as whole, np.load(map_path(done.out, as_slice_row(row))) as part:
+        assert 0 < part["label"].sum() < whole["label"].sum()
+        assert set(part["error"]) <= set(whole["error"])
+        assert row["slice"]["label_cm2"] == pytest.approx(
+            (part["label"].sum() + part["outside"]) * SPACING[0] * SPACING[1] / 100
+        )
+    protocol = next(p for p in done.plan.protocols if p.kind == "slices")
+    found, sizes, free = slice_results(done, protocol, "keen", "patients")
+    rows = [row for row in done.rows if row["method"] == "keen" and row["data"] == "patients"]
+    assert found["scans"] == 2
+    assert found["dice"].mean == pytest.approx(np.mean([row["slice"]["dice"] for row in rows]))
+    assert np.isfinite([size.mean for size in sizes]).any()
+    assert 0 <= free["flagged_share"] <= 1
 
 
 def test_tables_have_every_method_and_protocol(done):

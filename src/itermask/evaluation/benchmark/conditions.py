@@ -42,7 +42,7 @@ AS_IS = Condition()
 
 def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
     """The conditions whose results a protocol needs, the scan as it is among them where it is compared with it."""
-    if protocol.kind in ("healthy", "segmentation") or protocol.spoiled:
+    if protocol.kind in ("healthy", "segmentation", "slices") or protocol.spoiled:
         return [AS_IS]
     if protocol.kind == "lesions":
         return [Condition("lesion", kind, amount, protocol.fractions) for kind, amount in lesions_of(protocol).items()]

@@ -18,6 +18,7 @@ from itermask.datasets import Case, read_dataset
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_of, spoil
 from itermask.evaluation.benchmark.plan import DataSpec, Plan, sequence_of
+from itermask.evaluation.benchmark.slices import as_slice_row, largest_slice, lesion_free, slice_metrics
 from itermask.evaluation.metrics import scan_metrics
 from itermask.finding import Finding
 from itermask.io.nifti import read_mask, read_scan
@@ -208,9 +209,15 @@ def _looks(
             spoiled, lesion = spoil(scan, condition, subject.name, shapes, settings.seed)
             lesion = label if condition == AS_IS else lesion
             finding = run(spoiled, model, settings)
-            yield row | measured(spoiled, finding, lesion)
+            row |= measured(spoiled, finding, lesion)
             if lesion is not None:
                 save_map(map_path(out, row), finding, lesion)
+                part = largest_slice(spoiled, finding, lesion)
+                if part is not None:
+                    row["slice"] = _rounded(slice_metrics(part))
+                    save_map(map_path(out, as_slice_row(row)), part.finding, part.lesion)
+                row["lesion_free"] = _rounded(lesion_free(spoiled, finding, lesion))
+            yield row
         except (InputError, ValueError) as error:
             yield row | {"problem": str(error)}
 
@@ -238,8 +245,13 @@ def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
         found = scan_metrics(
             finding.anomaly, lesion, finding.brain, scan.spacing, finding.error, finding.reconstruction, scan.image
         )
-        row["metrics"] = {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}
+        row["metrics"] = _rounded(found)
     return row
+
+
+def _rounded(found: Mapping[str, float]) -> dict[str, float]:
+    """The numbers that are defined, to six digits."""
+    return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}
 
 
 def map_path(out: Path, row: Mapping[str, Any]) -> Path:

@@ -12,7 +12,7 @@ from itermask.errors import InputError
 from itermask.io.names import canonical_sequence
 from itermask.lesions import KINDS
 
-PROTOCOLS = ("healthy", "segmentation", "lesions", "detection", "severity")
+PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "detection", "severity")
 Spec = TypeVar("Spec")
 
 
@@ -57,9 +57,10 @@ class ProtocolSpec:
     """One question that is put to every method.
 
     Attributes:
-        kind: `healthy` (anomaly volume on healthy scans), `segmentation` (the data's own lesion maps), `lesions`
-            (lesions inserted into healthy scans), `detection` (clean scans against spoiled ones), or `severity`
-            (detection over a range of severities).
+        kind: `healthy` (anomaly volume on healthy scans), `segmentation` (the data's own lesion maps),
+            `slices` (the same on each scan's axial slice with the largest lesion, and what is flagged in slices
+            without), `lesions` (lesions inserted into healthy scans), `detection` (clean scans against spoiled ones),
+            or `severity` (detection over a range of severities).
         data: names of the data it is put on; with `spoiled`, the clean ones.
         spoiled: `detection`: data with real artifacts, in place of made ones.
         artifacts: names in `itermask.artifacts`; all if empty.

@@ -10,6 +10,7 @@ import numpy as np
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, artifacts_of, conditions_of
 from itermask.evaluation.benchmark.looks import Row, Subject, map_path
 from itermask.evaluation.benchmark.plan import Plan, ProtocolSpec
+from itermask.evaluation.benchmark.slices import SIZES_CM2, as_slice_row, size_of
 from itermask.evaluation.intervals import Interval, bootstrap_interval
 from itermask.evaluation.ranking import scan_detection
 from itermask.evaluation.thresholds import best_shared_threshold
@@ -25,6 +26,7 @@ LESION_METRICS = (
     "lesion_detection_rate",
     "lesions_false",
 )
+FREE_MEASURES = ("flagged_cm2", "flagged_share", "clean")
 NAN = float("nan")
 
 
@@ -73,10 +75,15 @@ def segmentation(
     The best shared threshold is one for each condition over all its scans. Scans without a lesion are left out; a
     metric that is undefined for a scan leaves that scan out.
     """
+    groups = [results.of(protocol, method, data, condition) for condition in conditions]
+    return over_scans(results, [[row for row in rows if row["metrics"].get("label_ml", 0) > 0] for rows in groups])
+
+
+def over_scans(results: Results, groups: Iterable[Sequence[Row]]) -> dict[str, Interval | int]:
+    """Means with intervals of every metric of `LESION_METRICS` over rows, and `scans`; see `segmentation`."""
     values: dict[str, list[float]] = {name: [] for name in LESION_METRICS}
     count = 0
-    for condition in conditions:
-        rows = [row for row in results.of(protocol, method, data, condition) if row["metrics"].get("label_ml", 0) > 0]
+    for rows in groups:
         count += len(rows)
         for name in LESION_METRICS:
             values[name] += [row["metrics"][name] for row in rows if name in row["metrics"]]
@@ -86,6 +93,27 @@ def segmentation(
         name: bootstrap_interval(found, np.random.default_rng(seed)) if found else Interval(NAN, NAN, NAN)
         for name, found in values.items()
     }
+
+
+def slice_results(
+    results: Results, protocol: ProtocolSpec, method: str, data: str
+) -> tuple[dict[str, Interval | int], list[Interval], dict[str, float]]:
+    """What the papers' protocol asks of one method.
+
+    Returns:
+        `over_scans` of each scan's slice with the largest lesion; the label-free Dice by size of that slice's lesion,
+        smallest first; and means over scans of what is flagged in their slices without a lesion.
+    """
+    rows = [row for row in results.of(protocol, method, data, AS_IS) if "slice" in row]
+    found = over_scans(results, [[as_slice_row(row) for row in rows]])
+    sizes = []
+    for group in range(len(SIZES_CM2) + 1):
+        values = [row["slice"]["dice"] for row in rows if size_of(row) == group and "dice" in row["slice"]]
+        rng = np.random.default_rng(results.plan.seed)
+        sizes.append(bootstrap_interval(values, rng) if values else Interval(NAN, NAN, NAN))
+    free = [row["lesion_free"] for row in rows if row["lesion_free"]["slices"]]
+    means = {name: float(np.mean([one[name] for one in free])) if free else NAN for name in FREE_MEASURES}
+    return found, sizes, means
 
 
 def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:

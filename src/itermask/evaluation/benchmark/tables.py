@@ -13,8 +13,11 @@ from itermask.evaluation.benchmark.results import (
     mean_detection,
     segmentation,
     severity_curves,
+    slice_results,
 )
+from itermask.evaluation.benchmark.slices import SIZES_CM2
 from itermask.evaluation.intervals import Interval
+from itermask.evaluation.sizes import size_groups
 
 SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
 MEASURES = {
@@ -69,6 +72,7 @@ def sections_of(results: Results) -> list[Section]:
     makers = {
         "healthy": healthy_sections,
         "segmentation": lesion_sections,
+        "slices": slice_sections,
         "lesions": lesion_sections,
         "detection": detection_sections,
         "severity": severity_sections,
@@ -120,6 +124,32 @@ def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
             title += f": {', '.join(filter(None, (name, data)))}"
             note = f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels."
             sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
+    return sections
+
+
+def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
+    """The slice with the largest lesion of every scan, by its size too; and the slices without a lesion."""
+    names = size_groups(SIZES_CM2, "cm²")
+    sections = []
+    for data in protocol.data:
+        rows, by_size = [], []
+        count = 0
+        for method in results.plan.methods:
+            found, sizes, free = slice_results(results, protocol, method.name, data)
+            count = max(count, int(found["scans"]))  # type: ignore[arg-type]
+            rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])  # type: ignore[arg-type]
+            flagged = [number(free["flagged_cm2"]), percent(free["flagged_share"]), percent(free["clean"])]
+            by_size.append([method.name, *map(with_interval, sizes), *flagged])
+        title = f"{protocol.title or 'The slice with the largest lesion'}: {data}"
+        note = (
+            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels."
+        )
+        sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
+        note = "Label-free Dice by the area of the slice's lesion; then what is flagged in slices without a lesion."
+        free_columns = ["flagged, cm² a slice", "% of brain", "slices with nothing flagged, %"]
+        sections.append(
+            Section(f"{title}, by size, and false alarms", note, ["method", *names, *free_columns], by_size)
+        )
     return sections
 
 
