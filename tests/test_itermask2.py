@@ -23,6 +23,7 @@ from itermask.methods.itermask2.calibration import EXCEEDING, validation_thresho
 from itermask.models.folder import load_model
 from itermask.networks import build_network
 from itermask.prepare.prepare import prepare
+from itermask.refinement import stop_threshold
 from itermask.report import pictures
 from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.loop import Trainer
@@ -227,7 +228,7 @@ def test_a_fifth_of_hidden_healthy_pixels_exceeds_the_validation_threshold():
     assert np.mean(0.01 * noise**2 > point["threshold"]) == pytest.approx(EXCEEDING, abs=0.02)
 
 
-def test_the_own_rule_is_calibrated_as_itermask3d_does():
+def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans():
     method = IterMask2(**QUICK)
     scans = [prepare(tiny_stack(seed), stack_grid()) for seed in range(3)]
     searches = [method.search(one, KnowsSlices(one, one.image), np.random.default_rng(0)) for one in scans]
@@ -236,8 +237,14 @@ def test_the_own_rule_is_calibrated_as_itermask3d_does():
         return np.array([method.conclude(search, point).scores["mask_size"] for search in searches])
 
     point = method.calibrate(searches, sizes)
-    assert set(point) == {"gamma", "threshold_limit"}
-    assert sizes(point).max() < 0.005
+    assert set(point) == {"gamma"}
+    wanted = validation_threshold(method, searches)
+
+    def distance(gamma):
+        own = np.median([stop_threshold(search.curve, gamma, method.fit_limit).value for search in searches])
+        return abs(np.log(max(own, 1e-6) / wanted))
+
+    assert all(distance(point["gamma"]) <= distance(gamma) for gamma in (0.01, 0.1, 1.0, 10.0))
     fixed = replace(method, stop="fixed")
     assert set(fixed.calibrate(searches, lambda p: 0 * sizes({"gamma": 1.0}))) == {"threshold"}
 
@@ -301,7 +308,7 @@ def folder(data, tmp_path_factory):
 def test_a_trained_folder_is_a_calibrated_model_of_slices(folder):
     model = load_model(folder, device="cpu")
     assert (model.grid.spacing, model.grid.box, model.grid.slice_area) == ((3.0, 3.0, 0.0), (24, 32, 1), 12.0)
-    assert set(model.calibration["operating_point"]) == {"gamma", "threshold_limit"}
+    assert set(model.calibration["operating_point"]) == {"gamma"}
     assert model.calibration["planes"] == ["axial"]
     assert (model.calibration["scans"], model.calibration["subjects"]) == (4, 4)
     assert {len(values) for values in model.calibration["healthy"].values()} == {4}

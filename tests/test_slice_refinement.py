@@ -81,7 +81,7 @@ def test_masks_only_shrink_and_what_is_visible_is_the_image(seed, threshold, sha
         seen = ~start.masks & refined_further[:, None, None]
         moved = (state.masks != start.masks).any(axis=(1, 2))[:, None, None]
         np.testing.assert_array_equal(state.reconstructions[seen & moved], images[seen & moved])
-        assert (state.errors[seen & moved] == 0).all()
+        np.testing.assert_array_equal(state.errors[seen], start.errors[seen])  # those of the pass that hid them
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,7 +90,8 @@ def test_a_mask_is_what_exceeds_the_threshold_in_its_own_error_map(seed, thresho
     state, start, _ = refined(seed, threshold, copy_visible=visible)
     for place in range(3):
         if (state.masks[place] != start.masks[place]).any():
-            assert np.array_equal(state.masks[place], state.errors[place] > threshold)
+            could = start.masks[place] if visible else True
+            assert np.array_equal(state.masks[place], (state.errors[place] > threshold) & could)
 
 
 @settings(max_examples=60, deadline=None)

@@ -27,7 +27,8 @@ class SliceRefinement:
     Attributes:
         masks: boolean (slices, X, Y).
         reconstructions: (slices, X, Y) of the passes that gave the masks.
-        errors: (slices, X, Y) of the same passes; 0 outside the brain.
+        errors: (slices, X, Y) of the same passes; 0 outside the brain. Where visible pixels are copied, a pixel has
+            the error of the last pass that hid it, so that what was revealed keeps its rank.
         passes: number of passes of each slice.
         trace: pixels in all masks at the start, and after each pass.
         settled: for each slice, False if it was stopped after `MAX_PASSES`.
@@ -104,7 +105,7 @@ def refine_slices(
         thresholds: the stop threshold τ of all slices, or of each.
         start: where to begin, see `first_iteration`.
         min_shrink: smallest share of the mask that a pass must reveal for another pass.
-        copy_visible: take visible pixels for what they are, so that their error is 0 and a mask can only shrink.
+        copy_visible: take visible pixels for what they are, so that a mask can only shrink.
         on_pass: called after each pass with (passes so far, pixels in all masks).
 
     Returns:
@@ -126,6 +127,8 @@ def refine_slices(
         expected = _look(images, reconstruct, active, masks[active], number, copy_visible)
         error = slice_errors(images[active], expected, brains[active])
         smaller = (error > limits[active, None, None]) & brains[active]
+        if copy_visible:
+            error = np.where(masks[active], error, errors[active])
         before, after = masks[active].sum(axis=(1, 2)), smaller.sum(axis=(1, 2))
         goes_on = before - after >= np.maximum(1, min_shrink * before)
         moved = active[goes_on]

@@ -12,6 +12,7 @@ THICK = 1.25  # slices are thick where their distance is at least so many times 
 APART = 2.9  # mm from which on slices are far apart
 PLANES = ("sagittal", "coronal", "axial")  # of slices that are counted along right, anterior, superior
 SAME, SAME_PIXEL = 1e-3, 5e-3  # relative differences of voxel sizes, and of pixel sizes of slices, that are none
+FINEST = 1e-4  # mm: single-precision headers hold voxel sizes no better, and one scan's files must not differ by that
 
 
 def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
@@ -164,7 +165,7 @@ def place(
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ValueError("the affine is not invertible, so the voxels have no place in space")
     orientation = nib.orientations.io_orientation(affine)
-    native_spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    native_spacing = np.maximum(np.round(np.linalg.norm(affine[:3, :3], axis=0), 4), FINEST)
     slices = spacing[2] == 0
     axes: tuple[int, ...] = (0, 1, 2)
     if slices:

@@ -1,14 +1,16 @@
 """IterMask2's operating point, for each of its stop rules."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from itermask.methods.itermask2.detection import Search
 from itermask.methods.itermask2.training import hidden_part
-from itermask.methods.itermask3d import calibration
+from itermask.methods.itermask3d.calibration import GAMMAS
 from itermask.methods.operating import MaskSizes, OperatingPoint
+from itermask.methods.thresholding import threshold_point
+from itermask.refinement import stop_threshold as find_stop
 from itermask.slice_refinement import hidden_errors
 
 if TYPE_CHECKING:
@@ -17,19 +19,32 @@ if TYPE_CHECKING:
 EXCEEDING = 0.2  # share of hidden healthy pixels whose error exceeds the threshold
 DRAWS = 4  # training masks of each slice
 SEED = 0
+TINY = 1e-6  # an error level below all others
 MASK_PASSES = 2000  # passes of this calibration are numbered from here on
 
 
 def operating_point(method: "IterMask2", searches: Sequence[Search], sizes: MaskSizes) -> OperatingPoint:
-    """The validation threshold; or gamma and the limit of the scan's own; or the fixed threshold.
+    """The validation threshold; or the gamma that agrees with it on healthy scans; or the fixed threshold.
 
-    The last two are chosen as IterMask3D chooses them, see there.
+    With IterMask3D's aim of next to nothing flagged on healthy scans, hardly a tumour of the FLAIR data is found:
+    lesion-free slices of patients hold much that is unlike the rest. So the scan's own threshold is as strict as the
+    paper's validation threshold, in the median over healthy scans.
     """
-    if method.stop == "validation":
-        return {"threshold": validation_threshold(method, searches)}
-    same_method: Any = method  # IterMask3D's rule asks of a method only `stop` and `fit_limit`
-    same_searches: Any = searches
-    return calibration.operating_point(same_method, same_searches, sizes)
+    if method.stop == "fixed":
+        return threshold_point(sizes)
+    threshold = validation_threshold(method, searches)
+    return (
+        {"threshold": threshold} if method.stop == "validation" else {"gamma": gamma_for(method, searches, threshold)}
+    )
+
+
+def gamma_for(method: "IterMask2", searches: Sequence[Search], threshold: float) -> float:
+    """The gamma with which healthy scans' own thresholds lie about `threshold`, in the median."""
+
+    def own(gamma: float) -> float:
+        return float(np.median([find_stop(search.curve, gamma, method.fit_limit).value for search in searches]))
+
+    return min(GAMMAS, key=lambda gamma: abs(np.log(max(own(gamma), TINY) / threshold)))
 
 
 def validation_threshold(method: "IterMask2", searches: Sequence[Search]) -> float:
