@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv in this folder first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := artifacts,brain,diffusion,evaluation,train,dev
+EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,prepare,train,dev
 
 .PHONY: demo test check results baselines ablations clean
 .DELETE_ON_ERROR:

@@ -13,10 +13,11 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.finding import Finding
-from itermask.io.nifti import read_scan
+from itermask.io.scans import read_scans
 from itermask.methods.base import Detection, Progress
 from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model, load_model
+from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Prepared, prepare, restore_map, restore_mask
 from itermask.scan import Scan
@@ -35,11 +36,13 @@ class RunSettings:
         gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more.
         sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
+        n4: whether slow brightness changes are taken out first, see `itermask.prepare.bias`.
     """
 
     gamma: float | None = None
     sensitivity: float | None = None
     seed: int = 0
+    n4: bool = False
 
     def __post_init__(self) -> None:
         if self.gamma is not None and self.sensitivity is not None:
@@ -74,10 +77,10 @@ def run(
     """Look at one scan.
 
     Args:
-        scan: a scan, or the path of a NIfTI file.
+        scan: a scan, or the path of a NIfTI file or of a DICOM folder, zip or file with one fitting series.
         model: a loaded model, a model folder, or a bundled model's name; if None, the bundled one for the scan's
             sequence and slices, see `itermask.models.choice`.
-        settings: sensitivity and seed.
+        settings: sensitivity, seed, bias correction.
         progress: called with (stage, share done).
 
     Returns:
@@ -87,24 +90,32 @@ def run(
         InputError: the file, its sequence, its brain or the model cannot be used; one line says why.
     """
     settings = settings or RunSettings()
+    correction = n4_name() if settings.n4 else "none"
     timings: dict[str, float] = {}
     if not isinstance(scan, Scan):
         with _timed(timings, "read"):
-            scan = read_scan(scan)
+            scan = read_scans(scan)[0].scan
     if not isinstance(model, Model):
         with _timed(timings, "load model"):
             model = load_model(model, sequence=known_sequence(scan), scan=scan)
     check_sequence(scan, model)
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
+    even, field = scan, None
+    if settings.n4:
+        with _timed(timings, "correct bias"):
+            field = _or_refuse(scan, bias_field, scan)
+            even = replace(scan, image=scan.image / field)
     with _timed(timings, "prepare"):
-        prepared = _or_refuse(scan, prepare, scan, model.grid)
+        prepared = _or_refuse(scan, prepare, even, model.grid)
     point = settings.point_for(model)
     with _timed(timings, "detect"):
         rng = np.random.default_rng(settings.seed)
         detection = _or_refuse(scan, model.method.detect, prepared, model.runtime, rng, point, progress)
     with _timed(timings, "restore"):
         finding = restore(scan, model, prepared, detection)
+        if field is not None:  # what the model expects, under the scan's own bias
+            finding = replace(finding, reconstruction=finding.reconstruction * field)
     used = {
         "scan": scan.name,
         "sequence": scan.sequence,
@@ -114,6 +125,7 @@ def run(
         "operating_point": point,
         "seed": settings.seed,
         "brain_mask": brain_found,
+        "bias_correction": correction,
         "computed_with": model.runtime.description,
         "voxel_size_mm": list(scan.spacing),
         "model_voxel_size_mm": list(prepared.spacing),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from itermask import __version__
-from itermask.cli import benchmark, calibrate, corrupt, demo, evaluate, models, run, train
+from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, models, run, series, train
 from itermask.errors import InputError
 
 app = typer.Typer(
@@ -17,12 +17,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("bids", cls=bids.SpacedLabels)(bids.bids)
+app.command("cohort")(cohort.cohort)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
+app.command("series")(series.series)
 app.command("corrupt")(corrupt.corrupt)
 
 

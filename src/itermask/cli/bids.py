@@ -1,0 +1,143 @@
+"""`itermask bids`: a BIDS App over a whole tree."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from typer.core import TyperCommand
+
+from itermask.cli.cohort_show import (
+    check_ahead,
+    cohort_bar,
+    engine_for,
+    finish,
+    parse_shard,
+    print_states,
+    write_tables,
+)
+from itermask.errors import InputError
+
+LABELS = ("--participant-label", "--participant_label", "--session-label", "--session-id")
+
+
+class Level(StrEnum):
+    """Levels of a BIDS App."""
+
+    participant = "participant"
+    group = "group"
+
+
+class SpacedLabels(TyperCommand):
+    """Takes several labels after one option, as BIDS Apps do: `--participant-label 01 02`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Write the option again before each further label."""
+        spread: list[str] = []
+        option = ""
+        for number, word in enumerate(args):
+            if word.startswith("-"):
+                option = word if word in LABELS else ""
+            elif option and args[number - 1] != option:
+                spread.append(option)
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+def bids(
+    bids_dir: Annotated[Path, typer.Argument(help="BIDS tree of the scans.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the derivatives; an interrupted run there is continued.")],
+    levels: Annotated[
+        Optional[list[Level]], typer.Argument(help="participant: look at scans; group: tables and pages. Both if none.")
+    ] = None,
+    participant_label: Annotated[
+        Optional[list[str]],
+        typer.Option("--participant-label", "--participant_label", help="Only these, with or without sub-."),
+    ] = None,
+    session_label: Annotated[
+        Optional[list[str]], typer.Option("--session-label", "--session-id", help="Only these, with or without ses-.")
+    ] = None,
+    bids_filter_file: Annotated[
+        Optional[Path], typer.Option(help='JSON file of conditions, such as {"t1w": {"acquisition": "mprage"}}.')
+    ] = None,
+    skip_bids_validation: Annotated[
+        bool, typer.Option("--skip-bids-validation", help="Do not check that the tree is valid BIDS.")
+    ] = False,
+    sequence: Annotated[
+        Optional[list[str]], typer.Option(help="Sequence to look at, e.g. T1w; else those that the models know.")
+    ] = None,
+    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by the scan.")] = None,
+    brain_masks: Annotated[
+        Optional[Path], typer.Option(help="Derivative with desc-brain_mask files; else the brain is found.")
+    ] = None,
+    sensitivity: Annotated[
+        Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
+    ] = None,
+    gamma: Annotated[Optional[float], typer.Option(help="Stop slope in place of the model's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
+    n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
+    workers: Annotated[
+        Optional[int],
+        typer.Option("--workers", "--nprocs", help="Processes, 0 for none but this; else by cores and memory."),
+    ] = None,
+    memory: Annotated[
+        Optional[float], typer.Option("--memory", "--mem-gb", help="GiB to share among workers; else what is free.")
+    ] = None,
+    time_limit: Annotated[float, typer.Option(help="Minutes after which a scan is given up.")] = 120.0,
+    shard: Annotated[str, typer.Option(help="i/n: only every n-th scan from the i-th, for job arrays.")] = "1/1",
+    dask: Annotated[Optional[str], typer.Option(help="Scheduler of a Dask cluster, e.g. tcp://node1:8786.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")] = False,
+    reports_only: Annotated[
+        bool, typer.Option("--reports-only", help="Draw the reports of finished scans again, nothing else.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done.")] = False,
+) -> None:
+    """Look at all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be looked at."""
+    from itermask.cohort.bids import Selection, find_jobs, participants, read_filters, sequences_wanted
+    from itermask.cohort.derivative import describe_derivative, validate
+    from itermask.cohort.job import Plan
+    from itermask.cohort.run import run_cohort
+    from itermask.io.outputs import check_out
+    from itermask.pipeline import RunSettings
+
+    part = parse_shard(shard)
+    wanted = levels or ([Level.participant, Level.group] if part == (1, 1) else [Level.participant])
+    if not bids_dir.is_dir():
+        raise InputError(f"{bids_dir}: no such folder; give the BIDS tree of the scans")
+    if out.resolve() == bids_dir.resolve():
+        raise InputError(f"{out}: is the tree of the scans; choose another folder, such as {out}/derivatives/itermask")
+    check_out(out)
+    if not skip_bids_validation and Level.participant in wanted:
+        validate(bids_dir)
+    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
+    plan = Plan(out, "bids", settings, model, device, reports_only)
+    selection = Selection(
+        sequences=sequences_wanted(sequence or (), model),
+        participants=tuple(participant_label or ()),
+        sessions=tuple(session_label or ()),
+        filters=read_filters(bids_filter_file) if bids_filter_file else {},
+    )
+    jobs = find_jobs(bids_dir, selection, brain_masks, out)
+    if dry_run:
+        print_states(jobs[part[0] - 1 :: part[1]], plan, retry_failed)
+        return
+    tally = None
+    if Level.participant in wanted:
+        engine = engine_for(dask, workers, memory, time_limit, part)
+        check_ahead(plan)
+        describe_derivative(bids_dir, out)
+        with cohort_bar(bids_dir.resolve().name) as bar:
+            tally = run_cohort(jobs, plan, part, engine, retry_failed, bar)
+    if Level.group in wanted:
+        try:
+            people = participants(bids_dir)
+        except InputError as error:
+            print(f"itermask: {error}; ages and sexes are left out", file=sys.stderr)
+            people = {}
+        failed = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}))
+        if failed and tally is None:
+            raise typer.Exit(1)
+    if tally is not None:
+        finish(tally, out)

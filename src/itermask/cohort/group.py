@@ -1,0 +1,194 @@
+"""All scans of a results folder side by side: `group_T1w.tsv`, its data dictionary, and the page.
+
+Merges the records of all shards. A scan that could not be looked at is a row with its reason.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itermask.cohort.derivative import write_text
+from itermask.cohort.job import Job
+from itermask.cohort.layouts import names_of
+from itermask.cohort.manifest import DONE, Record, read_records
+from itermask.finding import UNKNOWN, VERDICTS
+from itermask.report.charts import score_name
+
+MISSING = "n/a"
+FIRST = ("name", "participant_id", "session_id", "status", "verdict", "score", "percentile", "anomaly_fraction")
+THEN = ("anomaly_ml", "brain_ml", "mean_error", "threshold")
+LAST = ("age", "sex", "model", "brain_mask", "bias_correction", "notes", "report", "scan", "reason")
+COLUMNS: dict[str, dict[str, Any]] = {
+    "name": {"Description": "Name of the scan, without ending"},
+    "participant_id": {"Description": "Who was scanned"},
+    "session_id": {"Description": "Which visit"},
+    "status": {
+        "Description": "Whether the scan could be looked at",
+        "Levels": {"ok": "it was looked at", "failed": "it could not be looked at, see reason"},
+    },
+    "verdict": {
+        "Description": "Where the score lies among healthy scans",
+        "Levels": {
+            VERDICTS[0]: "no score above the healthy scans' 95th percentile",
+            VERDICTS[1]: "a score above the healthy scans' 95th percentile",
+            VERDICTS[2]: "a score far above it, see the documentation",
+            UNKNOWN: "the model has no healthy range",
+        },
+    },
+    "score": {"Description": "The model's default score of the whole scan; higher is less normal"},
+    "percentile": {
+        "Description": "Share of the model's healthy validation scans with a lower score",
+        "Units": "percent",
+    },
+    "anomaly_fraction": {"Description": "Share of the brain in the anomaly mask, 0 to 1"},
+    "anomaly_ml": {"Description": "Volume of the anomaly mask", "Units": "mL"},
+    "brain_ml": {"Description": "Volume of the brain mask", "Units": "mL"},
+    "mean_error": {"Description": "Mean squared error over the brain, in the model's intensity scale"},
+    "threshold": {"Description": "Error level of the anomaly mask, in the model's intensity scale"},
+    "age": {"Description": "Age, as the data set says it", "Units": "year"},
+    "sex": {"Description": "Sex, as the data set says it"},
+    "model": {"Description": "Model that looked at the scan"},
+    "brain_mask": {"Description": "Where the brain mask comes from: given, stripped (there was no skull), or a tool"},
+    "bias_correction": {"Description": "Whether slow brightness changes were taken out first, and with what"},
+    "notes": {"Description": "What a reader of the result must know"},
+    "report": {"Description": "The scan's report, relative to this file"},
+    "scan": {"Description": "The scan's file, relative to the data set or as it was given"},
+    "reason": {"Description": "Why the scan could not be looked at"},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scan of the table.
+
+    Attributes:
+        record: of the manifest.
+        report: the report's path, relative to the results folder; "" without one.
+        age: in years as the data set says it, or "".
+        sex: as the data set says it, or "".
+    """
+
+    record: Record
+    report: str
+    age: str = ""
+    sex: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the scan could be looked at."""
+        return self.record.state == DONE
+
+    @property
+    def score(self) -> float | None:
+        """The default score; None where there is none."""
+        return number(self.record.figures.get("score"))
+
+
+def number(value: Any) -> float | None:
+    """A finite number, of a number or a text; None for anything else."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def rows_of(out: Path, layout: str, about: Callable[[Record], Mapping[str, str]]) -> dict[str, list[Row]]:
+    """The rows of each sequence's table, by name of the scan.
+
+    Args:
+        out: results folder.
+        layout: of the run, one of `LAYOUTS`.
+        about: gives `age` and `sex` of a record's subject, where known.
+    """
+    tables: dict[str, list[Row]] = {}
+    for record in read_records(out):
+        job = Job(record.name, Path(record.scan), record.sequence, source=record.scan)
+        report = names_of(job, layout)["report"] if record.state == DONE else ""
+        known = about(record)
+        row = Row(record, report, known.get("age", ""), known.get("sex", ""))
+        tables.setdefault(record.sequence or "unknown", []).append(row)
+    return dict(sorted(tables.items()))
+
+
+def score_names(rows: Sequence[Row]) -> list[str]:
+    """All scores of the rows' models, in the order in which they first stand."""
+    return list(dict.fromkeys(name for row in rows for name in row.record.figures.get("scores", {})))
+
+
+def cells(row: Row, scores: Sequence[str]) -> dict[str, Any]:
+    """One row of the table by column; None where there is nothing."""
+    record, figures = row.record, row.record.figures
+    found = {name: figures.get(name) for name in (*FIRST, *THEN, *LAST)}
+    found |= {name: figures.get("scores", {}).get(name) for name in scores}
+    return found | {
+        "name": record.name,
+        "participant_id": record.subject or None,
+        "session_id": record.session or None,
+        "status": "ok" if row.ok else "failed",
+        "age": row.age or None,
+        "sex": row.sex or None,
+        "notes": " ".join(figures.get("warnings", ())) or None,
+        "report": row.report or None,
+        "scan": record.scan,
+        "reason": record.reason or None,
+    }
+
+
+def columns(scores: Sequence[str]) -> list[str]:
+    """The table's columns, each once."""
+    return list(dict.fromkeys((*FIRST, *THEN, *scores, *LAST)))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The table as text, with tabs, sorted by name; `n/a` where there is nothing."""
+    scores = score_names(rows)
+    lines = [columns(scores)]
+    for row in rows:
+        found = cells(row, scores)
+        lines.append([_cell(found[name]) for name in columns(scores)])
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    """A cell's text: numbers with six digits, nothing that would break a line."""
+    if value is None or value == "":
+        return MISSING
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def dictionary(rows: Sequence[Row]) -> str:
+    """What the table's columns mean, as JSON."""
+    scores = score_names(rows)
+    told = {name: {"Description": f"{score_name(name)}; higher is less normal"} for name in scores}
+    return json.dumps({name: COLUMNS.get(name) or told[name] for name in columns(scores)}, indent=1) + "\n"
+
+
+def write_group(out: Path, layout: str, about: Callable[[Record], Mapping[str, str]], note: str = "") -> list[Path]:
+    """Write table, data dictionary and page of each sequence in a results folder.
+
+    Args:
+        out: results folder.
+        layout: of the run, one of `LAYOUTS`.
+        about: gives `age` and `sex` of a record's subject, where known.
+        note: a sentence for the pages, such as how many scans have not been looked at yet.
+
+    Returns:
+        the pages.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    from itermask.cohort.page import render
+
+    pages = []
+    for sequence, rows in rows_of(out, layout, about).items():
+        write_text(out / f"group_{sequence}.tsv", table(rows))
+        write_text(out / f"group_{sequence}.json", dictionary(rows))
+        page = out / f"group_{sequence}.html"
+        write_text(page, render(sequence, rows, note))
+        pages.append(page)
+    return pages

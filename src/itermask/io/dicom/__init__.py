@@ -1,0 +1,1 @@
+"""DICOM series in, and findings out as DICOM; needs the extra `dicom`."""

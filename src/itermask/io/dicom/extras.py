@@ -1,0 +1,35 @@
+"""The libraries of the extra `dicom`, imported when something is read or written."""
+
+from types import ModuleType
+
+from itermask.errors import MissingExtraError
+
+
+def pydicom() -> ModuleType:
+    """The library that reads DICOM files.
+
+    Raises:
+        MissingExtraError: not installed.
+    """
+    try:
+        import pydicom as found
+    except ImportError as error:
+        raise MissingExtraError("pydicom is needed for DICOM: pip install 'itermask[dicom]'") from error
+    return found
+
+
+def highdicom() -> ModuleType:
+    """The library that writes DICOM results.
+
+    Raises:
+        MissingExtraError: not installed.
+    """
+    try:
+        import highdicom as found
+        import highdicom.coding_schemes
+        import highdicom.sc
+        import highdicom.seg
+        import highdicom.sr
+    except ImportError as error:
+        raise MissingExtraError("highdicom is needed for DICOM results: pip install 'itermask[dicom]'") from error
+    return found

@@ -1,0 +1,104 @@
+"""A scan from a DICOM series, together with the series, so that results can go back to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from itermask.errors import InputError
+from itermask.io.dicom.choice import choose_series
+from itermask.io.dicom.pixels import read_pixels
+from itermask.io.dicom.series import Series, find_series
+from itermask.io.names import canonical_sequence
+from itermask.io.nifti import load_volume
+from itermask.scan import Scan
+
+FARTHEST = 1.0  # mm by which a brain mask's corners may lie beside the scan's
+
+
+@dataclass(frozen=True)
+class DicomScan:
+    """A scan, and the series it was read from; slice `k` of the scan's third axis is `series.frames[k]`."""
+
+    scan: Scan
+    series: Series
+
+
+def read_dicom(
+    paths: Path | str | Sequence[Path | str],
+    series: str | None = None,
+    sequence: str | None = None,
+    brain_mask: Path | str | None = None,
+) -> list[DicomScan]:
+    """Read one series of a folder, a zip or a file, or all of them.
+
+    The image's axes are columns, rows and slices of the DICOM images, in their own directions.
+
+    Args:
+        paths: a folder (with all below it), a zip, an enhanced image's file, or several of these.
+        series: which one: label, number, UID, a part of the description, or `all`; None takes the only one that fits.
+        sequence: of the scan; if None it is guessed from the header.
+        brain_mask: NIfTI mask on the scan's grid, its axes in any order.
+
+    Returns:
+        one scan, or for `all` every series that can be read.
+
+    Raises:
+        InputError: no series, several that fit, one that cannot be read or holds nothing, or a mask that does not fit.
+        MissingExtraError: pydicom or the decoder of a compressed image is not installed.
+    """
+    where = ", ".join(str(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
+    wanted = None if sequence is None else canonical_sequence(sequence)
+    try:
+        chosen = choose_series(find_series(paths), series, wanted)
+    except InputError as error:
+        raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from error
+    if isinstance(paths, (str, Path)) and Path(paths).is_file():
+        _check_whole(Path(paths), chosen[0])
+    return [_read(each, wanted, brain_mask, where) for each in chosen]
+
+
+def _check_whole(path: Path, series: Series) -> None:
+    """Refuse one slice of many."""
+    only = series.frames[0]
+    if only.place == type(only.place)(path) and not only.multiframe:
+        raise InputError(f"{path}: holds a single slice; give the folder that holds the whole series")
+
+
+def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, where: str) -> DicomScan:
+    image = read_pixels(series)
+    name = f"{Path(where).name}, {series.title}"
+    if not np.isfinite(image).all() or image.min() == image.max():
+        raise InputError(f"{where}: {series.title} holds nothing to look at: every voxel is {image.flat[0]:g}")
+    assert series.affine is not None  # `choose_series` gives none with a problem
+    affine = series.affine.astype(np.float32).astype(np.float64)  # as a NIfTI file of the scan has it
+    header = nib.Nifti1Header()
+    header.set_data_shape(image.shape)
+    header.set_sform(affine, 1)
+    header.set_qform(affine, 1)
+    header.set_xyzt_units("mm")
+    scan = Scan(image, affine, sequence or series.guess.sequence, None, name, header)
+    if brain_mask is not None:
+        scan = replace(scan, brain_mask=_mask(Path(brain_mask), scan))
+    return DicomScan(scan, series)
+
+
+def _mask(path: Path, scan: Scan) -> np.ndarray:
+    """A mask from a NIfTI file, its axes brought into the scan's order."""
+    data, affine, _ = load_volume(path)
+    there, here = (nib.orientations.io_orientation(each) for each in (affine, scan.affine))
+    turn = nib.orientations.ornt_transform(there, here)
+    affine = affine @ nib.orientations.inv_ornt_aff(turn, data.shape)
+    mask = nib.orientations.apply_orientation(data, turn) > 0
+    if mask.shape != scan.image.shape:
+        raise InputError(
+            f"{path}: the mask's shape {mask.shape} is not the scan's {scan.image.shape}; resample it to the scan"
+        )
+    corners = np.array(np.meshgrid(*[(0, size - 1) for size in mask.shape], [1])).reshape(4, -1)
+    if np.abs((affine - scan.affine) @ corners).max() > FARTHEST:
+        raise InputError(f"{path}: the mask lies elsewhere in space than the scan; resample it to the scan's grid")
+    if not mask.any():
+        raise InputError(f"{path}: the mask is empty")
+    return mask

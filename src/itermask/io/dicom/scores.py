@@ -1,0 +1,126 @@
+"""The finding's numbers as a structured report (measurement report, template TID 1500)."""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from itermask import __version__
+from itermask.finding import UNKNOWN, VERDICTS, Finding
+from itermask.io.dicom.extras import highdicom
+from itermask.io.dicom.identity import MAKER, NOTICE, Identity, device_uid
+from itermask.io.dicom.series import Series
+
+SCHEME = "99ITERMASK"  # private codes, for what no public one exists
+VERDICT_CODES = dict(zip((*VERDICTS, UNKNOWN), ("within", "borderline", "outside", "unknown"), strict=True))
+
+
+def score_report(
+    series: Series, headers: Sequence[Any], finding: Finding, segmentation: Any, identity: Identity
+) -> Any:
+    """A report of two groups: the anomaly's volume, which points to the segmentation; and the scan's scores.
+
+    Scores that are not finite are left out. The report is marked as unverified.
+
+    Args:
+        series: that was looked at.
+        headers: of its images, see `itermask.io.dicom.sources.source_headers`.
+        finding: on the series' grid.
+        segmentation: of its mask.
+        identity: of the finding.
+
+    Returns:
+        a `highdicom.sr.ComprehensiveSR`.
+
+    Raises:
+        MissingExtraError: highdicom is not installed.
+    """
+    hd = highdicom()
+    from pydicom.sr.codedict import codes
+
+    sr = hd.sr
+    algorithm = sr.AlgorithmIdentification(
+        name=MAKER, version=__version__, parameters=[f"{key}: {value}" for key, value in identity.parameters.items()]
+    )
+    observer = sr.ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+            uid=device_uid(), name=MAKER, manufacturer_name=MAKER, model_name=identity.model
+        ),
+    )
+    frames = [frame.number + 1 for frame in series.frames] if series.frames[0].multiframe else None
+    abnormal = codes.SCT.MorphologicallyAbnormalStructure
+    volume = float(finding.anomaly.sum() * abs(np.linalg.det(finding.affine[:3, :3])) / 1000)
+    marked = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(identity.uid("anomaly"), "anomaly"),
+        referenced_segment=sr.ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=1,
+            source_series=sr.SourceSeriesForSegmentation(series.uid),
+        ),
+        finding_type=abnormal,
+        finding_sites=[sr.FindingSite(codes.SCT.Brain)],
+        algorithm_id=algorithm,
+        measurements=[sr.Measurement(codes.SCT.Volume, volume, sr.CodedConcept("mL", "UCUM", "milliliter"))],
+    )
+    whole = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(identity.uid("scan"), "scan"),
+        finding_sites=[sr.FindingSite(codes.SCT.Brain)],
+        algorithm_id=algorithm,
+        measurements=list(_measurements(finding)),
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(
+                sr.CodedConcept("verdict", SCHEME, "Verdict against healthy scans"),
+                sr.CodedConcept(VERDICT_CODES[finding.verdict], SCHEME, finding.verdict),
+            ),
+            sr.QualitativeEvaluation(
+                sr.CodedConcept("notice", SCHEME, "Notice"), sr.CodedConcept("research", SCHEME, NOTICE)
+            ),
+        ],
+        source_images=[
+            sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID, frames) for header in headers
+        ],
+    )
+    report = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=observer),
+        procedure_reported=sr.CodedConcept("24590-2", "LN", "MR Brain"),
+        imaging_measurements=[marked, whole],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    return sr.ComprehensiveSR(
+        evidence=[*headers, segmentation],
+        content=report,
+        series_instance_uid=identity.uid("report series"),
+        series_number=identity.series_number(3),
+        sop_instance_uid=identity.uid("report"),
+        instance_number=1,
+        manufacturer=MAKER,
+        manufacturer_model_name=identity.model,
+        software_versions=__version__,
+        is_complete=True,
+        is_verified=False,
+        series_description=f"{MAKER} scores ({NOTICE})",
+        coding_schemes=[hd.coding_schemes.CodingSchemeIdentificationItem(SCHEME, name=f"{MAKER} codes")],
+    )
+
+
+def _measurements(finding: Finding) -> Iterator[Any]:
+    """Every finite number of a finding that a report can hold."""
+    sr = highdicom().sr
+    one, percent = (sr.CodedConcept(value, "UCUM", name) for value, name in (("1", "no units"), ("%", "percent")))
+    numbers = [
+        ("score", "Anomaly score", finding.score, one),
+        ("percentile", "Healthy scans with a lower score", finding.percentile, percent),
+        ("fraction", "Anomaly's share of the brain", 100 * finding.anomaly_fraction, percent),
+    ]
+    for name, values in finding.scores.items():
+        said = name.replace("_", " ")
+        numbers.append((name, f"Score: {said}", values["value"], one))
+        numbers.append(
+            (f"{name}%", f"Healthy scans with a lower {said}", values.get("percentile", float("nan")), percent)
+        )
+    for code, meaning, value, unit in numbers:
+        if isfinite(value):
+            yield sr.Measurement(sr.CodedConcept(code, SCHEME, meaning[:64]), float(value), unit)

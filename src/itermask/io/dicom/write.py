@@ -1,0 +1,108 @@
+"""A finding as DICOM files: segmentation, overlay and report."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from itermask.errors import InputError
+from itermask.finding import Finding
+from itermask.io.dicom.extras import highdicom
+from itermask.io.dicom.identity import identify
+from itermask.io.dicom.overlay import overlay_images
+from itermask.io.dicom.scores import score_report
+from itermask.io.dicom.segmentation import anomaly_segmentation
+from itermask.io.dicom.series import Series
+from itermask.io.dicom.sources import check_sources, source_headers
+from itermask.scan import Scan
+
+FOLDER, SEGMENTATION, REPORT, OVERLAY = "dicom", "segmentation.dcm", "scores.dcm", "overlay"
+
+
+def check_dicom(series: Series, out: Path | str) -> None:
+    """Refuse what no DICOM results can be written of or to, before any work is done.
+
+    Raises:
+        InputError: the series lacks what results refer to, or `dicom` in the output folder holds other files.
+        MissingExtraError: highdicom is not installed.
+    """
+    highdicom()
+    check_sources(series)
+    folder = Path(out) / FOLDER
+    if folder.exists() and not _is_ours(folder):
+        raise InputError(f"{folder}: holds other things than earlier results; move it away or choose another folder")
+
+
+def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -> Path:
+    """Write `dicom/segmentation.dcm`, `dicom/scores.dcm` and `dicom/overlay/0001.dcm`, … into a folder.
+
+    All is written to a temporary folder first, which then takes the place of earlier results. The same finding gives
+    the same UIDs.
+
+    Args:
+        scan: that was looked at.
+        series: it was read from.
+        finding: what was found, on the scan's grid.
+        out: folder; made if needed.
+
+    Returns:
+        the folder `dicom`.
+
+    Raises:
+        InputError: see `check_dicom`; or a source file or the folder cannot be used.
+        MissingExtraError: highdicom is not installed.
+    """
+    out = Path(out)
+    check_dicom(series, out)
+    headers = source_headers(series)
+    identity = identify(series, finding)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be used as output folder ({error.strerror})") from error
+    try:
+        made = partial / FOLDER
+        (made / OVERLAY).mkdir(parents=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names and values that stand so in the source
+            segmentation = anomaly_segmentation(series, headers, finding, identity)
+            _save(segmentation, made / SEGMENTATION)
+            _save(score_report(series, headers, finding, segmentation, identity), made / REPORT)
+            for image in overlay_images(scan, series, headers, finding, identity):
+                _save(image, made / OVERLAY / f"{image.InstanceNumber:04d}.dcm")
+        _exchange(made, out / FOLDER, partial / "earlier")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out / FOLDER
+
+
+def _save(dataset: Any, path: Path) -> None:
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds nothing but what `write_dicom` writes."""
+    if not folder.is_dir() or any(path.name not in (SEGMENTATION, REPORT, OVERLAY) for path in folder.iterdir()):
+        return False
+    overlay = folder / OVERLAY
+    if not overlay.exists():
+        return True
+    return overlay.is_dir() and all(path.suffix == ".dcm" and path.stem.isdigit() for path in overlay.iterdir())
+
+
+def _exchange(made: Path, target: Path, earlier: Path) -> None:
+    """Put a folder in the place of another; if that fails, the other stays."""
+    if not target.exists():
+        os.replace(made, target)
+        return
+    os.replace(target, earlier)
+    try:
+        os.replace(made, target)
+    except BaseException:
+        os.replace(earlier, target)
+        raise

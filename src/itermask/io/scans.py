@@ -1,0 +1,47 @@
+"""Scans from whatever a path holds: a NIfTI file, or DICOM series in a folder, a zip or a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from itermask.errors import InputError
+from itermask.io.dicom.files import is_dicom
+from itermask.io.dicom.read import read_dicom
+from itermask.io.dicom.series import Series
+from itermask.io.nifti import NIFTI_ENDINGS, read_scan
+from itermask.scan import Scan
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scan, and the DICOM series that it was read from; None for NIfTI."""
+
+    scan: Scan
+    series: Series | None = None
+
+
+def read_scans(
+    path: Path | str,
+    sequence: str | None = None,
+    brain_mask: Path | str | None = None,
+    series: str | None = None,
+) -> list[Source]:
+    """Read the scan that a path holds.
+
+    Args:
+        path: a NIfTI file; or a folder, zip or file of DICOM images, recognised by what is in it.
+        sequence: of the scan; if None, taken from the file's name, its sidecar or the DICOM header.
+        brain_mask: NIfTI mask on the scan's own grid.
+        series: of DICOM: which one, see `itermask.io.dicom.read.read_dicom`; `all` gives several scans.
+
+    Returns:
+        one scan, or for `all` every series that can be read.
+
+    Raises:
+        InputError: what is there cannot be used; one line says why.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):
+        return [Source(found.scan, found.series) for found in read_dicom(path, series, sequence, brain_mask)]
+    if series is not None:
+        raise InputError(f"--series {series}: {path} is no DICOM folder, zip or file; leave the option out")
+    return [Source(read_scan(path, sequence, brain_mask))]

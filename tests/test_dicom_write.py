@@ -1,0 +1,157 @@
+"""DICOM results on disk: whole or not at all, with the same UIDs every time, and by the standard."""
+
+import os
+import shutil
+import subprocess
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+from tiny_dicom import enhanced, save, slices, some_finding, zipped
+
+from itermask.errors import InputError
+from itermask.io.dicom import write
+from itermask.io.dicom.read import read_dicom
+from itermask.io.dicom.series import find_series
+from itermask.io.dicom.write import check_dicom, write_dicom
+
+
+@pytest.fixture
+def found(tmp_path):
+    save(tmp_path / "source", slices())
+    return read_dicom(tmp_path / "source")[0]
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def uids(folder):
+    """All UIDs of the results, by file; without those of the standard."""
+    return {
+        str(path.relative_to(folder)): [
+            str(element.value) for element in pydicom.dcmread(path).iterall() if element.VR == "UI"
+        ]
+        for path in sorted(folder.rglob("*.dcm"))
+    }
+
+
+NAMES = {"segmentation.dcm", "scores.dcm", *(f"overlay/000{number}.dcm" for number in (1, 2, 3, 4))}
+
+
+@pytest.mark.parametrize("make", [slices, enhanced])
+def test_all_files_are_written_without_a_warning(tmp_path, make):
+    save(tmp_path / "source", make(PatientName="anonymous"))
+    found = read_dicom(tmp_path / "source")[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        folder = write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path / "out")
+    assert folder == tmp_path / "out" / "dicom"
+    assert set(contents(folder)) == NAMES
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dicom"]
+    studies = {pydicom.dcmread(path).StudyInstanceUID for path in folder.rglob("*.dcm")}
+    assert studies == {found.series.study}
+
+
+def test_a_zip_is_a_source_like_a_folder(tmp_path, found):
+    archive = zipped(tmp_path / "source", tmp_path / "source.zip")
+    other = read_dicom(archive)[0]
+    one = write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path / "a")
+    two = write_dicom(other.scan, other.series, some_finding(other.scan), tmp_path / "b")
+    assert uids(one) == uids(two)
+
+
+def test_writing_again_gives_the_same_uids(tmp_path, found):
+    finding = some_finding(found.scan)
+    first = uids(write_dicom(found.scan, found.series, finding, tmp_path / "out"))
+    assert uids(write_dicom(found.scan, found.series, finding, tmp_path / "out")) == first
+    other = some_finding(found.scan, np.roll(finding.anomaly, 1, axis=0))
+    changed = uids(write_dicom(found.scan, found.series, other, tmp_path / "out"))
+    assert set(changed) == set(first)
+    assert all(changed[name] != first[name] for name in first)
+
+
+def test_fewer_pictures_take_the_place_of_more(tmp_path, found):
+    write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path)
+    brain = np.zeros(found.scan.image.shape, bool)
+    brain[2:4, 2:4, 2:4] = True
+    write_dicom(found.scan, found.series, some_finding(found.scan, brain=brain), tmp_path)
+    assert len(list((tmp_path / "dicom" / "overlay").iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("no"), KeyboardInterrupt()])
+def test_a_failure_leaves_earlier_results_whole(tmp_path, found, monkeypatch, error):
+    finding = some_finding(found.scan)
+    folder = write_dicom(found.scan, found.series, finding, tmp_path / "out")
+    before = contents(folder)
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(write, "score_report", fail)
+    with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
+        write_dicom(found.scan, found.series, finding, tmp_path / "out")
+    assert contents(folder) == before
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dicom"]
+
+
+def test_a_rename_that_fails_puts_earlier_results_back(tmp_path, found, monkeypatch):
+    finding = some_finding(found.scan)
+    folder = write_dicom(found.scan, found.series, finding, tmp_path)
+    before, real, seen = contents(folder), os.replace, []
+
+    def replace(source, target):
+        seen.append(target)
+        if len(seen) == 2:
+            raise OSError(5, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(InputError, match=r"cannot be written to \(Input/output error\)"):
+        write_dicom(found.scan, found.series, finding, tmp_path)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "overlay/mine.dcm"])
+def test_a_folder_with_other_files_is_refused_and_kept(tmp_path, found, name):
+    (tmp_path / "dicom" / "overlay").mkdir(parents=True)
+    (tmp_path / "dicom" / name).write_text("mine")
+    for call in (
+        lambda: check_dicom(found.series, tmp_path),
+        lambda: write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path),
+    ):
+        with pytest.raises(InputError, match=r"dicom: holds other things than earlier results"):
+            call()
+    assert (tmp_path / "dicom" / name).read_text() == "mine"
+
+
+def test_the_source_is_never_overwritten(tmp_path):
+    save(tmp_path / "dicom", slices())
+    found = read_dicom(tmp_path / "dicom")[0]
+    with pytest.raises(InputError, match="holds other things"):
+        check_dicom(found.series, tmp_path)
+
+
+def test_results_are_no_series_to_look_at(tmp_path, found):
+    folder = write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path / "out")
+    seen = find_series(folder)
+    assert seen.series == ()
+    assert {left.reason for left in seen.left_out} == {
+        "Segmentation Storage, no MR image",
+        "Comprehensive SR Storage, no MR image",
+        "Secondary Capture Image Storage, no MR image",
+    }
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize("make", [slices, enhanced])
+def test_the_validator_finds_no_error(tmp_path, make, empty):
+    save(tmp_path / "source", make())
+    found = read_dicom(tmp_path / "source")[0]
+    finding = some_finding(found.scan, np.zeros(found.scan.image.shape, bool) if empty else None)
+    folder = write_dicom(found.scan, found.series, finding, tmp_path / "out")
+    for name in ("segmentation.dcm", "scores.dcm", "overlay/0001.dcm"):
+        done = subprocess.run(["dciodvfy", folder / name], capture_output=True, text=True, check=False, timeout=60)
+        assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == [], name
