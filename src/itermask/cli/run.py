@@ -28,6 +28,7 @@ def run(
     sensitivity: Annotated[
         Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
     ] = None,
+    n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     series: Annotated[
@@ -45,7 +46,7 @@ def run(
     from itermask.pipeline import RunSettings
 
     check_out(out)
-    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed)
+    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
     sources = read_scans(scan, sequence, brain_mask, series)
     if len(sources) == 1:
         _look(sources[0], out, model, settings, device, dicom)
