@@ -50,7 +50,8 @@ class Axis:
         if self.logarithmic:
             exponents = range(int(np.floor(np.log10(self.low))), int(np.ceil(np.log10(self.high))) + 1)
             steps = (1, 2, 5) if self.high / self.low < 200 else (1,)
-            found = [step * 10.0**power for power in exponents for step in steps]
+            apart = 1 + len(exponents) // 10
+            found = [step * 10.0**power for power in exponents[::apart] for step in steps]
         else:
             rough = (self.high - self.low) / 5
             size = 10.0 ** np.floor(np.log10(rough))
