@@ -342,7 +342,7 @@ def test_trained_calibrated_and_run_on_one_sequence(tmp_path):
 
 @pytest.mark.parametrize("name", ["cyclic-unet", "mmccd", "mmccd-published"])
 def test_the_settings_that_come_with_it_can_be_trained(name, tmp_path):
-    config = read_config(Path(__file__).parents[1] / "configs" / f"{name}.toml")
+    config = read_config(Path(__file__).parents[1] / "configs" / "flair" / f"{name}.toml")
     trainer = Trainer(config, config.grid(), tmp_path, "cpu")
     assert trainer.method.name == config.method
     assert set(trainer.networks) == {"a_to_b", "b_to_a"}

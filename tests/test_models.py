@@ -111,7 +111,7 @@ def test_a_card_that_is_none(folder, content):
         ({"method": "itermask9"}, "unknown method 'itermask9'"),
         ({"method_settings": {"stepz": 3}}, "stepz"),
         ({"method_settings": {"masks": {"full": 0.9}}}, "add up to 1"),
-        ({"intensity_scale": {"top": 3}}, "top"),
+        ({"intensity_scale": {"summit": 3}}, "summit"),
         ({"spacing": ["wide", 2, 2]}, "wide"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The intensity scale that all methods share: two percentiles of the brain go to −3 and +3."""
+"""The intensity scale that all methods share: two percentiles of the brain go to −3 and `top`."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,22 @@ class IntensityScale:
 
     Attributes:
         low: percentile of the brain's intensities that maps to −3.
-        high: percentile of the brain's intensities that maps to +3.
+        high: percentile of the brain's intensities that maps to `top`. Where lesions are bright and large it must lie
+            low enough to stay in normal tissue, or a lesion darkens all the rest.
+        top: scaled value of that percentile.
         background: scaled value of every voxel outside the brain.
     """
 
     low: float = 2.0
     high: float = 90.0
     background: float = -3.0
+    top: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high <= 100:
+            raise ValueError(f"the scale's percentiles must rise within 0 to 100, not {self.low}, {self.high}")
+        if not self.top > -3:
+            raise ValueError(f"the scale's top must be above −3, not {self.top}")
 
     def limits(self, image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
         """Intensities `l` and `u` at the two percentiles of the voxels in `brain`.
@@ -38,15 +47,15 @@ class IntensityScale:
         return float(low), float(high)
 
     def apply(self, image: np.ndarray, brain: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-        """Scale linearly, `l → −3` and `u → +3`, without clipping; outside the brain the background value.
+        """Scale linearly, `l → −3` and `u → top`, without clipping; outside the brain the background value.
 
         Source: the method notes, "Intensity scale" (the stated intention, not the authors' centre).
         """
         low, high = limits
-        scaled = 6 * (image - low) / (high - low) - 3
+        scaled = (self.top + 3) * (image - low) / (high - low) - 3
         return np.where(brain, scaled, self.background).astype(np.float32)
 
     def undo(self, scaled: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
         """Scaled values → the scan's own intensities."""
         low, high = limits
-        return ((scaled + 3) / 6 * (high - low) + low).astype(np.float32)
+        return ((scaled + 3) / (self.top + 3) * (high - low) + low).astype(np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from itermask.errors import InputError
+from itermask.prepare.intensity import IntensityScale
 from itermask.prepare.prepare import Grid
 from itermask.training.augment import Augmentation
 
@@ -19,6 +20,7 @@ class TrainingConfig:
         method_settings: its constructor arguments.
         networks: role → {name, arguments}, in place of the method's own networks.
         spacing, box, divisor, slice_area: the model's grid, see `itermask.prepare.prepare.Grid`.
+        intensity: the model's intensity scale, see `itermask.prepare.intensity.IntensityScale`.
         start_from: model folder or bundled model whose weights training starts from; random weights if empty.
         steps: optimiser steps.
         batch: examples per step and process.
@@ -42,6 +44,7 @@ class TrainingConfig:
     box: tuple[int, int, int] = (80, 96, 80)
     divisor: int = 16
     slice_area: float = 0.0
+    intensity: IntensityScale = field(default_factory=IntensityScale)
     start_from: str = ""
     steps: int = 20_000
     batch: int = 1
@@ -67,7 +70,7 @@ class TrainingConfig:
 
     def grid(self) -> Grid:
         """The model's grid."""
-        return Grid(self.spacing, self.box, self.divisor, slice_area=self.slice_area)
+        return Grid(self.spacing, self.box, self.divisor, self.intensity, self.slice_area)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the card and the checkpoint."""
@@ -103,6 +106,8 @@ def read_config(path: Path | None, **changes: Any) -> TrainingConfig:
     try:
         if isinstance(values.get("augmentation"), dict):
             values["augmentation"] = Augmentation(**values["augmentation"])
+        if isinstance(values.get("intensity"), dict):
+            values["intensity"] = IntensityScale(**values["intensity"])
         for key in ("spacing", "box"):
             if key in values:
                 values[key] = tuple(values[key])

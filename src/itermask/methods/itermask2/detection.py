@@ -96,7 +96,9 @@ def search(
     brain = check_image(prepared.image, prepared.brain)
     held = full_slices(brain, 0.0)
     images, brains = to_stack(prepared.image, held), to_stack(brain, held)
-    fine = np.stack([high_frequency(image, prepared.spacing[:2], method.cutoff) for image in images])
+    fine = np.zeros_like(images)
+    if method.guidance:
+        fine = np.stack([high_frequency(image, prepared.spacing[:2], method.cutoff) for image in images])
     reconstruct = reconstructor(method, runtime, images, fine, int(rng.integers(2**63)))
     every = np.arange(len(held))
     if method.first == "network":

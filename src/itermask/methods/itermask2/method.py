@@ -32,6 +32,7 @@ class IterMask2(Method):
 
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
+        guidance: give the networks the high-frequency image; False is an ablation.
         first: what looks first. `network` is a network of its own that sees the guidance alone, as in the paper;
             `hidden` is the masked autoencoder with the whole brain hidden.
         mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
@@ -51,6 +52,7 @@ class IterMask2(Method):
     """
 
     cutoff: float = CUTOFF_2D
+    guidance: bool = True
     first: str = "hidden"
     mask_channel: bool = True
     squares: float = 0.0
@@ -75,6 +77,8 @@ class IterMask2(Method):
         self.weights = tuple(self.weights)  # type: ignore[assignment]
         if self.first not in ("network", "hidden"):
             raise ValueError(f"first is network or hidden, not {self.first!r}")
+        if self.first == "network" and not self.guidance:
+            raise ValueError("a network that looks first sees nothing but the guidance; take first = hidden without it")
         if self.stop not in ("own", "validation", "fixed"):
             raise ValueError(f"stop is own, validation or fixed, not {self.stop!r}")
         if self.slices < 1:

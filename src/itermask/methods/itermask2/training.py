@@ -52,7 +52,7 @@ def _slice(method: "IterMask2", part: TrainingVolume, rng: np.random.Generator) 
     image, brain = part.images[0], part.brain
     hidden = hidden_part(method, brain, part.spacing, rng)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    fine = high_frequency(image, part.spacing, method.cutoff)
+    fine = high_frequency(image, part.spacing, method.cutoff) if method.guidance else np.zeros_like(image)
     channels = [fine, hidden.astype(np.float32)] if method.mask_channel else [fine]
     all_hidden, visible, background = method.weights
     made = {
