@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,prepare,train,dev
 
-.PHONY: demo test check results baselines ablations clean
+.PHONY: demo test check results baselines ablations flair clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -30,7 +30,7 @@ TABLE := runs/ixi/table.tsv
 TRAIN := $(BIN)/itermask train $(TABLE) --sequence T1w --data-name "IXI (Hammersmith), 2 mm" \
     --data-license "CC BY-SA 3.0" --data-source "brain-development.org, through the NiChart project" --license "CC BY-SA 3.0"
 BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark
-ABLATIONS := as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-guidance
+ABLATIONS := bundled-fixed-threshold as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-guidance
 
 $(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi
@@ -41,8 +41,19 @@ results: runs/baselines/intensity-bright/done runs/baselines/intensity-dark/done
 baselines: $(BASELINES:%=runs/baselines/%/done)
 	$(BIN)/itermask benchmark benchmarks/baselines.toml --out runs/baselines --insert docs/results.md
 
-ablations: $(ABLATIONS:%=runs/ablations/%/done)
+ablations: $(ABLATIONS:%=runs/ablations/%/done) runs/baselines/inpainting/done
 	$(BIN)/itermask benchmark benchmarks/ablations.toml --out runs/ablations --insert docs/results.md
+
+FLAIR := itermask2 itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity short no-guidance
+TRAIN_FLAIR := $(BIN)/itermask train $(DATA)/lgg-flair --sequence FLAIR --data-name "TCGA-LGG (lesion-free slices)" \
+    --data-license "CC BY-NC-SA 4.0" --data-source "TCGA-LGG from The Cancer Imaging Archive; lesion masks by Buda et al. 2019" \
+    --license "CC BY-NC-SA 4.0"
+
+flair: $(FLAIR:%=runs/flair/%/done)
+	$(BIN)/itermask benchmark benchmarks/flair.toml --out runs/flair-results --insert docs/results.md
+	$(BIN)/itermask benchmark benchmarks/flair-ablations.toml --out runs/flair-ablations --insert docs/results.md
+	$(BIN)/python benchmarks/mmccd_steps.py runs/flair/mmccd $(DATA)/lgg-flair --insert docs/results.md
+	$(BIN)/python benchmarks/itermask2_bound.py runs/flair/itermask2 $(DATA)/lgg-flair --insert docs/results.md
 
 # An interrupted training goes on where it stopped; `done` stands for a model that is calibrated.
 runs/baselines/inpainting/done: $(TABLE)
@@ -51,6 +62,10 @@ runs/baselines/inpainting/done: $(TABLE)
 
 runs/baselines/%/done: configs/%.toml $(TABLE)
 	$(TRAIN) --config $< --out $(@D)
+	touch $@
+
+runs/ablations/bundled-fixed-threshold/done: $(TABLE)
+	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting 'stop="fixed"' --out $(@D)
 	touch $@
 
 runs/ablations/one-pass/done: runs/ablations/as-bundled/done
@@ -63,6 +78,19 @@ runs/ablations/fixed-threshold/done: runs/ablations/as-bundled/done
 
 runs/ablations/%/done: configs/ablations/%.toml $(TABLE)
 	$(TRAIN) --config $< --out $(@D)
+	touch $@
+
+runs/flair/itermask2-own/done: runs/flair/itermask2/done
+	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model $(<D) --setting 'stop="own"' --out $(@D)
+	touch $@
+
+runs/flair/itermask2-one-pass/done: runs/flair/itermask2/done
+	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model $(<D) --setting iterate=false --out $(@D)
+	touch $@
+
+runs/flair/cyclic-unet/done runs/flair/mmccd/done: TRAIN_FLAIR += --target T1w
+runs/flair/%/done: configs/flair/%.toml
+	$(TRAIN_FLAIR) --config $< --out $(@D)
 	touch $@
 
 clean:

@@ -11,37 +11,26 @@ import argparse
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from largest_slices import Part, chosen_parts
 from rich.progress import track
 
-from itermask.datasets import Case, read_dataset
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.write import between_marks
 from itermask.evaluation.ranking import auprc_voxels
 from itermask.evaluation.thresholds import best_shared_threshold
-from itermask.io.nifti import read_mask, read_scan
 from itermask.methods.mmccd import MMCCD
 from itermask.methods.mmccd.detection import looks
 from itermask.methods.mmccd.method import PUBLISHED
 from itermask.models.folder import Model, load_model
-from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare
 
 NAME = "mmccd-steps"
 HEADER = ("setting", "strips", "DDIM steps", "share", "passes a slice", "Dice", "AUPRC", "seconds a slice", "faster")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Slices of one patient: prepared, and their label on the same grid."""
-
-    prepared: Prepared
-    label: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -52,21 +41,6 @@ class Outcome:
     auprc: float
     seconds: float
     passes: float
-
-
-def parts_of(cases: Sequence[Case], model: Model, count: int) -> Iterator[Part]:
-    """The `count` slices with the largest lesions of every case that has some in the brain."""
-    for case in cases:
-        assert case.lesion is not None  # others are not chosen
-        scan, _ = with_brain(read_scan(case.paths[model.sequence], model.sequence, case.brain_mask))
-        prepared = prepare(scan, model.grid)
-        lesion = read_mask(case.lesion, scan.image.shape, scan.affine, empty=True)
-        label = (prepared.placement.to_box(lesion.astype(np.float32)) >= 0.5) & prepared.brain
-        areas = label.sum(axis=(0, 1))
-        chosen = np.sort(np.argsort(-areas, kind="stable")[: min(count, np.count_nonzero(areas))])
-        if len(chosen):
-            image, brain = (np.ascontiguousarray(one[..., chosen]) for one in (prepared.image, prepared.brain))
-            yield Part(replace(prepared, image=image, brain=brain), label[..., chosen])
 
 
 def measure(model: Model, parts: Sequence[Part], settings: dict[str, Any], seed: int = 0, name: str = "") -> Outcome:
@@ -138,14 +112,7 @@ def run(chosen: argparse.Namespace) -> str:
     model = load_model(chosen.model, device=chosen.device)
     if model.method.name != "mmccd":
         raise InputError(f"{chosen.model}: is a {model.method.name} model; give an mmccd model")
-    cases = [
-        case
-        for case in read_dataset(chosen.data)
-        if model.sequence in case.paths and case.lesion and chosen.split in ("", case.split)
-    ]
-    parts = list(parts_of(cases[: chosen.limit], model, chosen.slices))
-    if not parts:
-        raise InputError(f"{chosen.data}: no {model.sequence} slice with a lesion in split {chosen.split!r}")
+    parts = chosen_parts(model, chosen.data, chosen.split, chosen.limit, chosen.slices)
     settings = variants(model, chosen.ddim_steps, chosen.strips)
     measure(model, parts[:1], settings["model's own"])  # the first passes of a network are slow
     outcomes = {name: measure(model, parts, one, chosen.seed, name) for name, one in settings.items()}

@@ -155,6 +155,26 @@ def test_what_the_model_cannot_explain_is_found(stop, first):
     assert ("curve" in detection.trace) == (stop == "own")
 
 
+@pytest.mark.parametrize("stop", ["own", "validation"])
+def test_without_refinement_the_first_look_decides(stop):
+    prepared, ball, normal = spoilt()
+    method = IterMask2(stop=stop, iterate=False, **QUICK)
+    detection = found(method, prepared, KnowsSlices(prepared, normal.image))
+    np.testing.assert_array_equal(detection.mask, (detection.error > detection.threshold) & prepared.brain)
+    assert detection.trace["passes"] == 1
+    assert detection.mask[ball].mean() > 0.9
+
+
+def test_without_guidance_the_network_sees_none_of_it():
+    prepared, _, normal = spoilt()
+    blind = IterMask2(guidance=False, stop="validation")
+    assert not blind.example(volume(1), np.random.default_rng(0))["input"][:, 1].any()
+    runtime = KnowsSlices(prepared, normal.image)
+    blind.search(prepared, runtime, np.random.default_rng(0))
+    assert runtime.seen
+    assert not any(inputs[:, 1].any() for _, inputs in runtime.seen)
+
+
 def test_a_normal_stack_shows_next_to_nothing():
     _, _, normal = spoilt()
     detection = found(IterMask2(stop="fixed"), normal, KnowsSlices(normal, normal.image))
@@ -228,6 +248,15 @@ def test_a_fifth_of_hidden_healthy_pixels_exceeds_the_validation_threshold():
     assert np.mean(0.01 * noise**2 > point["threshold"]) == pytest.approx(EXCEEDING, abs=0.02)
 
 
+def test_without_refinement_the_threshold_is_of_hidden_brains():
+    method = IterMask2(stop="validation", iterate=False)
+    scans = [prepare(tiny_stack(seed), stack_grid()) for seed in range(3)]
+    searches = [method.search(one, KnowsSlices(one, one.image), np.random.default_rng(0)) for one in scans]
+    threshold = method.calibrate(searches, lambda _point: pytest.fail("masks need no trying out"))["threshold"]
+    errors = [(one.images - one.first)[one.brains] ** 2 for one in searches]
+    assert np.mean(np.concatenate(errors) > threshold) == pytest.approx(EXCEEDING, abs=0.001)
+
+
 def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans():
     method = IterMask2(**QUICK)
     scans = [prepare(tiny_stack(seed), stack_grid()) for seed in range(3)]
@@ -257,6 +286,8 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     [
         ({"first": "both"}, "first is network or hidden"),
         ({"stop": "never"}, "stop is own, validation or fixed"),
+        ({"iterate": 1}, "iterate is true or false"),
+        ({"first": "network", "guidance": False}, "take first = hidden"),
         ({"slices": 0}, "at least one slice"),
         ({"squares": 1.5}, "squares is a share"),
         ({"start_share": -0.1}, "start_share is a share"),
@@ -283,7 +314,7 @@ def test_the_settings_that_come_with_the_package_can_be_trained(name, tmp_path, 
     config = read_config(pytestconfig.rootpath / "configs" / "flair" / f"{name}.toml")
     trainer = Trainer(config, config.grid(), tmp_path, "cpu")
     assert trainer.method.name == "itermask2"
-    assert config.batch * trainer.method.slices == (12 if name == "flair-2d" else 32)
+    assert config.batch * trainer.method.slices == (12 if name == "itermask2" else 32)
     with torch.no_grad():
         for role, network in trainer.networks.items():
             channels = trainer.specs[role][1]["in_channels"]

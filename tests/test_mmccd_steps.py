@@ -1,12 +1,10 @@
 """The benchmark of MMCCD's savings: its table, its figures, and what it refuses."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import mmccd_steps
 import nibabel as nib
 import numpy as np
 import pytest
+from largest_slices import parts_of
 from test_mmccd import SMALL, error_of, tiny_runtime
 from tiny import tiny_card, write_scan
 
@@ -20,16 +18,6 @@ pytest.importorskip("monai.networks.schedulers")
 
 
 # The benchmark of its savings
-
-
-def benchmark():
-    """The script in `benchmarks/`, as a module."""
-    path = Path(__file__).parents[1] / "benchmarks" / "mmccd_steps.py"
-    spec = importlib.util.spec_from_file_location("mmccd_steps", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
 
 
 def lesion_data(folder, patients=2):
@@ -65,12 +53,11 @@ def model_folder(folder):
 
 
 def test_the_benchmark_puts_its_table_between_the_marks(tmp_path):
-    script = benchmark()
     model, data, document = model_folder(tmp_path / "tiny"), lesion_data(tmp_path / "made"), tmp_path / "results.md"
     marks = [f"<!-- benchmark mmccd-steps: {which} -->" for which in ("start", "end")]
     document.write_text(f"Before\n{marks[0]}\nold\n{marks[1]}\nafter\n")
     how = [str(model), str(data), "--ddim-steps", "1", "--strips", "4", "--slices", "2", "--device", "cpu"]
-    script.main([*how, "--insert", str(document)])
+    mmccd_steps.main([*how, "--insert", str(document)])
     before, rest = document.read_text().split(marks[0])
     body, after = rest.split(marks[1])
     assert (before, after) == ("Before\n", "\nafter\n")
@@ -85,17 +72,16 @@ def test_the_benchmark_puts_its_table_between_the_marks(tmp_path):
 
 
 def test_the_benchmark_measures_what_the_package_measures(tmp_path):
-    script = benchmark()
     model = load_model(model_folder(tmp_path / "tiny"), device="cpu")
     cases = read_dataset(lesion_data(tmp_path / "made", 1))
-    (part,) = script.parts_of(cases, model, 3)
+    (part,) = parts_of(cases, model, 3)
     assert part.prepared.image.shape == part.label.shape == (16, 16, 3)
     areas = part.label.sum(axis=(0, 1))
     assert areas.min() > 10
     method = model.method
     error = error_of(method, part.prepared, model.runtime)
     pieces = [[one[..., at] for at in range(3)] for one in (error, part.label, part.prepared.brain)]
-    found = script.measure(model, [part], {})
+    found = mmccd_steps.measure(model, [part], {})
     assert found.dice == pytest.approx(best_shared_threshold(*pieces).dice.mean())
     assert found.auprc == pytest.approx(np.mean([auprc_voxels(*one) for one in zip(*pieces, strict=True)]))
     assert found.seconds > 0
@@ -103,11 +89,10 @@ def test_the_benchmark_measures_what_the_package_measures(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["marks", "method", "split"])
 def test_what_the_benchmark_cannot_use_is_one_line(wrong, tmp_path, capsys):
-    script = benchmark()
     model, data = model_folder(tmp_path / "tiny"), lesion_data(tmp_path / "made", 1)
     how = {"marks": ["--insert", str(tmp_path / "none.md")], "method": [], "split": ["--split", "test"]}[wrong]
     chosen = "t1w-2mm" if wrong == "method" else str(model)
     with pytest.raises(SystemExit):
-        script.main([chosen, str(data), "--ddim-steps", "--strips", "--device", "cpu", *how])
+        mmccd_steps.main([chosen, str(data), "--ddim-steps", "--strips", "--device", "cpu", *how])
     said = {"marks": "has no lines", "method": "give an mmccd model", "split": "in split 'test'"}[wrong]
     assert said in capsys.readouterr().err

@@ -11,6 +11,7 @@ from itermask.slice_refinement import (
     first_iteration,
     hidden_errors,
     largest_errors,
+    one_look,
     refine_slices,
     slice_errors,
 )
@@ -177,6 +178,17 @@ def test_hidden_errors_are_those_of_the_hidden_pixels():
     found = hidden_errors(images, brains, reconstruct, masks, 7)
     expected = ((images - reconstruct(np.arange(3), masks, 7)) ** 2)[masks]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_one_look_takes_what_exceeds_the_threshold():
+    images, brains, reconstruct = slices(2)
+    first = reconstruct(np.arange(3), brains, 0)
+    looked = one_look(images, brains, first, 0.3)
+    np.testing.assert_array_equal(looked.masks, slice_errors(images, first, brains) > 0.3)
+    assert looked.trace == [brains.sum(), looked.masks.sum()]
+    assert looked.settled.all()
+    with pytest.raises(ValueError, match="NaN"):
+        one_look(images, brains, first, np.nan)
 
 
 # --- the bound that sees the labels --------------------------------------------------------------------------

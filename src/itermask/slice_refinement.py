@@ -167,6 +167,27 @@ def first_iteration(
     return SliceRefinement(masks, reconstructions, errors, np.ones(count, int), trace, np.zeros(count, bool))
 
 
+def one_look(images: np.ndarray, brains: np.ndarray, reconstructions: np.ndarray, threshold: float) -> SliceRefinement:
+    """No refinement: what exceeds the threshold in a pass in which nothing of the brain was visible.
+
+    Args:
+        images: scaled intensities (slices, X, Y).
+        brains: boolean, same shape.
+        reconstructions: of that pass.
+        threshold: on the squared error.
+
+    Raises:
+        ValueError: a threshold that is NaN.
+    """
+    if np.isnan(threshold):
+        raise ValueError("the stop threshold is NaN")
+    errors = slice_errors(images, reconstructions, brains)
+    masks = (errors > threshold) & brains
+    count = len(images)
+    trace = [int(brains.sum()), int(masks.sum())]
+    return SliceRefinement(masks, reconstructions, errors, np.ones(count, int), trace, np.ones(count, bool))
+
+
 def hidden_errors(
     images: np.ndarray, brains: np.ndarray, reconstruct: Reconstruct, masks: np.ndarray, number: int = 0
 ) -> np.ndarray:

@@ -11,7 +11,7 @@ from itermask.methods.itermask3d.calibration import GAMMAS
 from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.methods.thresholding import threshold_point
 from itermask.refinement import stop_threshold as find_stop
-from itermask.slice_refinement import hidden_errors
+from itermask.slice_refinement import hidden_errors, slice_errors
 
 if TYPE_CHECKING:
     from itermask.methods.itermask2.method import IterMask2
@@ -50,8 +50,13 @@ def gamma_for(method: "IterMask2", searches: Sequence[Search], threshold: float)
 def validation_threshold(method: "IterMask2", searches: Sequence[Search]) -> float:
     """The error that 20 % of the pixels exceed that training masks hide in healthy slices.
 
+    Without refinement there is but one look, with everything hidden; its pixels count then.
+
     Source: `itermask2.md`, "Stop threshold from validation".
     """
+    if not method.iterate:
+        firsts = [slice_errors(one.images, one.first, one.brains)[one.brains] for one in searches]
+        return float(np.quantile(np.concatenate(firsts), 1 - EXCEEDING))
     found = []
     for place, search in enumerate(searches):
         for draw in range(DRAWS):

@@ -19,7 +19,9 @@ from itermask.refinement import check_image, evened, focused_percents, threshold
 from itermask.slice_refinement import (
     MAX_PASSES,
     Reconstruct,
+    SliceRefinement,
     first_iteration,
+    one_look,
     refine_slices,
     slice_errors,
 )
@@ -147,16 +149,7 @@ def conclude(method: "IterMask2", search: Search, point: OperatingPoint, progres
     over it).
     """
     threshold, trace = stop_threshold(method, search, point)
-    refined = refine_slices(
-        search.images,
-        search.brains,
-        search.reconstruct,
-        threshold,
-        first_iteration(search.images, search.brains, search.first, method.start_share),
-        min_shrink=method.min_shrink,
-        copy_visible=method.copy_visible,
-        on_pass=_passes(progress),
-    )
+    refined = refine(method, search, threshold, progress)
     volume, held = search.prepared.image, search.held
     trace |= {
         "slices": len(held),
@@ -176,6 +169,22 @@ def conclude(method: "IterMask2", search: Search, point: OperatingPoint, progres
         profile=search.profile,
         threshold=threshold,
         trace=trace,
+    )
+
+
+def refine(method: "IterMask2", search: Search, threshold: float, progress: Progress | None) -> SliceRefinement:
+    """The slices' masks, by refinement or by the first look alone."""
+    if not method.iterate:
+        return one_look(search.images, search.brains, search.first, threshold)
+    return refine_slices(
+        search.images,
+        search.brains,
+        search.reconstruct,
+        threshold,
+        first_iteration(search.images, search.brains, search.first, method.start_share),
+        min_shrink=method.min_shrink,
+        copy_visible=method.copy_visible,
+        on_pass=_passes(progress),
     )
 
 

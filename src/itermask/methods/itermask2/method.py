@@ -40,6 +40,7 @@ class IterMask2(Method):
         masks: shares of the other training mask kinds.
         weights: loss weights of hidden brain, visible brain and background.
         slices: slices of a volume in one training example.
+        iterate: refine; False takes the first look for everything: its error, above the threshold, is the mask.
         start_share: share of a slice's brain that is hidden after the first look.
         copy_visible: take visible pixels for what they are, so that a mask can only shrink.
         min_shrink: a slice has settled when a pass reveals a smaller share of its mask than this.
@@ -59,6 +60,7 @@ class IterMask2(Method):
     masks: MaskMix = field(default_factory=MaskMix)
     weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
     slices: int = 4
+    iterate: bool = True
     start_share: float = START_SHARE
     copy_visible: bool = True
     min_shrink: float = MIN_SHRINK
@@ -69,7 +71,9 @@ class IterMask2(Method):
 
     name = "itermask2"
     dims = 2
-    test_time = frozenset({"start_share", "copy_visible", "min_shrink", "stop", "focused", "steps", "fit_limit"})
+    test_time = frozenset(
+        {"iterate", "start_share", "copy_visible", "min_shrink", "stop", "focused", "steps", "fit_limit"}
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.masks, dict):
@@ -77,6 +81,8 @@ class IterMask2(Method):
         self.weights = tuple(self.weights)  # type: ignore[assignment]
         if self.first not in ("network", "hidden"):
             raise ValueError(f"first is network or hidden, not {self.first!r}")
+        if not isinstance(self.iterate, bool):
+            raise ValueError(f"iterate is true or false, not {self.iterate!r}")
         if self.first == "network" and not self.guidance:
             raise ValueError("a network that looks first sees nothing but the guidance; take first = hidden without it")
         if self.stop not in ("own", "validation", "fixed"):
