@@ -24,20 +24,21 @@ SAME = Grid(SPACING, (16, 16, 16), 8)  # the voxel size of the tiny scan
     count=st.integers(2, 300),
     factor=st.floats(0.5, 1e4),
     offset=st.floats(-1e3, 1e3),
+    top=st.floats(0.5, 5),
     percentiles=st.sampled_from([(2.0, 90.0), (0.0, 100.0), (25.0, 75.0)]),
 )
 @settings(deadline=None)
-def test_the_two_percentiles_go_to_minus_3_and_3_and_back(seed, count, factor, offset, percentiles):
+def test_the_two_percentiles_go_to_the_ends_and_back(seed, count, factor, offset, top, percentiles):
     rng = np.random.default_rng(seed)
     image = (offset + factor * rng.gamma(2.0, size=(count, 3))).astype(np.float64)
     brain = rng.random(image.shape) < 0.7
     brain[0] = True
     image[~brain] = np.nan  # what is outside the brain does not matter
-    scale = IntensityScale(*percentiles)
+    scale = IntensityScale(*percentiles, top=top)
     limits = scale.limits(image, brain)
     scaled = scale.apply(image, brain, limits)
     assert scaled.dtype == np.float32
-    assert np.percentile(scaled[brain], percentiles) == pytest.approx([-3, 3], abs=1e-4)
+    assert np.percentile(scaled[brain], percentiles) == pytest.approx([-3, top], abs=1e-4)
     assert (scaled[~brain] == -3).all()
     np.testing.assert_allclose(
         scale.undo(scaled, limits)[brain], image[brain], rtol=1e-4, atol=1e-5 * (abs(offset) + factor)
@@ -53,6 +54,26 @@ def test_nothing_is_clipped_and_the_background_is_the_scales():
     scale = IntensityScale(background=-5.0)
     scaled = scale.apply(image, brain, (10.0, 70.0))
     assert list(scaled[[0, 1, 10, 40, 70, 100]]) == [-5, -5, -3, 0, 3, 6]
+
+
+@pytest.mark.parametrize("wrong", [{"low": 60, "high": 50}, {"low": -1}, {"high": 101}, {"top": -3.0}])
+def test_a_scale_that_means_nothing_is_refused(wrong):
+    with pytest.raises(ValueError, match="the scale's"):
+        IntensityScale(**wrong)
+
+
+def test_an_end_in_normal_tissue_is_not_moved_by_a_bright_lesion():
+    rng = np.random.default_rng(0)
+    normal = rng.normal(100, 10, 10_000)
+    spoilt = np.where(np.arange(10_000) < 1200, 200, normal)
+    brain = np.ones(10_000, bool)
+
+    def median(image, scale):
+        return np.median(scale.apply(image, brain, scale.limits(image, brain))[1200:])
+
+    robust, usual = IntensityScale(high=60, top=2), IntensityScale()
+    assert abs(median(spoilt, robust) - median(normal, robust)) < 0.5
+    assert abs(median(spoilt, usual) - median(normal, usual)) > 2
 
 
 @pytest.mark.parametrize(

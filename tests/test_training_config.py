@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itermask.errors import InputError
+from itermask.prepare.intensity import IntensityScale
 from itermask.prepare.prepare import Grid
 from itermask.training.augment import Augmentation
 from itermask.training.config import TrainingConfig, read_config
@@ -105,6 +106,14 @@ def test_the_learning_rate_by_hand():
     config = TrainingConfig(steps=10, warmup=2, decay_share=0.4, learning_rate=1.0)
     rates = [config.learning_rate_at(step) for step in range(10)]
     assert rates == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_the_intensity_scale_of_a_model(tmp_path):
+    config = read_config(written(tmp_path, "intensity = { high = 60.0, top = 2.0 }"))
+    assert config.grid().scale == IntensityScale(high=60.0, top=2.0)
+    assert config.as_dict()["intensity"]["top"] == 2
+    with pytest.raises(InputError, match="the scale's top"):
+        read_config(written(tmp_path, "intensity = { top = -4.0 }"))
 
 
 def test_the_grid_of_a_models_own_slices(tmp_path):
