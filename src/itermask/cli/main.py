@@ -1,5 +1,7 @@
 """The command `itermask`: finds the subcommand, and turns a refusal into one line and exit code 2."""
 
+import atexit
+import gc
 import sys
 from typing import Annotated
 
@@ -44,8 +46,16 @@ def options(
     """Options before the subcommand."""
 
 
+def collect_seldom() -> None:
+    """Loading PyTorch makes a million objects that stay until the end; looking through them takes a second of a run."""
+    gc.set_threshold(50_000)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+
+
 def main() -> None:
     """Entry point of the command."""
+    collect_seldom()
     try:
         app()
     except InputError as error:
