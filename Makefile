@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv in this folder first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,openvino,prepare,train,dev
+EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,node,openvino,prepare,train,dev
 
 .PHONY: demo test check results baselines ablations flair speed clean
 .DELETE_ON_ERROR:

@@ -77,8 +77,8 @@ def run(chosen: argparse.Namespace) -> str:
     memory = fresh(many, chosen.model, paths, chosen.many, chosen.device)
     held = table(("after scan", "memory held, MB"), [[f"{number}", f"{held / MB:.0f}"] for number, held in memory])
     note = (
-        f"{chosen.many} scans of {SMALL:g} mm in one process (the {len(paths)} of `oasis-t1` in turn, boxes of several "
-        "sizes), each with its files and report:"
+        f"{chosen.many} scans of {SMALL:g} mm in one process (the {len(paths)} of `oasis-t1` in turn), each with its "
+        "files and report:"
     )
     about = f"Scan `{paths[0].name}`, model `{chosen.model}`, a fresh process for each voxel size; {machine()}"
     return "\n\n".join([about, table(header, rows), note, held])

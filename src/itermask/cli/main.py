@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from itermask import __version__
-from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, models, run, series, train
+from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, listen, models, run, series, train
 from itermask.errors import InputError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("bids", cls=bids.SpacedLabels)(bids.bids)
 app.command("cohort")(cohort.cohort)
+app.command("listen")(listen.listen)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
