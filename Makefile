@@ -1,9 +1,9 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv in this folder first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,prepare,train,dev
+EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check results baselines ablations flair clean
+.PHONY: demo test check results baselines ablations flair speed clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -54,6 +54,17 @@ flair: $(FLAIR:%=runs/flair/%/done)
 	$(BIN)/itermask benchmark benchmarks/flair-ablations.toml --out runs/flair-ablations --insert docs/results.md
 	$(BIN)/python benchmarks/mmccd_steps.py runs/flair/mmccd $(DATA)/lgg-flair --insert docs/results.md
 	$(BIN)/python benchmarks/itermask2_bound.py runs/flair/itermask2 $(DATA)/lgg-flair --insert docs/results.md
+
+# Speed and memory, on a machine that does nothing else; PARTS names some of benchmarks/speed.py.
+PARTS :=
+speed: runs/even-steps/done runs/ixi/labelled.tsv
+	$(BIN)/python benchmarks/speed.py $(PARTS) --data $(DATA) --insert docs/speed.md
+
+runs/ixi/labelled.tsv: $(TABLE)
+
+runs/even-steps/done: $(TABLE)
+	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 --out $(@D)
+	touch $@
 
 # An interrupted training goes on where it stopped; `done` stands for a model that is calibrated.
 runs/baselines/inpainting/done: $(TABLE)

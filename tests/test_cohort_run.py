@@ -71,7 +71,7 @@ def test_every_scan_has_a_record_and_bad_ones_a_reason(made):
     for name, record in records.items():
         if record.state == "done":
             assert {(plan.out / path).stat().st_size for path in record.outputs} <= set(record.outputs.values())
-            assert len(record.outputs) == 9, name
+            assert len(record.outputs) == 11, name
     assert not (plan.out / ".part").exists()
 
 

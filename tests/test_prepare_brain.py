@@ -70,6 +70,18 @@ def test_a_missing_slab_is_not_brain_but_both_sides_are(axis):
     assert np.array_equal(stripped_brain(image), brain)
 
 
+@pytest.mark.parametrize("margin", [0, 1, 4])
+def test_holes_that_open_to_the_objects_own_box_are_no_holes(margin):
+    image = np.zeros((14, 14, 14))
+    image[2:12, 2:12, 2:12] = 1
+    image[5:9, 5:9, 5:9] = 0  # closed
+    image[2:4, 3:5, 3:5] = 0  # open towards one side
+    image = np.pad(image[2:12, 2:12, 2:12], margin + 2)  # enough background to be stripped
+    holes = ndimage.binary_fill_holes(image != 0)
+    assert holes.sum() == 10**3 - 2 * 2 * 2
+    assert np.array_equal(stripped_brain(image), holes)
+
+
 def test_a_brain_cropped_to_its_bounds_is_still_stripped():
     image, brain = tiny_head()
     crop = ndimage.find_objects(brain.astype(int))[0]

@@ -174,6 +174,15 @@ def test_a_smooth_map_survives_the_way_there_and_back(native):
     assert np.sqrt(np.mean((back - smooth)[brain] ** 2)) < 0.04
 
 
+@pytest.mark.parametrize("orientation", ORIENTATIONS[::5])
+def test_a_window_of_the_way_back_is_that_part_of_it_to_the_bit(orientation):
+    scan = stored_as(tiny_scan(), orientation)
+    placement = place(scan.brain_mask, scan.affine, (3.3, 2.0, 4.1), (8, 8, 8), 4)
+    values = np.random.default_rng(0).random(placement.shape)
+    window = tuple(slice(size // 5, size - size // 3) for size in scan.image.shape)
+    assert np.array_equal(placement.to_native(values, window), placement.to_native(values)[window])
+
+
 def test_a_single_slice_fills_its_own_thickness():
     brain = block((20, 20, 1), (4, 4, 0), (16, 16, 1))
     image = np.arange(400.0).reshape(20, 20, 1)

@@ -1,15 +1,19 @@
 """The report page: what it says, what it shows, and which way round."""
 
 import base64
+import gzip
 import re
 from dataclasses import replace
+from hashlib import sha256
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from itermask.finding import VERDICTS, Finding
-from itermask.report import charts, pictures, write_report
+from itermask.finding import UNKNOWN, VERDICTS, Finding
+from itermask.regions import regions_of
+from itermask.report import charts, pictures, words, write_report
+from itermask.report import page as page_module
 from itermask.report.page import NOTICE, render
 from itermask.scan import Scan
 
@@ -104,7 +108,7 @@ def test_one_file_that_needs_nothing_else(tmp_path):
     write_report(*head(), path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
     page = path.read_text(encoding="utf-8")
-    assert not re.search(r"https?://|<script|<link|@import|url\(", page)
+    assert not re.search(r"https?://|<link|<iframe|<object|@import|url\(|srcset=", page)
     sources = re.findall(r'\bsrc="([^"]*)"', page)
     assert len(sources) == 9 + 4  # three rows in three planes, four charts
     assert all(source.startswith("data:image/") for source in sources)
@@ -112,6 +116,89 @@ def test_one_file_that_needs_nothing_else(tmp_path):
     for source in sources:
         content = base64.b64decode(source.split(",", 1)[1])
         assert content.startswith(b"\x89PNG") or content.rstrip().endswith(b"</svg>")
+
+
+def test_the_policy_allows_the_pages_own_scripts_and_no_network():
+    page = render(*head())
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert set(rules) == {"default-src", "base-uri", "form-action", "img-src", "style-src", "script-src"}
+    assert rules["img-src"] == "data: blob:"
+    held = re.findall(r"<script( [^>]*)?>(.*?)</script>", page, re.DOTALL)
+    (own,) = [content for kind, content in held if not kind]
+    packed = next(content for kind, content in held if 'id="program"' in kind)
+    scripts = (own.encode(), gzip.decompress(base64.b64decode(packed)))
+    digests = [base64.b64encode(sha256(script).digest()).decode() for script in scripts]
+    assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
+    assert all("text/plain" in kind or "application/json" in kind for kind, _ in held if kind)
+
+
+def test_without_a_viewer_there_is_no_script():
+    page = render(*head(), viewer=False)
+    assert not re.search(r"<script|script-src|canvas id=", page)
+    assert len(page) < 0.6 * len(render(*head()))
+    for text in (NOTICE, "Marked regions", "Outside the healthy range", "Threshold curve"):
+        assert text in page
+
+
+def test_a_page_is_no_larger_than_it_may_be(monkeypatch):
+    scan, finding = head(shape=(48, 60, 40), affine=np.diag([3.0, 3.0, 3.0, 1.0]))
+    size = len(render(scan, finding).encode())
+    assert "times as coarse" not in render(scan, finding)
+    for lack, says in ((100_000, "times as coarse"), (10_000_000, "is left out")):
+        limit = size + page_module.TEXT - lack
+        monkeypatch.setattr(page_module, "LARGEST", limit)
+        page = render(scan, finding)
+        assert says in page
+        assert len(page.encode()) <= max(limit, size - 1_000_000)
+
+
+def test_the_largest_regions_are_listed_and_the_others_counted():
+    scan, finding = head()
+    many = np.zeros_like(finding.anomaly)
+    many[4:21:2, 4:27:3, 4:17:3] = True
+    many[4:7, 4:7, 4] = True
+    finding = replace(finding, anomaly=many)
+    page = render(scan, finding, viewer=False)
+    regions, count = regions_of(scan, finding)
+    rows = re.findall(r"<tr data-mm=.*?</tr>", page, re.DOTALL)
+    assert len(rows) == page_module.LISTED < count
+    assert f"{count} connected regions are marked" in page
+    rest = sum(region.volume_ml for region in regions[page_module.LISTED :])
+    assert f"the other {count - page_module.LISTED} have {rest:.2f} ml together" in page
+    assert words.place(regions[0].position_mm) in rows[0]
+    assert "Side" not in page
+    header = nib.Nifti1Header()
+    header["sform_code"] = 4
+    assert "<td>right</td>" in render(replace(scan, header=header), finding, viewer=False)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "says"),
+    [
+        (["profile_distance"], "unlike those of healthy scans (3.20; 95 % of healthy scans stay below 1.70)."),
+        (["profile_distance", "mask_size"], ", and more of the brain is marked than in healthy scans (2.00 %;"),
+        ([], "Neither its errors nor the size"),
+        (None, ""),
+    ],
+)
+def test_a_verdict_has_its_reason(reasons, says):
+    _, finding = head()
+    search = SEARCH if reasons is None else SEARCH | {"verdict_reasons": reasons}
+    told = words.reason(replace(finding, search=search))
+    assert says in told
+    assert bool(told) == bool(says)
+    assert words.reason(replace(finding, search=search, verdict=UNKNOWN)) == ""
+
+
+def test_a_stack_is_viewed_in_its_own_plane():
+    def views(page):
+        return re.findall(r'data-view="(\d)"', page)
+
+    assert views(render(*head())) == ["3", "0", "1", "2", "4"]
+    assert views(render(*head(shape=(24, 24, 14), affine=np.diag([3.0, 3.0, 6.0, 1.0])))) == ["0", "4"]
+    assert views(render(*head(shape=(24, 1, 30), affine=np.diag([6.0, 5.0, 6.0, 1.0])))) == ["1"]
 
 
 def test_says_what_was_found():
@@ -149,7 +236,7 @@ def test_missing_keys_leave_charts_out():
     assert "<details>" not in page
     assert "not known" in page
     assert NOTICE in page
-    assert "nan" not in re.sub(r'"data:[^"]*"', "", page)
+    assert "nan" not in re.sub(r'"data:[^"]*"|<script type="text/plain".*?</script>', "", page, flags=re.DOTALL)
 
 
 def test_nothing_found_and_nothing_to_compare():

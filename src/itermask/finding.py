@@ -32,6 +32,8 @@ class Finding:
         timings: seconds by stage.
         settings: what the run used (model, sequence, seed, operating point, device, brain mask, …).
         versions: versions of this package, the model and the libraries that compute.
+        revealed: uint8, the pass that revealed each voxel of the brain for good, from 1; in `anomaly` one more than
+            there were passes, 0 outside the brain. None where the method makes no passes.
     """
 
     anomaly: np.ndarray
@@ -52,6 +54,7 @@ class Finding:
     timings: dict[str, float]
     settings: dict[str, Any]
     versions: dict[str, str]
+    revealed: np.ndarray | None = None
 
     def summary(self) -> dict[str, Any]:
         """Everything but the arrays, as `finding.json` holds it."""

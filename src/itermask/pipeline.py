@@ -19,7 +19,8 @@ from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model, load_model
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare, restore_map, restore_mask
+from itermask.prepare.passes import restore_passes
+from itermask.prepare.prepare import Prepared, half_or_more, prepare, restore_maps
 from itermask.scan import Scan
 from itermask.scoring import place_scores, verdict
 
@@ -172,14 +173,16 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     """
     brain = scan.brain_mask
     assert brain is not None  # `with_brain` came before
-    anomaly = restore_mask(detection.mask, prepared, brain)
-    reconstruction = model.grid.scale.undo(detection.reconstruction, prepared.limits)
+    expected = model.grid.scale.undo(detection.reconstruction, prepared.limits)
+    flagged, error, reconstruction = restore_maps([detection.mask, detection.error, expected], prepared, brain)
+    anomaly = half_or_more(flagged)
+    revealed = None if detection.revealed is None else restore_passes(detection.revealed, prepared, brain)
     placed, standardised, default = place_scores(detection, model.calibration)
     word, reasons = verdict(placed, model.calibration)
     return Finding(
         anomaly=anomaly,
-        error=restore_map(detection.error, prepared, brain),
-        reconstruction=restore_map(reconstruction, prepared, brain),
+        error=error,
+        reconstruction=reconstruction,
         brain=brain,
         affine=scan.affine,
         score=placed[default]["value"],
@@ -195,6 +198,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
         timings={},
         settings={},
         versions={},
+        revealed=revealed,
     )
 
 

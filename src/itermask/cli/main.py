@@ -1,12 +1,14 @@
 """The command `itermask`: finds the subcommand, and turns a refusal into one line and exit code 2."""
 
+import atexit
+import gc
 import sys
 from typing import Annotated
 
 import typer
 
 from itermask import __version__
-from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, models, run, series, train
+from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, listen, models, run, series, train
 from itermask.errors import InputError
 
 app = typer.Typer(
@@ -19,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("bids", cls=bids.SpacedLabels)(bids.bids)
 app.command("cohort")(cohort.cohort)
+app.command("listen")(listen.listen)
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("calibrate")(calibrate.calibrate)
@@ -44,8 +47,16 @@ def options(
     """Options before the subcommand."""
 
 
+def collect_seldom() -> None:
+    """Loading PyTorch makes a million objects that stay until the end; looking through them takes a second of a run."""
+    gc.set_threshold(50_000)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+
+
 def main() -> None:
     """Entry point of the command."""
+    collect_seldom()
     try:
         app()
     except InputError as error:

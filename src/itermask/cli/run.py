@@ -30,7 +30,10 @@ def run(
     ] = None,
     n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or openvino.")] = "auto",
+    threads: Annotated[
+        Optional[int], typer.Option(help="Threads on the CPU; else one for each core that this process may use.")
+    ] = None,
     series: Annotated[
         Optional[str],
         typer.Option(help="DICOM series: label, number, UID, part of its description, or all; see 'itermask series'."),
@@ -49,13 +52,13 @@ def run(
     settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
     sources = read_scans(scan, sequence, brain_mask, series)
     if len(sources) == 1:
-        _look(sources[0], out, model, settings, device, dicom)
+        _look(sources[0], out, model, settings, device, threads, dicom)
         return
     failed = 0
     for source in sources:
         assert source.series is not None  # only of DICOM there are several
         try:
-            _look(source, out / f"series-{source.series.label}", model, settings, device, dicom)
+            _look(source, out / f"series-{source.series.label}", model, settings, device, threads, dicom)
         except InputError as error:
             print(f"itermask: {error}", file=sys.stderr)
             failed += 1
@@ -64,7 +67,13 @@ def run(
 
 
 def _look(
-    source: "Source", out: Path, model: str | None, settings: "RunSettings", device: str, dicom: bool | None
+    source: "Source",
+    out: Path,
+    model: str | None,
+    settings: "RunSettings",
+    device: str,
+    threads: int | None,
+    dicom: bool | None,
 ) -> None:
     """Look at one scan, write what was found and say it."""
     from itermask.io.dicom.write import check_dicom, write_dicom
@@ -79,7 +88,7 @@ def _look(
     check_out(out)
     if series is not None and dicom is not False:
         check_dicom(series, out)
-    chosen = load_model(model, sequence=known_sequence(scan), scan=scan, device=device)
+    chosen = load_model(model, sequence=known_sequence(scan), scan=scan, device=device, threads=_threads(threads))
     check_sequence(scan, chosen)
     with progress_bar(scan.name) as bar:
         finding = run_scan(scan, chosen, settings, bar)
@@ -91,3 +100,12 @@ def _look(
     print_finding(scan.name, finding, out)
     if series is not None and dicom is not False:
         print(f"  {write_dicom(scan, series, finding, out)}")
+
+
+def _threads(asked: int | None) -> int:
+    """The threads asked for; else one for each core that this process may use, or fewer if OMP_NUM_THREADS says so."""
+    from torch import get_num_threads
+
+    from itermask.cohort.memory import usable_cores
+
+    return min(usable_cores(), get_num_threads()) if asked is None else asked

@@ -1,12 +1,13 @@
 """How a finding is laid out as files below a results folder, and how it is read back.
 
-`folders`: a folder a scan, named after the job, with the six files of `itermask run`. `bids`: BIDS derivatives:
+`folders`: a folder a scan, named after the job, with the files of `itermask run`. `bids`: BIDS derivatives:
 
     sub-01_T1w.html                                       report
     sub-01/anat/sub-01_space-T1w_desc-anomaly_mask        mask, and the finding's numbers in its sidecar
     sub-01/anat/sub-01_space-T1w_desc-brain_mask          brain mask that was used
     sub-01/anat/sub-01_desc-error_T1w                     squared error
     sub-01/anat/sub-01_desc-reconstruction_T1w            what the model expects
+    sub-01/anat/sub-01_space-T1w_desc-passes_dseg         the pass that revealed each voxel, if the method refines
 
 each image as `.nii.gz` with a JSON sidecar. All lie on the scan's own grid. A mask has no sequence in its suffix, so
 `space-T1w` says of which scan it is; other entities of the scan (`ses`, `acq`, `run`, …) stay in the names.
@@ -23,7 +24,8 @@ import numpy as np
 
 from itermask.cohort.job import Job
 from itermask.finding import Finding
-from itermask.io.outputs import MAPS, MASKS, on_grid_of, plain
+from itermask.io.outputs import MAPS, MASKS, PASSES, on_grid_of, plain
+from itermask.regions import with_regions
 from itermask.report.page import write_report
 from itermask.scan import Scan
 
@@ -39,6 +41,10 @@ ABOUT = {
     "reconstruction": (
         "What the model expects to see, in the scan's own intensities; 0 outside the brain",
         "arbitrary",
+    ),
+    "passes": (
+        "The pass that revealed each voxel of the brain for good; one more than there were passes in the anomaly",
+        "number of a pass from 1; 0 outside the brain",
     ),
 }
 UNITS = {
@@ -79,6 +85,13 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
     }
 
 
+def passes_name(job: Job, layout: str) -> str:
+    """The file that says by which pass each voxel was revealed, of a method that refines; see `names_of`."""
+    if layout == "folders":
+        return f"{job.name}/{PASSES}"
+    return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-passes_dseg")
+
+
 def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> dict[str, int]:
     """Write all files of a finding below a folder that is nobody else's.
 
@@ -101,10 +114,14 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
     for kinds, dtype in ((MASKS, np.uint8), (MAPS, np.float32)):
         for kind in kinds:
             nib.save(on_grid_of(scan, getattr(finding, kind).astype(dtype)), folder / names[kind])
-    summary = plain(finding.summary())
+    summary = plain(with_regions(scan, finding))
     written = list(names.values())
+    if finding.revealed is not None:
+        names["passes"] = passes_name(job, layout)
+        nib.save(on_grid_of(scan, finding.revealed), folder / names["passes"])
+        written.append(names["passes"])
     if layout == "bids":
-        for kind in IMAGES:
+        for kind in [kind for kind in ABOUT if kind in names]:
             sidecar = names[kind].removesuffix(".nii.gz") + ".json"
             _write_json(folder / sidecar, _sidecar(kind, job, finding, summary))
             written += [] if sidecar == names["finding"] else [sidecar]
@@ -133,7 +150,9 @@ def _sidecar(kind: str, job: Job, finding: Finding, summary: dict[str, Any]) -> 
         "Notice": summary["notice"],
     }
     if kind in MASKS:
-        fields |= {"Type": "Brain" if kind == "brain" else "ROI", "SpatialReference": f"bids:raw:{job.source}"}
+        fields["Type"] = "Brain" if kind == "brain" else "ROI"
+    if kind not in MAPS:
+        fields["SpatialReference"] = f"bids:raw:{job.source}"
     if kind == "anomaly":
         fields |= {"Finding": summary, "FindingUnits": UNITS}
     return fields
@@ -179,4 +198,8 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
         for kind in kinds:
             image: Any = nib.load(out / names[kind])
             fields[kind] = np.asanyarray(image.dataobj).astype(dtype)
+    passes = out / passes_name(job, layout)
+    if "passes" in summary["search"] and passes.exists():
+        levels: Any = nib.load(passes)
+        fields["revealed"] = np.asanyarray(levels.dataobj).astype(np.uint8)
     return Finding(**fields, affine=scan.affine, warnings=tuple(summary["warnings"]))

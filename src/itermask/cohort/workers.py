@@ -68,7 +68,7 @@ def work_locally(
     pool = _Pool(plan, function, shard)
     free, cores = memory or free_bytes(), usable_cores()
     peak = 0.0
-    limit = workers or (fitting_workers(free, FIRST_GUESS, cores) if plan.device == "cpu" else 1)
+    limit = workers or (fitting_workers(free, FIRST_GUESS, cores) if plan.device in ("cpu", "openvino") else 1)
     queue: deque[tuple[Task, int]] = deque()
     source = iter(tasks)
     try:
@@ -81,7 +81,7 @@ def work_locally(
                 if outcome is None:
                     continue
                 peak = max(peak, float(outcome.log.get("peak_bytes", 0)))
-                if workers is None and peak and plan.device == "cpu":
+                if workers is None and peak and plan.device in ("cpu", "openvino"):
                     limit = fitting_workers(free, peak, cores)
                 yield outcome
     finally:

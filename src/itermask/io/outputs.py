@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.finding import Finding
+from itermask.regions import with_regions
 from itermask.report.page import write_report
 from itermask.scan import Scan
 
 MASKS, MAPS = ("anomaly", "brain"), ("error", "reconstruction")
+PASSES = "passes.nii.gz"  # only of methods that refine
 OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "report.html")
 
 
@@ -66,7 +69,7 @@ def check_out(out: Path) -> None:
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"{there}: is a file, so it cannot be used as output folder; choose another")
-    for name in OUTPUTS:
+    for name in (*OUTPUTS, PASSES):
         if (out / name).is_dir():
             raise InputError(f"{out / name}: is a folder where a result would be written; move it away")
 
@@ -92,8 +95,19 @@ def _move_files(source: Path, target: Path) -> None:
         raise
 
 
+def _write_maps(scan: Scan, finding: Finding, folder: Path) -> None:
+    """Write a finding's masks and maps into a folder."""
+    for names, kind in ((MASKS, np.uint8), (MAPS, np.float32)):
+        for name in names:
+            nib.save(on_grid_of(scan, getattr(finding, name).astype(kind)), folder / f"{name}.nii.gz")
+    if finding.revealed is not None:
+        nib.save(on_grid_of(scan, finding.revealed), folder / PASSES)
+
+
 def write_finding(scan: Scan, finding: Finding, out: Path | str) -> Path:
     """Write `anomaly`, `error`, `reconstruction`, `brain` (`.nii.gz`), `finding.json` and `report.html`.
+
+    Where the method refines its mask, `passes.nii.gz` says by which pass each voxel was revealed.
 
     Everything is written to a temporary folder first and then renamed into `out`, so no file is ever half
     there; other files in `out` are left alone, and after a failure so are those of an earlier finding.
@@ -117,12 +131,15 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str) -> Path:
     except OSError as error:
         raise InputError(f"{out}: cannot be used as output folder ({error.strerror})") from error
     try:
-        for names, kind in ((MASKS, np.uint8), (MAPS, np.float32)):
-            for name in names:
-                nib.save(on_grid_of(scan, getattr(finding, name).astype(kind)), partial / f"{name}.nii.gz")
-        (partial / "finding.json").write_text(json.dumps(plain(finding.summary()), indent=1, allow_nan=False) + "\n")
-        write_report(scan, finding, partial / "report.html")
+        with ThreadPoolExecutor(1) as beside:  # compressing leaves Python free for the report
+            maps = beside.submit(_write_maps, scan, finding, partial)
+            summary = json.dumps(plain(with_regions(scan, finding)), indent=1, allow_nan=False)
+            (partial / "finding.json").write_text(summary + "\n")
+            write_report(scan, finding, partial / "report.html")
+        maps.result()
         _move_files(partial, out)
+        if finding.revealed is None:
+            (out / PASSES).unlink(missing_ok=True)  # of an earlier finding
     except OSError as error:
         raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
     finally:

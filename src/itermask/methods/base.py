@@ -51,6 +51,8 @@ class Detection:
         profile: features of the scan that are compared with healthy scans', by name; may be empty.
         threshold: error level of the final mask.
         trace: how the threshold and the mask were found: plain numbers and lists, for the report.
+        revealed: uint8, the pass that revealed each voxel of the brain for good, from 1; in `mask` one more than there
+            were passes, 0 outside the brain. None where a method makes no passes.
     """
 
     mask: np.ndarray
@@ -60,6 +62,7 @@ class Detection:
     profile: dict[str, float]
     threshold: float
     trace: dict[str, Any] = field(default_factory=dict)
+    revealed: np.ndarray | None = None
 
 
 class Method(ABC):

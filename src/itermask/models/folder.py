@@ -72,7 +72,12 @@ def find_model(name: str | Path | None, sequence: str | None = None) -> Path:
 
 
 def load_model(
-    name: str | Path | None = None, *, sequence: str | None = None, scan: Scan | None = None, device: str = "auto"
+    name: str | Path | None = None,
+    *,
+    sequence: str | None = None,
+    scan: Scan | None = None,
+    device: str = "auto",
+    threads: int | None = None,
 ) -> Model:
     """Load a model.
 
@@ -80,10 +85,13 @@ def load_model(
         name: a model folder or a bundled model's name; if None, a bundled one is chosen, see `choice.choose_model`.
         sequence: sequence to choose by; T1w if that is None too.
         scan: whose slices tell which of the sequence's models suits.
-        device: `auto`, `cpu`, `cuda` or `mps`.
+        device: `auto`, `cpu`, `cuda`, `mps` or `openvino`, see `itermask.runtime.choice.open_runtime`.
+        threads: on the CPU, for all of this process; as many as PyTorch uses already if None.
 
     Raises:
-        InputError: nothing there, an incomplete or damaged folder, or one of another format version.
+        InputError: nothing there, an incomplete or damaged folder, or one of another format version; a device that is
+            not there, or less than one thread.
+        MissingExtraError: the device or a network needs something that is not installed.
     """
     choice = find(name, sequence or "T1w", scan)
     folder = choice.folder
@@ -95,9 +103,9 @@ def load_model(
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{folder / CARD}: {error}") from error
     networks = load_networks(folder, card)
-    from itermask.runtime.torch_runtime import TorchRuntime
+    from itermask.runtime.choice import open_runtime
 
-    return Model(folder.name, card, method, TorchRuntime(networks, device), grid, choice.why)
+    return Model(folder.name, card, method, open_runtime(networks, device, threads), grid, choice.why)
 
 
 def check_dims(method: Method, grid: Grid) -> None:

@@ -103,11 +103,16 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
     background = corners[0]
     if not (corners == background).all() or np.mean(image == background) < STRIPPED_SHARE:
         return None
-    parts, count = ndimage.label(image != background)
-    if count == 0:
+    found = image != background
+    if not found.any():
         return None
-    sizes = np.bincount(parts.ravel())[1:]
-    brain = ndimage.binary_fill_holes(np.isin(parts, np.flatnonzero(sizes >= 0.05 * sizes.max()) + 1))
+    window = ndimage.find_objects(found.view(np.uint8))[0]  # what lies outside its own box changes nothing
+    parts, _ = ndimage.label(found[window])
+    sizes = np.bincount(parts.ravel())
+    large = sizes >= 0.05 * sizes[1:].max()
+    large[0] = False
+    brain = np.zeros_like(found)
+    brain[window] = ndimage.binary_fill_holes(large[parts])
     # A head with air set to 0 also has a constant background, but its neck runs into the volume's border.
     too_large = brain.sum() * voxel_volume > 1000 * LARGEST_BRAIN
     return None if too_large or not _within_volume(brain) else brain

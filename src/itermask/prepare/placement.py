@@ -96,29 +96,38 @@ class Placement:
         offset = [
             start - low + 0.5 * ratio - 0.5 for start, low, ratio in zip(self.start, lows, self.ratio, strict=True)
         ]
-        return _resample(image, self.ratio, offset, self.shape)
+        return _resample(image, self.ratio, offset, [range(size) for size in self.shape])
 
-    def to_native(self, values: np.ndarray) -> np.ndarray:
+    def to_native(self, values: np.ndarray, window: Sequence[slice] | None = None) -> np.ndarray:
         """Linear interpolation of an array on the box at the native voxel centres.
 
         Args:
             values: array of the box's shape; outside the box counts as 0.
+            window: part of the native grid that is wanted, a slice (start, stop) an axis; all if None.
 
         Returns:
-            float32 array of the native shape.
+            float32 array of the native shape, or of the window's.
         """
+        wanted = [range(size) for size in self.native_shape]
+        if window is not None:
+            wanted = [whole[part] for whole, part in zip(wanted, window, strict=True)]
+        oriented = [range(0)] * 3
+        for size, indices, (axis, flip) in zip(self.native_shape, wanted, self.orientation, strict=True):
+            flipped = range(size - indices.stop, size - indices.start)
+            oriented[int(axis)] = indices if flip > 0 else flipped
         back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), self.orientation)
-        oriented = [self.native_shape[int(axis)] for axis in np.argsort(self.orientation[:, 0])]
         scale = [1 / ratio for ratio in self.ratio]
         offset = [(0.5 - start) / ratio - 0.5 for start, ratio in zip(self.start, self.ratio, strict=True)]
         native = _resample(np.asarray(values, dtype=np.float32), scale, offset, oriented)
         return np.ascontiguousarray(nib.orientations.apply_orientation(native, back))
 
 
-def _resample(image: np.ndarray, scale: Sequence[float], offset: Sequence[float], shape: Sequence[int]) -> np.ndarray:
+def _resample(
+    image: np.ndarray, scale: Sequence[float], offset: Sequence[float], indices: Sequence[range]
+) -> np.ndarray:
     """Sample `image` linearly at `scale·index + offset`, one axis after the other; 0 outside."""
-    for axis, (step, first, size) in enumerate(zip(scale, offset, shape, strict=True)):
-        position = first + step * np.arange(size)
+    for axis, (step, first, wanted) in enumerate(zip(scale, offset, indices, strict=True)):
+        position = first + step * np.arange(wanted.start, wanted.stop)
         whole = np.rint(position)
         position = np.where(np.abs(position - whole) < 1e-4, whole, position)
         lower = np.floor(position).astype(int)
@@ -126,7 +135,10 @@ def _resample(image: np.ndarray, scale: Sequence[float], offset: Sequence[float]
         weight = weight.reshape([-1 if a == axis else 1 for a in range(image.ndim)])
         result = _take(image, lower, axis)
         if weight.any():
-            result = result * (1 - weight) + _take(image, lower + 1, axis) * weight
+            upper = _take(image, lower + 1, axis)
+            upper *= weight
+            result *= 1 - weight
+            result += upper
         image = result
     return image
 

@@ -1,10 +1,11 @@
 """A scan, made ready for a model: RAS box or its own slices, voxel size, brain only, the model's intensity scale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from itermask.prepare.intensity import IntensityScale
 from itermask.prepare.placement import PLANES, Placement, place
@@ -58,6 +59,7 @@ class Prepared:
         limits: the scan's intensities at the scale's two percentiles.
         plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
         left_out: how many of these hold brain, but too little to be looked at.
+        divisor: sizes that the model's networks take are multiples of this; 0 if that is not known.
     """
 
     image: np.ndarray
@@ -67,6 +69,7 @@ class Prepared:
     limits: tuple[float, float]
     plane: str = ""
     left_out: int = 0
+    divisor: int = 0
 
 
 def prepare(scan: Scan, grid: Grid) -> Prepared:
@@ -101,7 +104,8 @@ def prepare(scan: Scan, grid: Grid) -> Prepared:
         brain, left_out = _full_enough(brain, grid)
     image = np.divide(total, weight, out=np.zeros_like(total), where=brain)
     limits = grid.scale.limits(image, brain)
-    return Prepared(grid.scale.apply(image, brain, limits), brain, spacing, placement, limits, plane, left_out)
+    scaled = grid.scale.apply(image, brain, limits)
+    return Prepared(scaled, brain, spacing, placement, limits, plane, left_out, grid.divisor)
 
 
 def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
@@ -113,20 +117,45 @@ def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
     return brain & enough, int((areas[~enough] > 0).sum())
 
 
-def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """A real-valued map on the box → the scan's grid, 0 outside the native mask `inside`.
+def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndarray) -> list[np.ndarray]:
+    """Real-valued maps on the box → the scan's grid, 0 outside the native mask `inside`.
 
-    Near the brain's border the map is interpolated from brain voxels only.
+    Near the brain's border a map is interpolated from brain voxels only.
+
+    Args:
+        maps: arrays of the box's shape.
+        prepared: what was looked at.
+        inside: boolean brain mask of the scan's shape.
+
+    Returns:
+        float32 arrays of the scan's shape, in the order of `maps`.
     """
-    weight = prepared.placement.to_native(prepared.brain.astype(np.float32))
-    total = prepared.placement.to_native(np.where(prepared.brain, values, 0))
-    restored = np.divide(total, weight, out=np.zeros_like(total), where=weight > 1e-3)
-    return np.where(inside, restored, 0).astype(np.float32)
+    inside = np.asarray(inside, dtype=bool)
+    window = ndimage.find_objects(inside.view(np.uint8))[0] if inside.any() else (slice(0, 0),) * inside.ndim
+    weight = prepared.placement.to_native(prepared.brain.astype(np.float32), window)
+    known = inside[window] & (weight > 1e-3)
+    restored = []
+    for values in maps:
+        total = prepared.placement.to_native(np.where(prepared.brain, values, 0), window)
+        whole = np.zeros(inside.shape, dtype=np.float32)
+        np.divide(total, weight, out=whole[window], where=known)
+        restored.append(whole)
+    return restored
+
+
+def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
+    """One map on the box → the scan's grid, see `restore_maps`."""
+    return restore_maps([values], prepared, inside)[0]
 
 
 def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
     """A mask on the box → the scan's grid, True where at least half of the interpolated mask is."""
-    return (restore_map(mask.astype(np.float32), prepared, inside) >= 0.5) & inside
+    return half_or_more(restore_map(mask.astype(np.float32), prepared, inside))
+
+
+def half_or_more(restored: np.ndarray) -> np.ndarray:
+    """A mask that was restored as a map, as booleans."""
+    return restored >= 0.5
 
 
 def grid_from(settings: Mapping[str, Any]) -> Grid:

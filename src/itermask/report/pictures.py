@@ -283,5 +283,5 @@ def tilt(affine: np.ndarray) -> float:
 def png(rgb: np.ndarray) -> bytes:
     """A picture as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, "PNG", compress_level=6)
+    Image.fromarray(rgb).save(buffer, "PNG", compress_level=3)  # half the time of 6, and 3 % larger
     return buffer.getvalue()

@@ -1,16 +1,27 @@
 """Which device and which number format to compute with."""
 
+from importlib.util import find_spec
+
 import torch
 
-from itermask.errors import InputError
+from itermask.errors import InputError, MissingExtraError
+
+NO_OPENVINO = "--device openvino needs OpenVINO; install it with pip install 'itermask[openvino]', or use --device cpu"
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU.
+    """Where PyTorch computes: `auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    With `openvino` that is the CPU too; what PyTorch then computes is the training and whatever else OpenVINO cannot.
 
     Raises:
         InputError: an unknown device, or one that this machine does not have.
+        MissingExtraError: OpenVINO is not installed.
     """
+    if name == "openvino":
+        if find_spec("openvino") is None:
+            raise MissingExtraError(NO_OPENVINO)
+        return torch.device("cpu")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -18,7 +29,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f"--device {name}: unknown device; use auto, cpu, cuda or mps") from error
+        raise InputError(f"--device {name}: unknown device; use auto, cpu, cuda, mps or openvino") from error
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device.type, False):
         raise InputError(f"--device {name}: this machine or this PyTorch has none; use --device cpu")

@@ -1,10 +1,13 @@
 """PyTorch on CPU, CUDA or MPS."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import nn
 
 from itermask.runtime.device import fast_dtype, pick_device
+from itermask.runtime.parts import in_parts, part_size
 
 
 class TorchRuntime:
@@ -29,18 +32,23 @@ class TorchRuntime:
 
     def __call__(self, role: str, inputs: np.ndarray) -> np.ndarray:
         """Run the network `role` on (channels, X, Y[, Z]) float32; returns (outputs, X, Y[, Z]) float32."""
-        return self._run(role, torch.from_numpy(inputs)[None])[0]
+        return self.batch(role, inputs[None])[0]
 
     def batch(self, role: str, inputs: np.ndarray, **extra: np.ndarray) -> np.ndarray:
         """Run the network `role` on (batch, channels, X, Y[, Z]) float32; returns (batch, outputs, …) float32.
 
-        What is in `extra` goes to the network under its name, one entry for each input, in its own number format.
+        What is in `extra` goes to the network under its name, one entry for each input, in its own number format. The
+        batch is computed in parts, see `itermask.runtime.parts`.
         """
-        return self._run(role, torch.from_numpy(inputs), {name: torch.from_numpy(one) for name, one in extra.items()})
+
+        def compute(part: np.ndarray, beside: Mapping[str, np.ndarray]) -> np.ndarray:
+            return self._run(role, part, beside)
+
+        return in_parts(compute, inputs, extra, part_size(inputs.ndim - 2, self.device.type))
 
     @torch.inference_mode()
-    def _run(self, role: str, inputs: torch.Tensor, extra: dict[str, torch.Tensor] | None = None) -> np.ndarray:
-        beside = {name: one.to(self.device) for name, one in (extra or {}).items()}
+    def _run(self, role: str, inputs: np.ndarray, extra: Mapping[str, np.ndarray]) -> np.ndarray:
+        beside = {name: torch.from_numpy(one).to(self.device) for name, one in extra.items()}
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.networks[role](inputs.to(self.device), **beside)
+            output = self.networks[role](torch.from_numpy(inputs).to(self.device), **beside)
         return output.float().cpu().numpy()

@@ -149,7 +149,9 @@ def conclude(method: "IterMask2", search: Search, point: OperatingPoint, progres
     over it).
     """
     threshold, trace = stop_threshold(method, search, point)
-    refined = refine(method, search, threshold, progress)
+    revealed = search.brains.astype(np.uint8)
+    refined = refine(method, search, threshold, progress, revealed)
+    revealed[refined.masks] = len(refined.trace)
     volume, held = search.prepared.image, search.held
     trace |= {
         "slices": len(held),
@@ -169,17 +171,38 @@ def conclude(method: "IterMask2", search: Search, point: OperatingPoint, progres
         profile=search.profile,
         threshold=threshold,
         trace=trace,
+        revealed=into_volume(revealed, held, np.zeros(volume.shape, np.uint8)),
     )
 
 
-def refine(method: "IterMask2", search: Search, threshold: float, progress: Progress | None) -> SliceRefinement:
-    """The slices' masks, by refinement or by the first look alone."""
+def refine(
+    method: "IterMask2",
+    search: Search,
+    threshold: float,
+    progress: Progress | None,
+    revealed: np.ndarray | None = None,
+) -> SliceRefinement:
+    """The slices' masks, by refinement or by the first look alone.
+
+    Args:
+        method: its settings.
+        search: of the scan.
+        threshold: the stop threshold.
+        progress: called now and then.
+        revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first look's being 1.
+    """
+
+    def look(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
+        if revealed is not None:
+            revealed[which] = np.where(masks, np.uint8(number + 1), revealed[which])
+        return search.reconstruct(which, masks, number)
+
     if not method.iterate:
         return one_look(search.images, search.brains, search.first, threshold)
     return refine_slices(
         search.images,
         search.brains,
-        search.reconstruct,
+        look,
         threshold,
         first_iteration(search.images, search.brains, search.first, method.start_share),
         min_shrink=method.min_shrink,

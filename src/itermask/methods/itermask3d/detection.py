@@ -39,16 +39,51 @@ PUBLISHED_POINT = {"gamma": 0.01}  # of the published network; a trained model b
 def reconstructor(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
 ) -> Reconstruct:
-    """`(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network."""
+    """`(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network.
+
+    With `method.crop` the network sees the brain's part of the box only, and beyond it the reconstruction is the image.
+    The guidance is that of the whole box, and so is the noise, so that both are the same with and without.
+    """
     fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
     fine = fine if method.guidance else np.zeros_like(fine)
+    crop = brain_crop(prepared.brain, prepared.divisor) if method.crop else (slice(None),) * prepared.brain.ndim
+    fine = fine[crop]
 
     def reconstruct(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
-        channels = [fine, mask.astype(np.float32)] if method.mask_channel else [fine]
-        return runtime("reconstruction", network_input(image, mask, noise, channels))[0]
+        noise = rng.standard_normal(image.shape, dtype=np.float32)[crop]
+        inside = mask[crop]
+        channels = [fine, inside.astype(np.float32)] if method.mask_channel else [fine]
+        found = runtime("reconstruction", network_input(image[crop], inside, noise, channels))[0]
+        if found.shape == image.shape:
+            return found
+        whole = image.copy()
+        whole[crop] = found
+        return whole
 
     return reconstruct
+
+
+def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
+    """The smallest part of a box that holds the brain and that a network takes.
+
+    Args:
+        brain: boolean brain mask; an empty one gives the whole box.
+        divisor: every size is a multiple of this and at least twice it, but never larger than the box; 0 (not known)
+            gives the whole box.
+
+    Returns:
+        one slice an axis, with the brain about in the middle.
+    """
+    if not divisor or not brain.any():
+        return (slice(None),) * brain.ndim
+    crop = []
+    for axis, size in enumerate(brain.shape):
+        inside = np.flatnonzero(brain.any(axis=tuple(other for other in range(brain.ndim) if other != axis)))
+        low, high = int(inside[0]), int(inside[-1]) + 1
+        edge = min(size, max(2 * divisor, -(-(high - low) // divisor) * divisor))
+        start = min(max(0, low - (edge - high + low) // 2), size - edge)
+        crop.append(slice(start, start + edge))
+    return tuple(crop)
 
 
 def smoothed_error(sigma: tuple[float, ...]) -> Measure:
@@ -170,12 +205,13 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         trace: dict[str, Any] = {"threshold": threshold}
     else:
         threshold, trace = own_threshold(method, search, point)
+    revealed = brain.astype(np.uint8)
     if search.hidden is None:
         search.rng.bit_generator.state = search.state
         refined = refine(
             image,
             brain,
-            search.reconstruct,
+            watched(search.reconstruct, revealed),
             threshold,
             min_shrink=method.min_shrink,
             on_pass=on_pass,
@@ -186,6 +222,7 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         flagged = (error > threshold) & brain
         refined = Refinement(flagged, reconstruction, error, 1, [int(brain.sum()), int(flagged.sum())])
     mask = without_specks(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    revealed[mask] = refined.passes + 1
     trace |= {"mask_voxels": refined.trace, "passes": refined.passes, "settled": refined.settled}
     return Detection(
         mask=mask,
@@ -195,7 +232,24 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         profile=search.profile,
         threshold=threshold,
         trace=trace,
+        revealed=revealed,
     )
+
+
+def watched(reconstruct: Reconstruct, revealed: np.ndarray) -> Reconstruct:
+    """`reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
+
+    So every voxel ends with the number of the pass that revealed it for good.
+    """
+    passes = 0
+
+    def watch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        nonlocal passes
+        passes += 1
+        revealed[mask] = passes
+        return reconstruct(image, mask)
+
+    return watch
 
 
 def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:

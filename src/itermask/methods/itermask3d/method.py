@@ -31,6 +31,8 @@ class IterMask3D(Method):
         mask_channel: tell the network which voxels are hidden (not in the paper).
         masks: shares of the training mask kinds.
         weights: loss weights of hidden brain, visible brain and background.
+        crop: run the network on the brain's part of the box only, with the guidance of the whole box. For networks that
+            do not normalise over the volume, such as the published one; others see less background than they learned.
         focused: place the threshold curve's passes where it is steep (`refinement.focused_percents`, 17 passes);
             False spreads them evenly, as in the paper.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
@@ -49,6 +51,7 @@ class IterMask3D(Method):
     mask_channel: bool = True
     masks: MaskMix = field(default_factory=MaskMix)
     weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
+    crop: bool = False
     focused: bool = True
     steps: int = 400
     fit_limit: float = 10.0
@@ -61,7 +64,9 @@ class IterMask3D(Method):
     name = "itermask3d"
     dims = 3
     family = "itermask3d"
-    test_time = frozenset({"focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink", "iterate", "stop"})
+    test_time = frozenset(
+        {"crop", "focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink", "iterate", "stop"}
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.masks, dict):

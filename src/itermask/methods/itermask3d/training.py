@@ -16,7 +16,7 @@ def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, chan
         noise: standard normal, shape of `image`.
         channels: what else the network sees: the guidance, and the mask where the model takes it.
     """
-    return np.stack([np.where(hidden, noise, image), *channels]).astype(np.float32)
+    return np.stack([np.where(hidden, noise, image), *channels]).astype(np.float32, copy=False)
 
 
 def example(

@@ -1,0 +1,56 @@
+"""`itermask listen`: a DICOM node that looks at what it receives, with a live page."""
+
+import logging
+import signal
+import warnings
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Optional
+
+import typer
+
+from itermask.errors import InputError
+
+
+def listen(
+    config: Annotated[Optional[Path], typer.Argument(help="TOML file of the node; see --example.")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print a TOML file with every setting.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Look again at series that could not be looked at before.")
+    ] = False,
+) -> None:
+    """Listen for series from a scanner, look at each at once, show it on a live page, send the results."""
+    from itermask.node.config import example as print_example
+    from itermask.node.config import read_config
+    from itermask.node.serve import Node
+    from itermask.node.work import check_look
+
+    if example:
+        print(print_example(), end="")
+        return
+    if config is None:
+        raise InputError("say the node's TOML file; 'itermask listen --example' prints one")
+    told = read_config(config)
+    check_look(told.look)
+    _log_to_stderr()
+    node = Node(told, retry_failed=retry_failed)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        node.ask_to_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    with node:
+        node.wait()
+    logging.getLogger("itermask.node").info("%s has ended", told.title)
+
+
+def _log_to_stderr() -> None:
+    """Plain lines, with the time, of what the node does; no library's remarks on odd headers."""
+    warnings.filterwarnings("ignore", module="pydicom")
+    log = logging.getLogger("itermask.node")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False

@@ -1,0 +1,90 @@
+"""Which series are on their way: the connections that bring them, and how long each has been silent."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Connection(Protocol):
+    """What brings series; a thread of the receiving server, or the watcher of a folder."""
+
+    def is_alive(self) -> bool:
+        """Whether it can still bring something."""
+
+
+@dataclass
+class Brought:
+    """What one connection has brought: images by series, new ones and known ones; series of which some were refused."""
+
+    new: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    spoiled: set[str] = field(default_factory=set)
+
+    @property
+    def series(self) -> set[str]:
+        """UIDs of the series."""
+        return set(self.new) | set(self.known)
+
+
+class Arrivals:
+    """Connections and the series they bring, in memory; a restart counts as silence that begins anew."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._lock = clock, threading.Lock()
+        self._started = clock()
+        self._last: dict[str, float] = {}
+        self._open: dict[Connection, Brought] = {}
+
+    def brings(self, connection: Connection, series: str) -> None:
+        """A connection has begun to bring an image of a series."""
+        with self._lock:
+            self._open.setdefault(connection, Brought()).known.setdefault(series, 0)
+            self._last[series] = self._clock()
+
+    def has_brought(self, connection: Connection, series: str, new: bool) -> None:
+        """The image is in the store."""
+        with self._lock:
+            brought = self._open.setdefault(connection, Brought())
+            counts = brought.new if new else brought.known
+            counts[series] = counts.get(series, 0) + 1
+            self._last[series] = self._clock()
+
+    def spoil(self, connection: Connection, series: str | None) -> None:
+        """An image was refused, so that the series is not whole; None where it is not known of which series it was."""
+        with self._lock:
+            brought = self._open.setdefault(connection, Brought())
+            brought.spoiled |= brought.series if series is None else {series}
+
+    def peek(self, connection: Connection) -> Brought:
+        """What a connection has brought so far."""
+        with self._lock:
+            return self._open.get(connection, Brought())
+
+    def ended(self, connection: Connection) -> Brought:
+        """A connection has ended; silence of its series begins now."""
+        with self._lock:
+            brought = self._open.pop(connection, Brought())
+            self._last |= dict.fromkeys(brought.series, self._clock())
+            return brought
+
+    def dead(self) -> list[Connection]:
+        """Connections that are gone without having ended."""
+        with self._lock:
+            return [connection for connection in self._open if not connection.is_alive()]
+
+    def sending(self, series: str) -> bool:
+        """Whether a connection that brought some of a series is open."""
+        with self._lock:
+            return any(series in brought.series for brought in self._open.values())
+
+    def silence(self, series: str) -> float:
+        """Seconds since the last image of a series, or since the end of a connection that brought some."""
+        with self._lock:
+            return self._clock() - self._last.get(series, self._started)
+
+    def forget(self, series: str) -> None:
+        """A series is closed."""
+        with self._lock:
+            self._last.pop(series, None)

@@ -1,0 +1,133 @@
+"""The node's SQLite file: what it has promised and what it has done; every change is on the disk before it counts."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from itermask.errors import InputError
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE series (
+  uid TEXT PRIMARY KEY, key TEXT NOT NULL, study TEXT NOT NULL, label TEXT NOT NULL, sender TEXT NOT NULL,
+  file TEXT NOT NULL,                  -- name of the scan in the folder, where it is one file (NIfTI)
+  first REAL NOT NULL, last REAL NOT NULL, announced INTEGER, exact INTEGER NOT NULL,
+  open INTEGER NOT NULL,               -- 1: more images may come, or a run is due
+  transfer TEXT NOT NULL               -- coming, whole, cut, interrupted: see complete.py
+);
+CREATE TABLE instance (
+  series TEXT NOT NULL, uid TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL,
+  hash TEXT NOT NULL, PRIMARY KEY (series, uid)
+);
+CREATE INDEX instance_uid ON instance (uid);
+CREATE TABLE refused (series TEXT NOT NULL, uid TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (series, uid));
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, series TEXT NOT NULL, number INTEGER NOT NULL,
+  state TEXT NOT NULL,                 -- waiting, looking, done, failed
+  images INTEGER NOT NULL, deaths INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
+  received REAL NOT NULL, complete REAL NOT NULL, started REAL, ended REAL, bytes INTEGER NOT NULL DEFAULT 0,
+  result TEXT NOT NULL DEFAULT '{}', UNIQUE (series, number)
+);
+CREATE TABLE delivery (
+  run INTEGER NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL,  -- waiting, sent, given up
+  sent TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0, since REAL NOT NULL, due REAL NOT NULL,
+  reason TEXT NOT NULL DEFAULT '', PRIMARY KEY (run, destination)
+);
+CREATE TABLE commitment (
+  id INTEGER PRIMARY KEY, asked TEXT NOT NULL, title TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL,
+  state TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, since REAL NOT NULL, due REAL NOT NULL,
+  reason TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE seen (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, changed INTEGER NOT NULL);
+"""
+
+
+class Database:
+    """One connection that all threads share, one at a time.
+
+    Attributes:
+        folder: of the node.
+        lock: held while anything is read or changed; it may be taken again by its holder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make a node's database, and keep other nodes out of the folder.
+
+        Raises:
+            InputError: the folder cannot be used, another node works in it, or its queue is of another version.
+        """
+        self.folder, self.lock = folder, threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._guard = open(folder / "lock", "w")  # noqa: SIM115 - open as long as the node runs
+            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._guard.close()
+            raise InputError(f"{folder}: another node works in this folder; end it, or choose another") from error
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be used as the node's folder ({error.strerror})") from error
+        path = folder / "queue.sqlite"
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+            if found == 0:
+                self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+                sync_folder(folder)
+        except sqlite3.Error as error:
+            self.close()
+            raise InputError(f"{path}: cannot be used ({error}); move it away to start afresh") from error
+        if found not in (0, VERSION):
+            self.close()
+            raise InputError(f"{path}: is of another version of itermask ({found}); finish its work with that one")
+
+    def close(self) -> None:
+        """Close the file and let others into the folder."""
+        with self.lock:
+            if hasattr(self, "_connection"):
+                self._connection.close()
+            self._guard.close()
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is on the disk when the block ends, or after an exception none of it."""
+        with self.lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What a query finds."""
+        with self.lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def row(self, query: str, *values: Any) -> sqlite3.Row | None:
+        """The first row that a query finds."""
+        found = self.rows(query, *values)
+        return found[0] if found else None
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    sync_file(path)

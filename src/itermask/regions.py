@@ -1,0 +1,124 @@
+"""The findings of a scan one by one: each connected region of the anomaly mask, with its place, size and error."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from itermask.finding import Finding
+from itermask.scan import Scan
+
+MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
+REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of an anomaly mask; voxels are connected where they share a face, an edge or a corner.
+
+    Attributes:
+        position_mm: of the region's voxel nearest to its centre of mass, in the scan's coordinates (RAS+).
+        voxel: the indices of that voxel in the scan's array, from 0.
+        voxels: how many voxels it has.
+        volume_ml: its volume.
+        mean_error: mean of the error map over it, squared scaled intensity.
+        peak_error: largest error in it.
+        side: `left` or `right` of the patient, `middle` on the line between; None where the scan's coordinates are not
+            those of a standard head, so that its middle is not known.
+    """
+
+    position_mm: tuple[float, float, float]
+    voxel: tuple[int, int, int]
+    voxels: int
+    volume_ml: float
+    mean_error: float
+    peak_error: float
+    side: str | None = None
+
+
+def is_registered(header: nib.Nifti1Header | None) -> bool:
+    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells."""
+    if header is None:
+        return False
+    return int(header["sform_code"] or header["qform_code"]) in REGISTERED
+
+
+def find_regions(
+    anomaly: np.ndarray, error: np.ndarray, affine: np.ndarray, *, registered: bool = False, most: int = MOST
+) -> tuple[list[Region], int]:
+    """The connected regions of a mask, the largest first.
+
+    Args:
+        anomaly: boolean, 3D.
+        error: error map of the same shape.
+        affine: 4×4, voxel indices → mm (RAS+).
+        registered: whether these are the coordinates of a standard head, so that left and right can be told.
+        most: how many are described at most.
+
+    Returns:
+        the regions by falling volume, equal ones in the array's order; and how many there are in all.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if anomaly.shape != error.shape:
+        raise ValueError(f"the mask {anomaly.shape} and the error map {error.shape} differ in shape")
+    if not anomaly.any():
+        return [], 0
+    box = ndimage.find_objects(anomaly.view(np.uint8))[0]
+    labels, count = ndimage.label(anomaly[box], np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    chosen = np.argsort(-sizes, kind="stable")[:most]
+    parts = ndimage.find_objects(labels)
+    corner = np.array([part.start for part in box])
+    described = []
+    for number in chosen:
+        part = parts[number]
+        inside = labels[part] == number + 1
+        first = corner + [cut.start for cut in part]
+        described.append(_describe(inside, error[box][part][inside], first, affine, registered))
+    return described, int(count)
+
+
+def _describe(
+    inside: np.ndarray, errors: np.ndarray, first: np.ndarray, affine: np.ndarray, registered: bool
+) -> Region:
+    """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
+    places = np.argwhere(inside)
+    away = (places - places.mean(axis=0)) @ affine[:3, :3].T
+    voxel = first + places[np.argmin((away**2).sum(axis=1))]
+    x, y, z = (affine[:3, :3] @ voxel + affine[:3, 3]).round(2).tolist()
+    side = None
+    if registered:
+        side = "left" if x < 0 else "right" if x > 0 else "middle"
+    i, j, k = voxel.tolist()
+    return Region(
+        position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero
+        voxel=(i, j, k),
+        voxels=len(places),
+        volume_ml=len(places) * voxel_ml(affine),
+        mean_error=float(errors.mean(dtype=np.float64)),
+        peak_error=float(errors.max()),
+        side=side,
+    )
+
+
+def voxel_ml(affine: np.ndarray) -> float:
+    """Volume of a voxel in ml."""
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
+
+
+def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
+    """The regions of a finding's mask, see `find_regions`."""
+    return find_regions(
+        finding.anomaly, finding.error, finding.affine, registered=is_registered(scan.header), most=most
+    )
+
+
+def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
+    """A finding's summary, with how many regions its mask has (`count`) and the largest of them (`listed`)."""
+    regions, count = regions_of(scan, finding)
+    listed = {"count": count, "connected": "faces, edges and corners", "listed": [asdict(one) for one in regions]}
+    return finding.summary() | {"regions": listed}
