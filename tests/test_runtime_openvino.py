@@ -138,3 +138,26 @@ def test_a_run_with_it_finds_the_same(command, tmp_path):
 def tiny_scan_mask():
     scan = tiny_scan()
     return type(scan)(scan.brain_mask.astype(np.float32), scan.affine, None, None, "mask")
+
+
+LET_GO_ELSEWHERE = """
+import os, signal, threading
+import numpy as np
+from itermask.networks import build_network
+from itermask.runtime.openvino_runtime import OpenVINORuntime
+
+signal.signal(signal.SIGCHLD, lambda *_: None)
+network = build_network("block-unet", {"dims": 2, "in_channels": 1, "widths": [4, 8], "group_size": 4})
+held = [OpenVINORuntime({"one": network})]
+held[0]("one", np.zeros((1, 8, 8), np.float32))
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+os.kill(os.getpid(), signal.SIGCHLD)
+print("alive")
+"""
+
+
+def test_a_signal_after_another_thread_let_the_runtime_go_kills_nothing():
+    done = subprocess.run([sys.executable, "-c", LET_GO_ELSEWHERE], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

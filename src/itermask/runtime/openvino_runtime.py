@@ -3,6 +3,7 @@
 import sys
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class OpenVINORuntime:
     def __init__(
         self, networks: dict[str, nn.Module], dtype: torch.dtype | None = None, threads: int | None = None
     ) -> None:
-        self.openvino = import_openvino()
+        self.openvino, self.core = import_openvino(), shared_core()
         self.dtype = dtype or fast_dtype(torch.device("cpu"))
         if self.dtype not in FORMATS:
             raise ValueError(f"the number format must be bfloat16 or float32, not {self.dtype}")
@@ -52,7 +53,6 @@ class OpenVINORuntime:
         if self.threads < 1:
             raise ValueError(f"at least one thread is needed, not {self.threads}")
         self.networks = {role: network.eval().float().cpu() for role, network in networks.items()}
-        self.core = self.openvino.Core()
         self.compiled: dict[Key, Any] = {}
         version, number_format = self.openvino.__version__.split("-")[0], str(self.dtype).removeprefix("torch.")
         self.description = f"openvino {version} on cpu, {number_format}"
@@ -115,6 +115,17 @@ class _InOrder(nn.Module):
     def forward(self, inputs: Tensor, *extra: Tensor) -> Tensor:
         """The network's output."""
         return self.network(inputs, **dict(zip(self.names, extra, strict=True)))
+
+
+@cache
+def shared_core() -> Any:
+    """OpenVINO's core, one for the process and kept to its end.
+
+    Its CPU plugin gives signal handlers of the thread that loads it a stack of their own, and takes that memory away
+    when it goes. If the garbage collector lets it go in another thread, the first thread is left without, and the next
+    signal with a handler, such as that of a child that has ended, kills the process.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino() -> "ModuleType":
