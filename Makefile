@@ -1,9 +1,9 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv in this folder first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := artifacts,bids,brain,cluster,dicom,diffusion,evaluation,node,openvino,prepare,train,dev
+EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check results baselines ablations flair speed clean
+.PHONY: demo test check docs results baselines ablations flair speed clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -23,6 +23,10 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site: open site/index.html. Nothing is fetched, and a warning is an error.
+docs: .venv/installed
+	$(BIN)/python -m sphinx -b html --fail-on-warning --quiet -c docs -d build/doctrees . site
 
 # The tables of docs/results.md; DATA is the folder with ixi-t1, oasis-t1 and lesion-shapes, beside the checkout.
 DATA ?= ../shared/data
@@ -44,7 +48,8 @@ baselines: $(BASELINES:%=runs/baselines/%/done)
 ablations: $(ABLATIONS:%=runs/ablations/%/done) runs/baselines/inpainting/done
 	$(BIN)/itermask benchmark benchmarks/ablations.toml --out runs/ablations --insert docs/results.md
 
-FLAIR := itermask2 itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity short no-guidance
+FLAIR := itermask2 itermask2-validation itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity \
+    short long no-guidance
 TRAIN_FLAIR := $(BIN)/itermask train $(DATA)/lgg-flair --sequence FLAIR --data-name "TCGA-LGG (lesion-free slices)" \
     --data-license "CC BY-NC-SA 4.0" --data-source "TCGA-LGG from The Cancer Imaging Archive; lesion masks by Buda et al. 2019" \
     --license "CC BY-NC-SA 4.0"
@@ -91,6 +96,11 @@ runs/ablations/%/done: configs/ablations/%.toml $(TABLE)
 	$(TRAIN) --config $< --out $(@D)
 	touch $@
 
+runs/flair/itermask2-validation/done: runs/flair/itermask2/done
+	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model $(<D) --setting 'stop="validation"' --setting exceeding=0.2 \
+	    --out $(@D)
+	touch $@
+
 runs/flair/itermask2-own/done: runs/flair/itermask2/done
 	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model $(<D) --setting 'stop="own"' --out $(@D)
 	touch $@
@@ -105,4 +115,4 @@ runs/flair/%/done: configs/flair/%.toml
 	touch $@
 
 clean:
-	rm -rf .venv demo-output
+	rm -rf .venv demo-output site build/doctrees

@@ -79,7 +79,7 @@ def test_a_folder_a_scan_holds_what_itermask_run_writes(tmp_path):
 
 def test_every_image_of_a_derivative_has_a_sidecar_with_units_and_its_source(tmp_path):
     scan = some_scan()
-    finding = some_finding(scan, settings={"model": "tiny", "bias_correction": "N4 (made)"})
+    finding = some_finding(scan, settings={"model": "tiny", "bias_correction": "N4 (made)", "alignment": "made"})
     write(scan, finding, bids_job("sub-01_T1w"), "bids", tmp_path)
     images = list(tmp_path.rglob("*.nii.gz"))
     assert len(images) == 4
@@ -89,6 +89,7 @@ def test_every_image_of_a_derivative_has_a_sidecar_with_units_and_its_source(tmp
         assert sidecar["Units"]
         assert sidecar["Description"]
         assert sidecar["BiasCorrection"] == "N4 (made)"
+        assert sidecar["Alignment"] == "made"
         assert "research use only" in sidecar["Notice"]
         is_mask = path.name.endswith("_mask.nii.gz")
         assert ("Type" in sidecar, "SpatialReference" in sidecar) == (is_mask, is_mask)

@@ -97,3 +97,18 @@ def test_who_speaks_of_whom(tmp_path):
     texts = [item.TextValue for item in items if item.ValueType == "TEXT"]
     assert "itermask" in texts
     assert "model: tiny 3" in texts
+
+
+def test_what_a_reader_must_know_is_a_comment_and_part_of_the_name(tmp_path):
+    sentences = (
+        "The connection was cut while the series was sent, so it may be incomplete; 5 images came.",
+        "2 cm² more.",
+    )
+    _, _, segmentation, made = report(tmp_path / "doubtful", warnings=sentences)
+    (group,) = made.content.get_image_measurement_groups()
+    items = [item for item in group[0].ContentSequence if item.ValueType == "TEXT"]
+    said = [item.TextValue for item in items if item.ConceptNameCodeSequence[0].CodeMeaning == "Comment"]
+    assert said == list(sentences)
+    _, _, same, other = report(tmp_path / "whole")
+    assert other.SOPInstanceUID != made.SOPInstanceUID, "an archive would keep the first and drop the second"
+    assert same.SOPInstanceUID == segmentation.SOPInstanceUID

@@ -19,7 +19,8 @@ from itermask.masking import MaskMix
 from itermask.methods import build_method
 from itermask.methods.base import TrainingVolume
 from itermask.methods.itermask2 import IterMask2
-from itermask.methods.itermask2.calibration import EXCEEDING, validation_threshold
+from itermask.methods.itermask2.calibration import validation_threshold
+from itermask.methods.itermask2.method import EXCEEDING
 from itermask.models.folder import load_model
 from itermask.networks import build_network
 from itermask.prepare.prepare import prepare

@@ -68,3 +68,37 @@ def test_dead_connections_are_found():
     assert arrivals.dead() == [line]
     arrivals.ended(line)
     assert arrivals.dead() == []
+
+
+def test_an_unreadable_image_spoils_what_comes_after_it_too():
+    arrivals, line = Arrivals(Clock()), Line()
+    arrivals.spoil(line, None)
+    arrivals.has_brought(line, "1.2", True)
+    assert arrivals.peek(line).spoiled == {"1.2"}
+
+
+def bring(arrivals, clock, line, at):
+    clock.now = at
+    arrivals.brings(line, "1.2")
+
+
+def test_one_of_two_connections_side_by_side_does_not_speak_for_both():
+    clock = Clock()
+    arrivals, one, other = Arrivals(clock), Line(), Line()
+    bring(arrivals, clock, one, 101.0)
+    bring(arrivals, clock, other, 102.0)
+    assert not arrivals.speaks_for(one, "1.2"), "the other may bring more"
+    arrivals.ended(other, whole=False)
+    assert not arrivals.speaks_for(one, "1.2"), "the other was cut meanwhile"
+    arrivals.ended(one)
+    again = Line()
+    bring(arrivals, clock, again, 110.0)
+    assert arrivals.speaks_for(again, "1.2"), "it sends the series again"
+
+
+def test_who_sends_again_speaks_for_a_connection_that_died_unnoticed():
+    clock = Clock()
+    arrivals, dead, again = Arrivals(clock), Line(), Line()
+    bring(arrivals, clock, dead, 101.0)
+    bring(arrivals, clock, again, 103.0)
+    assert arrivals.speaks_for(again, "1.2")

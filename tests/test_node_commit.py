@@ -3,12 +3,13 @@
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
-from tiny_node import HERE
+from tiny_node import HERE, files_of
 
 from itermask.node.commit import ALL_SAFE, PUSH_MODEL, SOME_NOT, answer, read_request, send_report
 from itermask.node.config import Keep
 from itermask.node.database import Database
 from itermask.node.deliver import NotSentError
+from itermask.node.extras import shut_down
 from itermask.node.header import Instance
 from itermask.node.outbox import Report
 from itermask.node.store import Store
@@ -17,13 +18,13 @@ MR, OTHER = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
 
 
 @pytest.fixture
-def database(tmp_path):
+def store(tmp_path):
     opened = Database(tmp_path / "node")
     store = Store(opened, Keep(free_gb=0.0))
     for number in (1, 2):
         instance = Instance(f"1.2.{number}", MR, "1.2", "1", "series 5", None, False, str(number))
         store.add(store.receive([b"x"]), instance, "MR", "hash")
-    yield opened
+    yield store
     opened.close()
 
 
@@ -36,16 +37,16 @@ def request(*images, transaction="1.9"):
     return asked
 
 
-def test_all_safe(database):
-    event, report = answer(database, read_request(request((MR, "1.2.1"), (MR, "1.2.2"))))
+def test_all_safe(store):
+    event, report = answer(store, read_request(request((MR, "1.2.1"), (MR, "1.2.2"))))
     assert event == ALL_SAFE
     assert report.TransactionUID == "1.9"
     assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == ["1.2.1", "1.2.2"]
     assert "FailedSOPSequence" not in report
 
 
-def test_some_not(database):
-    event, report = answer(database, read_request(request((MR, "1.2.1"), (MR, "1.2.9"), (OTHER, "1.2.2"))))
+def test_some_not(store):
+    event, report = answer(store, read_request(request((MR, "1.2.1"), (MR, "1.2.9"), (OTHER, "1.2.2"))))
     assert event == SOME_NOT
     failed = {item.ReferencedSOPInstanceUID: item.FailureReason for item in report.FailedSOPSequence}
     assert failed == {"1.2.9": 0x0112, "1.2.2": 0x0119}
@@ -69,27 +70,35 @@ def listener(got, status=0x0000):
     return entity.start_server((HERE, 0), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)])
 
 
-def test_a_report_reaches_the_sender(database):
+def test_a_report_reaches_the_sender(store):
     got = []
     server = listener(got)
     asked = {"transaction": "1.9", "images": [[MR, "1.2.1"], [MR, "1.2.9"]]}
     report = Report(1, asked, "SCANNER", HERE, server.server_address[1], 0)
     try:
-        assert send_report(database, report, "ITERMASK", None) == 1
+        assert send_report(store, report, "ITERMASK", None) == 1
     finally:
-        server.shutdown()
+        shut_down(server)
     ((event, information),) = got
     assert event == SOME_NOT
     assert information.FailedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.9"
     with pytest.raises(NotSentError, match="no connection to SCANNER"):
-        send_report(database, report, "ITERMASK", None)
+        send_report(store, report, "ITERMASK", None)
 
 
-def test_a_report_that_is_not_taken(database):
+def test_a_report_that_is_not_taken(store):
     server = listener([], status=0x0110)
     report = Report(1, {"transaction": "1.9", "images": [[MR, "1.2.1"]]}, "SCANNER", HERE, server.server_address[1], 0)
     try:
         with pytest.raises(NotSentError, match="did not take the report"):
-            send_report(database, report, "ITERMASK", None)
+            send_report(store, report, "ITERMASK", None)
     finally:
-        server.shutdown()
+        shut_down(server)
+
+
+def test_what_is_gone_from_the_disk_is_not_safe(store):
+    for path in files_of(store.images):
+        path.unlink()
+    event, report = answer(store, read_request(request((MR, "1.2.1"))))
+    assert event == SOME_NOT
+    assert report.FailedSOPSequence[0].FailureReason == 0x0112

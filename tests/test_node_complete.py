@@ -9,6 +9,8 @@ from itermask.node.complete import (
     COMING,
     CUT,
     INTERRUPTED,
+    QUIET,
+    SPOILED,
     WHOLE,
     Arrival,
     doubts,
@@ -25,7 +27,7 @@ ARRIVALS = st.builds(
     announced=st.none() | st.integers(1, 20),
     exact=st.booleans(),
     sending=st.booleans(),
-    transfer=st.sampled_from([COMING, WHOLE, CUT, INTERRUPTED]),
+    transfer=st.sampled_from([COMING, WHOLE, CUT, INTERRUPTED, QUIET, SPOILED]),
 )
 
 
@@ -67,8 +69,10 @@ def test_what_is_missing_is_never_passed_over(arrival):
         assert shortfall(arrival) == f"{arrival.images} of {_images(arrival.announced)} came; send the series again"
     if not short:
         assert shortfall(arrival) == ""
-    if not short and arrival.transfer == WHOLE:
+    if not short and not arrival.sending and arrival.transfer == WHOLE:
         assert doubts(arrival) == ()
+    if arrival.sending and arrival.announced is None:
+        assert "may be incomplete" in doubts(arrival)[0], "silence alone is no end"
 
 
 def _images(count):
@@ -81,10 +85,18 @@ def test_the_reasons_in_words():
             "The connection was cut while the series was sent, so it may be incomplete; 1 image came.",
         )
     assert shortfall(Arrival(5, transfer=WHOLE), 2, "no room") == (
-        "5 images came, 2 more were refused (no room); send the series again"
+        "5 images came, 2 more are not here (no room); send the series again"
     )
     assert doubts(Arrival(5, announced=6, transfer=WHOLE)) == (
         "The headers announce 6 images in the acquisition; 5 images came.",
+    )
+    for quiet in (Arrival(5, sending=True), Arrival(5, transfer=QUIET)):
+        assert doubts(quiet) == (
+            "Nothing more came for a while, though its sender had not said that this was all, so it may be incomplete; "
+            "5 images came.",
+        )
+    assert doubts(Arrival(5, transfer=SPOILED)) == (
+        "The same connection brought an image that could not be taken, so it may be incomplete; 5 images came.",
     )
     assert doubts(Arrival(5, transfer=INTERRUPTED)) == (
         "The node was started anew while the series was sent, so it may be incomplete; 5 images came.",

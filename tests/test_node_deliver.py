@@ -9,6 +9,7 @@ from tiny_node import HERE, series
 from itermask.node import deliver
 from itermask.node.config import Destination
 from itermask.node.deliver import NotSentError, files_to_send, send
+from itermask.node.extras import shut_down
 
 SECONDARY, MR = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.4"
 
@@ -38,7 +39,7 @@ class Peer:
         return self
 
     def __exit__(self, *error):
-        self.server.shutdown()
+        shut_down(self.server)
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_a_refusal_is_told_with_what_was_taken(folder):
 
 
 def test_a_cut_connection_is_told_with_what_was_taken(folder, monkeypatch):
-    monkeypatch.setattr(deliver, "TIMEOUT", 2.0)
+    monkeypatch.setattr(deliver, "TIMEOUT", 1.0)
     with Peer(lambda nth: None if nth == 2 else 0) as peer:
         with pytest.raises(NotSentError) as caught:
             send(folder, to(peer), "ITERMASK")
@@ -110,3 +111,8 @@ def test_a_destination_that_is_not_there(folder):
         gone = to(peer)
     with pytest.raises(NotSentError, match="no connection to PACS"):
         send(folder, gone, "ITERMASK")
+
+
+def test_results_that_are_gone_are_not_called_sent(folder):
+    with pytest.raises(NotSentError, match="gone from the node's disk"):
+        send(folder / "none", Destination("PACS", HERE, 1), "ITERMASK")

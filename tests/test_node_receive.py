@@ -241,3 +241,33 @@ def test_files_are_whole_dicom_files(side, tmp_path):
     again = pydicom.dcmread(path)
     (saved,) = save(tmp_path, [again])
     assert pydicom.dcmread(saved).file_meta.TransferSyntaxUID == sent[0].file_meta.TransferSyntaxUID
+
+
+def test_a_damaged_copy_of_an_image_that_is_here_does_not_spoil_its_series(side):
+    sent, damaged = series(count=2), series(count=2)[1]
+    damaged.PixelData = damaged.PixelData[:50]
+    assert send(side.port, [*sent, damaged]) == [0, 0, 0xC000]
+    ended(side)
+    assert side.series()[sent[0].SeriesInstanceUID]["transfer"] == "whole"
+    assert side.database.rows("SELECT * FROM refused") == []
+
+
+def test_an_unreadable_image_spoils_the_series_that_come_with_it(side):
+    (unreadable,), sent = series(2, 1), series(1, 2)
+    unreadable.SeriesInstanceUID = None
+    assert send(side.port, [unreadable, *sent]) == [0xC000, 0, 0]
+    ended(side)
+    assert side.series()[sent[0].SeriesInstanceUID]["transfer"] == "spoiled"
+    assert send(side.port, sent) == [0, 0]
+    ended(side)
+    assert side.series()[sent[0].SeriesInstanceUID]["transfer"] == "whole", "all of it came again"
+
+
+def test_too_many_connections_are_rejected_and_logged(side, lines):
+    entity = side.receiver._server.ae
+    entity.maximum_associations = 1
+    first = associate(side.port)
+    assert first.is_established
+    assert associate(side.port).is_rejected
+    first.release()
+    assert any(line.startswith("rejected 'SCANNER' from 127.0.0.1: more than") for line in lines())

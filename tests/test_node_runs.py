@@ -2,6 +2,8 @@
 
 import pytest
 
+from itermask.node import runs as runs_module
+from itermask.node.complete import CUT
 from itermask.node.config import Keep
 from itermask.node.database import Database
 from itermask.node.header import Instance
@@ -126,7 +128,7 @@ def test_a_copy_of_an_image_changes_nothing(database, store, runs):
 def test_what_may_be_incomplete_is_looked_at_with_a_note_until_all_comes_again(database, store, runs, transfer):
     bring(store, whole=False)
     if transfer == "cut":
-        store.connection_ended(["1.2"], whole=False)
+        store.connection_ended(["1.2"], CUT)
     runs = Runs(database, Store(database, Keep(free_gb=0.0)))
     assert database.row("SELECT transfer FROM series")["transfer"] == transfer
     assert runs.close("1.2") == ""
@@ -154,7 +156,10 @@ def test_a_cut_connection_is_no_matter_where_headers_tell_that_all_came(store, r
 def test_a_series_whose_sender_stays_connected_is_not_looked_at_twice(store, runs):
     bring(store, whole=False)
     assert runs.close("1.2", sending=True) == ""
-    finish(runs, runs.start())
+    run = runs.start()
+    assert run.doubtful
+    assert run.notes[0].startswith("Nothing more came for a while")
+    finish(runs, run)
     assert store.connection_ended(["1.2"]) == []
     assert runs.arriving() == {}
 
@@ -167,7 +172,7 @@ def test_missing_images(store, runs):
     assert runs.start().notes == ("The headers announce 3 images in the acquisition; 1 image came.",)
     bring(store, "1.4")
     store.note_refused("1.4", "1.4.2", "no room")
-    assert runs.close("1.4") == "1 image came, 1 more were refused (no room); send the series again"
+    assert runs.close("1.4") == "1 image came, 1 more is not here (no room); send the series again"
 
 
 def test_a_process_may_die_once(database, store, runs):
@@ -191,3 +196,43 @@ def test_failed_series_can_be_tried_again(store, runs):
     runs.close("1.2")
     assert runs.start().number == 2
     assert runs.retry_failed() == 0
+
+
+def test_a_series_that_was_closed_in_silence_is_cut_off_when_its_connection_is(store, runs):
+    bring(store, whole=False)
+    runs.close("1.2", sending=True)
+    store.connection_ended(["1.2"], CUT)
+    assert runs.start().notes[0].startswith("The connection was cut")
+    assert store.connection_ended(["1.2"]) == ["1.2"], "and looked at again when it is sent again"
+
+
+def test_what_is_opened_again_before_its_turn_is_looked_at_once(database, store, runs):
+    bring(store, whole=False)
+    store.connection_ended(["1.2"], CUT)
+    runs.close("1.2")
+    assert store.connection_ended(["1.2"]) == ["1.2"]
+    assert runs.start() is None
+    runs.close("1.2")
+    assert states(database) == [("1.2", 1, "waiting")]
+
+
+def test_a_restart_forgets_the_look_at_a_series_that_goes_on(database, store, runs):
+    bring(store)
+    runs.close("1.2")
+    runs.start()
+    bring(store, number=2, whole=False)
+    again = Runs(database, store)
+    assert again.start() is None
+    again.close("1.2")
+    assert states(database) == [("1.2", 1, "waiting")]
+    assert database.row("SELECT images FROM run")["images"] == 2
+
+
+def test_results_are_on_the_disk_with_the_names_of_their_folders(store, runs, monkeypatch):
+    synced = []
+    monkeypatch.setattr(runs_module, "sync_folder", synced.append)
+    bring(store)
+    runs.close("1.2")
+    run = runs.start()
+    finish(runs, run)
+    assert synced == [run.folder.parent, store.results]

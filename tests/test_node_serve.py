@@ -11,11 +11,12 @@ import pydicom
 import pytest
 from test_node_deliver import Peer
 from tiny_dicom import save
-from tiny_looks import VERDICT, by_name, light_look
+from tiny_looks import VERDICT, by_name, light_look, no_dicom
 from tiny_node import HERE, associate, files_of, finished, looks, send, series, some_config, until
 
 from itermask.errors import InputError
-from itermask.node.config import Destination, Look, Page, Watch
+from itermask.node.config import Complete, Destination, Look, Page, Watch
+from itermask.node.header import series_key
 from itermask.node.serve import Node
 
 
@@ -180,3 +181,35 @@ def test_a_node_that_cannot_start_leaves_the_folder_free(tmp_path):
             Node(some_config(tmp_path / "a"), light_look, None)
     with running(tmp_path / "b"):
         pass
+
+
+def test_what_is_looked_at_in_silence_says_so(tmp_path):
+    quick = Complete(quiet=0.3, released=0.05, patience=1.0)
+    with running(tmp_path / "node", complete=quick) as node:
+        association = associate(node.receiver.port)
+        association.send_c_store(series(count=1)[0])
+        (row,) = finished(node)
+        assert row["verdict"] == f"{VERDICT}, perhaps incomplete"
+        assert "so it may be incomplete; 1 image came." in row["notes"][0]
+        association.release()
+        until(lambda: node.state()["rows"][0]["verdict"] == VERDICT)
+
+
+def test_a_full_disk_before_a_look_is_gone_on_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("itermask.node.serve.PAUSE", 0.1)
+    with running(tmp_path / "node") as node:
+        sent = series()
+        blocked = node.store.results / series_key(sent[0].SeriesInstanceUID)
+        blocked.write_text("in the way")
+        send(node.receiver.port, sent)
+        until(lambda: node.database.rows("SELECT 1 FROM run"))
+        until(lambda: node._stale)
+        blocked.unlink()
+        assert finished(node)[0]["verdict"] == VERDICT
+
+
+def test_a_scan_without_dicom_results_is_not_called_sent(tmp_path):
+    to = Destination("PACS", HERE, 1)
+    with running(tmp_path / "node", no_dicom, destinations=(to,)) as node:
+        send(node.receiver.port, series())
+        assert finished(node)[0]["deliveries"] == []

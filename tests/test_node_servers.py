@@ -1,11 +1,14 @@
 """Other people's programs at both ends of a node: DCMTK's senders, and Orthanc as scanner and as archive."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from tiny_dicom import SECONDARY, base, save, uid
@@ -23,7 +26,10 @@ SLOW = 1500.0  # seconds
 
 
 def program(name, package):
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    """A program of the system; a Python package beside this interpreter has some of the same names."""
+    own = Path(sys.executable).parent
+    places = [place for place in os.environ["PATH"].split(os.pathsep) if Path(place) != own]
+    found = shutil.which(name, path=os.pathsep.join([*places, "/usr/sbin"]))
     if found is None:
         pytest.skip(f"{name} is not installed: apt-get install {package}")
     return found

@@ -6,6 +6,7 @@ import pytest
 from tiny_node import some_config
 
 from itermask.finding import VERDICTS
+from itermask.node.complete import COMING, CUT, WHOLE
 from itermask.node.database import Database
 from itermask.node.header import Instance
 from itermask.node.runs import Runs
@@ -30,10 +31,20 @@ def runs(store):
     return Runs(store.database, store)
 
 
-def bring(store, series, announced=None):
+def bring(store, series, announced=None, how=WHOLE):
     instance = Instance(f"{series}.1", "1", series, "1", f"series {series}", announced, False, "1.dcm")
     store.add(store.receive([b"x"]), instance, "MR", "hash")
-    store.connection_ended([series])
+    if how != COMING:
+        store.connection_ended([series], how)
+
+
+def doubtful_look(runs, series, sending=False):
+    runs.close(series, sending)
+    run = runs.start()
+    assert run.doubtful
+    made = run.folder.parent / ".part-1"
+    made.mkdir(parents=True)
+    runs.finish(run, made, {"verdict": VERDICTS[0], "doubtful": run.doubtful}, [])
 
 
 def run_of(store, runs, series):
@@ -80,12 +91,29 @@ def test_a_verdict_has_a_colour_and_words(config, store, runs, verdict, tone):
 
 
 def test_what_may_be_incomplete_is_never_green(config, store, runs):
-    run = run_of(store, runs, "1.2")
-    made = run.folder.parent / ".part-1"
-    made.mkdir(parents=True)
-    runs.finish(run, made, {"verdict": VERDICTS[0], "notes": [], "doubtful": True}, [])
+    bring(store, "1.2", how=CUT)
+    doubtful_look(runs, "1.2")
     (row,) = snapshot(config, store, {})["rows"]
     assert (row["verdict"], row["tone"], row["alert"]) == (f"{VERDICTS[0]}, perhaps incomplete", "amber", True)
+
+
+def test_what_was_closed_in_silence_is_doubtful_until_its_connection_ends(config, store, runs):
+    bring(store, "1.2", how=COMING)
+    doubtful_look(runs, "1.2", sending=True)
+    (row,) = snapshot(config, store, {})["rows"]
+    assert (row["verdict"], row["tone"], row["alert"]) == (f"{VERDICTS[0]}, perhaps incomplete", "amber", False)
+    store.connection_ended(["1.2"])
+    (row,) = snapshot(config, store, {})["rows"]
+    assert (row["verdict"], row["tone"], row["alert"]) == (VERDICTS[0], "green", False)
+    assert row["notes"][-1] == "Since then the sender has ended the connection, and no more came."
+
+
+def test_what_was_closed_in_silence_and_then_cut_alarms(config, store, runs):
+    bring(store, "1.2", how=COMING)
+    doubtful_look(runs, "1.2", sending=True)
+    store.connection_ended(["1.2"], CUT)
+    (row,) = snapshot(config, store, {})["rows"]
+    assert (row["tone"], row["alert"]) == ("amber", True)
 
 
 def test_what_could_not_be_looked_at_is_never_green(config, store, runs):

@@ -7,9 +7,10 @@ import os
 import pytest
 from tiny_node import files_of
 
+from itermask.node import store as store_module
 from itermask.node.config import Destination, Keep
 from itermask.node.database import Database
-from itermask.node.header import NO_ROOM, Instance, RefusedError
+from itermask.node.header import NO_ROOM, Instance, RefusedError, series_key
 from itermask.node.outbox import Outbox
 from itermask.node.runs import Runs
 from itermask.node.store import GIB, NEW, OTHER, SAME, Store, run_name
@@ -186,3 +187,107 @@ def test_refused_images_are_forgotten_when_they_come(database):
     assert json.dumps([tuple(row) for row in database.rows("SELECT * FROM refused")]) == '[["1.2", "1.2.2", "no room"]]'
     add(store, instance(2))
     assert database.rows("SELECT * FROM refused") == []
+
+
+def test_an_image_that_is_gone_from_the_disk_is_not_called_safe_and_taken_again(database):
+    store = store_of(database)
+    for number in (1, 2):
+        add(store, instance(number))
+    Runs(database, store).close("1.2")
+    assert store.holds("1.2.1") == {"1.2.840"}
+    (store.images / series_key("1.2") / "1.dcm").unlink()
+    assert store.holds("1.2.1") == set()
+    store = store_of(database)
+    assert len(store.lost) == 1
+    runs = Runs(database, store)
+    assert runs.start() is None, "what is left is not the series"
+    assert runs.close("1.2") == "1 image came, 1 more is not here (gone from the node's disk); send the series again"
+    assert add(store, instance(1)) == NEW
+    assert store.holds("1.2.1") == {"1.2.840"}
+
+
+def test_an_image_that_is_cut_short_on_the_disk_is_not_called_safe(database):
+    store = store_of(database)
+    add(store, instance(1))
+    (path,) = files_of(store.images)
+    path.write_bytes(b"im")
+    assert store.holds("1.2.1") == set()
+
+
+def test_an_image_that_vanished_while_the_node_runs_is_stored_again(database):
+    store = store_of(database)
+    add(store, instance(1))
+    files_of(store.images)[0].unlink()
+    assert add(store, instance(1)) == NEW
+    assert len(files_of(store.images)) == 1
+    assert store.used == len("image")
+
+
+def test_what_could_not_be_noted_leaves_no_file(database, monkeypatch):
+    store = store_of(database)
+    add(store, instance(1))
+    sync = store_module.sync_folder
+
+    def fail(path):
+        sync(path)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(store_module, "sync_folder", fail)
+    with pytest.raises(RefusedError, match="Input/output error"):
+        add(store, instance(2))
+    assert [path.name for path in files_of(store.images)] == ["1.dcm"]
+    with pytest.raises(RefusedError):
+        add(store, instance(1, "1.3"))
+    assert len(list(store.images.iterdir())) == 1
+
+
+def test_a_late_image_never_drives_out_those_of_its_own_series(database):
+    store = store_of(database, quota_gb=12 / GIB)
+    add(store, instance(1), b"12345")
+    settle(database, store, "1.2", ended=1.0)
+    with pytest.raises(RefusedError, match="over the quota"):
+        add(store, instance(2), b"12345")
+    assert [path.name for path in files_of(store.images)] == ["1.dcm"]
+
+
+def test_a_late_image_of_a_series_that_made_room_does_not_pass_for_the_whole(database):
+    store = store_of(database, quota_gb=30 / GIB)
+    for number in (1, 2):
+        add(store, instance(number), b"1234567890")
+    settle(database, store, "1.2", ended=1.0)
+    add(store, instance(1, "1.3"), b"123456789")
+    assert [path.name for path in files_of(store.images)] == ["1.dcm"]
+    store.keep = Keep(free_gb=0.0)
+    add(store, instance(3), b"1")
+    store.connection_ended(["1.2"])
+    runs = Runs(database, store)
+    assert runs.close("1.2") == "1 image came, 2 more are not here (removed to make room); send the series again"
+    for number in (1, 2):
+        add(store, instance(number), b"1234567890")
+    assert runs.close("1.2") == ""
+
+
+def test_a_damaged_copy_of_an_image_that_is_here_leaves_no_gap(database):
+    store = store_of(database)
+    add(store, instance(1))
+    assert not store.note_refused("1.2", "1.2.1", "damaged")
+    assert database.rows("SELECT * FROM refused") == []
+
+
+def test_an_image_that_is_refused_late_means_that_the_series_was_not_whole(database):
+    store = store_of(database)
+    add(store, instance(1))
+    settle(database, store, "1.2")
+    assert store.note_refused("1.2", "1.2.2", "damaged")
+    assert list(Runs(database, store).arriving()) == ["1.2"]
+
+
+def test_reports_of_commitment_that_were_given_up_are_forgotten(database):
+    store = store_of(database, days=7)
+    add(store, instance(1))
+    settle(database, store, "1.2", ended=1.0)
+    with database.change() as change:
+        change.execute("INSERT INTO commitment VALUES (1, '{}', 'MR', 'h', 1, 'given up', 9, 1, 1, 'gone')")
+        change.execute("INSERT INTO commitment VALUES (2, '{}', 'MR', 'h', 1, 'waiting', 9, 1, 1, 'gone')")
+    store.remove_old(now=100 * DAY)
+    assert [row["id"] for row in database.rows("SELECT id FROM commitment")] == [2]

@@ -75,13 +75,18 @@ def test_known_certificates_are_let_in(files, port):
     association.release()
 
 
-def test_strangers_plain_connections_and_silence_are_kept_out_and_hold_nobody_up(files, port):
+def test_strangers_plain_connections_and_silence_are_kept_out_and_hold_nobody_up(files, port, caplog):
     with socket.create_connection((HERE, port)):  # says nothing
         assert not associate(port, tls_args=(client_side(files["stranger"]), HERE)).is_established
         assert not associate(port).is_established
         association = associate(port, tls_args=(client_side(files["scanner"]), HERE))
         assert association.is_established
         association.release()
+    said = [
+        record.getMessage() for record in caplog.records if "no TLS, or no accepted certificate" in record.getMessage()
+    ]
+    assert len(said) == 2, "the stranger and the plain connection"
+    assert all("from 127.0.0.1" in line for line in said)
 
 
 def test_files_that_cannot_be_used(files, tmp_path):

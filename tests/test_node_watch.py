@@ -8,9 +8,11 @@ from tiny_dicom import PRESENTATION, base, save, zipped
 from tiny_model import tiny_scan, write_nifti
 from tiny_node import files_of, series
 
+from itermask.node import watch
 from itermask.node.arrivals import Arrivals
 from itermask.node.config import Keep, Watch
 from itermask.node.database import Database
+from itermask.node.runs import Runs
 from itermask.node.store import GIB, Store
 from itermask.node.watch import SENDER, Watcher
 
@@ -126,3 +128,67 @@ def test_a_full_store_takes_the_rest_later(database, folder):
     assert side.look() == 0
     side.store.keep = Keep(free_gb=0.0)
     assert side.look() == 3
+
+
+def test_a_file_that_is_cut_short_means_that_its_series_is_not_whole_until_the_rest_comes(side, folder):
+    paths = save(folder, series(1, 3))
+    whole = paths[2].read_bytes()
+    paths[2].write_bytes(whole[:-60])
+    assert side.look() == 2
+    side.look()
+    runs = Runs(side.database, side.store)
+    (uid,) = runs.arriving()
+    assert runs.close(uid).startswith("2 images came, 1 more is not here (truncated")
+    paths[2].write_bytes(whole)
+    assert side.look() == 1
+    side.look()
+    assert runs.close(uid) == ""
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_nifti_file_that_is_cut_short_waits_for_its_rest(side, folder, ending, caplog):
+    path = write_nifti(folder / f"a_T1w{ending}", tiny_scan())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert side.look() == 0
+    assert any("a NIfTI file that is cut short" in record.getMessage() for record in caplog.records)
+    path.write_bytes(whole)
+    assert side.look() == 1
+
+
+def test_a_scan_waits_for_a_sidecar_that_still_grows(database, folder):
+    scan = write_nifti(folder / "a_T1w.nii.gz", tiny_scan())
+    side = Side(database, folder)
+    assert side.watcher.look() == 0
+    scan.with_name("a_T1w.json").write_text("{")
+    assert side.watcher.look() == 0
+    assert side.watcher.look() == 2
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(side, folder, monkeypatch):
+    (path,) = save(folder, series(1, 1))
+    whole = path.read_bytes()
+    receive = watch.read_headers
+
+    def slowly(name):
+        found = receive(name)
+        path.write_bytes(whole + b"\0\0")
+        return found
+
+    monkeypatch.setattr(watch, "read_headers", slowly)
+    assert side.look() == 0
+    monkeypatch.setattr(watch, "read_headers", receive)
+    path.write_bytes(whole)
+    assert side.look() == 1
+    (stored,) = files_of(side.store.images)
+    assert stored.read_bytes() == whole
+
+
+def test_other_content_under_the_same_uid_is_said(side, folder, caplog):
+    save(folder, series(1, 1))
+    assert side.look() == 1
+    (other,) = series(1, 1)
+    other.PixelData = bytes(len(other.PixelData))
+    save(folder / "other", [other])
+    assert side.look() == 0
+    assert any("with other content; the first one is kept" in record.getMessage() for record in caplog.records)

@@ -36,8 +36,8 @@ def head(**changes):
     return slices(np.rint(tiny_head(blob=60.0)[0]).astype(np.int16), AFFINE, **changes)
 
 
-def look(source, out, notes=(), told=None, **settings):
-    task = Task(source, out, "series 5 'MPRAGE sag'", notes, Look(**settings))
+def look(source, out, notes=(), told=None, name="series 5 'MPRAGE sag'", **settings):
+    task = Task(source, out, name, notes, Look(**settings))
     return look_at(task, (lambda content: None) if told is None else told.append)
 
 
@@ -60,6 +60,8 @@ def test_a_series_gives_what_the_command_line_gives(command, tmp_path, model):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
     assert found["verdict"] == ours["verdict"]
     assert found["notes"][0] == ours["warnings"][0] == "Of how it came."
+    assert "Of how it came." in (tmp_path / "out" / "report.html").read_text()
+    assert b"Of how it came." in (tmp_path / "out" / "dicom" / "scores.dcm").read_bytes()
     assert found["seconds"].keys() >= {"read", "find brain", "detect", "write"}
     (verdict,) = (content for content in told if "verdict" in content)
     assert verdict["verdict"]["verdict"] == found["verdict"]
@@ -74,22 +76,18 @@ def test_a_nifti_scan(tmp_path):
     assert not (tmp_path / "out" / "dicom").exists()
 
 
-def test_without_a_frame_of_reference_there_is_a_verdict_and_a_note(tmp_path):
-    save(tmp_path / "study", head(FrameOfReferenceUID=None))
-    found = look(tmp_path / "study", tmp_path / "out")
+def test_the_configuration_says_the_sequence_and_the_model_and_a_note_what_results_there_are_not(tmp_path, model):
+    unclear = {"SeriesDescription": "brain sag", "ScanningSequence": "RM", "EchoTime": None}
+    save(tmp_path / "study", head(FrameOfReferenceUID=None, **unclear))
+    reason = look(tmp_path / "study", tmp_path / "out")
+    assert reason["reason"].startswith("its sequence cannot be told (")
+    said = {"sequences": {"Brain Sag": "T1w"}, "models": {"T1w": str(model)}}
+    found = look(tmp_path / "study", tmp_path / "out", name="series 5 'brain sag'", **said)
     assert found["verdict"]
     assert found["notes"][0] == (
         "There are no DICOM results: DICOM results cannot refer to it, as its images have no FrameOfReferenceUID."
     )
     assert not (tmp_path / "out" / "dicom").exists()
-
-
-def test_the_configuration_says_the_sequence_and_the_model(tmp_path, model):
-    save(tmp_path / "study", head(SeriesDescription="brain sag", ScanningSequence="RM", EchoTime=None))
-    reason = look(tmp_path / "study", tmp_path / "out")
-    assert reason["reason"].startswith("its sequence cannot be told (")
-    said = {"sequences": {"Brain Sag": "T1w"}, "models": {"T1w": str(model)}}
-    assert "verdict" in look(tmp_path / "study", tmp_path / "out", **said)
 
 
 SPIN = {"ScanningSequence": "SE", "InversionTime": None, "EchoTime": 100, "RepetitionTime": 5000}

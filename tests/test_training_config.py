@@ -54,7 +54,7 @@ def test_changes_go_over_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"stepz = 3", "unknown setting stepz; known are augmentation, batch"),
+        (b"stepz = 3", "unknown setting stepz; known are align, augmentation, batch"),
         (b"steps = ", "not valid TOML"),
         (b"steps = \xff\xfe", "not valid TOML"),
         (b"steps = 0", "must be at least 1"),

@@ -42,3 +42,10 @@ def by_name(task, tell):
     if what == "is refused":
         return {"reason": "a localiser", "alert": False}
     return light_look(task, tell)
+
+
+def no_dicom(task, tell):
+    """Finds a scan borderline, of which no DICOM results can be made."""
+    task.out.mkdir()
+    (task.out / "report.html").write_text("<p>report</p>")
+    return {"verdict": VERDICT, "notes": list(task.notes)}

@@ -17,6 +17,7 @@ from itermask.io.scans import read_scans
 from itermask.methods.base import Detection, Progress
 from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model, load_model
+from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
 from itermask.prepare.passes import restore_passes
@@ -38,12 +39,15 @@ class RunSettings:
         sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
         n4: whether slow brightness changes are taken out first, see `itermask.prepare.bias`.
+        align: whether the model looks along MNI axes, see `itermask.prepare.align`; a model that was trained or
+            calibrated so always does.
     """
 
     gamma: float | None = None
     sensitivity: float | None = None
     seed: int = 0
     n4: bool = False
+    align: bool = False
 
     def __post_init__(self) -> None:
         if self.gamma is not None and self.sensitivity is not None:
@@ -81,7 +85,7 @@ def run(
         scan: a scan, or the path of a NIfTI file or of a DICOM folder, zip or file with one fitting series.
         model: a loaded model, a model folder, or a bundled model's name; if None, the bundled one for the scan's
             sequence and slices, see `itermask.models.choice`.
-        settings: sensitivity, seed, bias correction.
+        settings: sensitivity, seed, bias correction, alignment.
         progress: called with (stage, share done).
 
     Returns:
@@ -100,6 +104,9 @@ def run(
         with _timed(timings, "load model"):
             model = load_model(model, sequence=known_sequence(scan), scan=scan)
     check_sequence(scan, model)
+    wanted = settings.align or model.grid.align
+    check_alignment(scan, model, wanted)
+    aligned_with = align_name() if wanted else "none"
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
     even, field = scan, None
@@ -107,8 +114,12 @@ def run(
         with _timed(timings, "correct bias"):
             field = _or_refuse(scan, bias_field, scan)
             even = replace(scan, image=scan.image / field)
+    alignment = None
+    if wanted:
+        with _timed(timings, "align"):
+            alignment = _or_refuse(scan, align, even)
     with _timed(timings, "prepare"):
-        prepared = _or_refuse(scan, prepare, even, model.grid)
+        prepared = _or_refuse(scan, prepare, even, model.grid, alignment)
     point = settings.point_for(model)
     with _timed(timings, "detect"):
         rng = np.random.default_rng(settings.seed)
@@ -127,6 +138,8 @@ def run(
         "seed": settings.seed,
         "brain_mask": brain_found,
         "bias_correction": correction,
+        "alignment": aligned_with,
+        **({} if alignment is None else {"aligned": alignment.summary()}),
         "computed_with": model.runtime.description,
         "voxel_size_mm": list(scan.spacing),
         "model_voxel_size_mm": list(prepared.spacing),
@@ -148,6 +161,15 @@ def check_sequence(scan: Scan, model: Model) -> None:
         raise InputError(
             f"{scan.name}: is {sequence}, but the model {model.name} has learned {model.sequence}; "
             f"use a {sequence} model, or correct --sequence"
+        )
+
+
+def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
+    """Refuse to align a scan whose own slices the model takes."""
+    if wanted and model.grid.slices:
+        raise InputError(
+            f"{scan.name}: cannot be aligned, as the model {model.name} takes the scan's own slices; "
+            "leave --align out, or give a model for volumes"
         )
 
 

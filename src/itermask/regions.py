@@ -12,6 +12,7 @@ from itermask.scan import Scan
 
 MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
 REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
+MIDDLE = 2.0  # mm from the middle of an aligned head within which an alignment does not tell left from right
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,11 @@ class Region:
         volume_ml: its volume.
         mean_error: mean of the error map over it, squared scaled intensity.
         peak_error: largest error in it.
-        side: `left` or `right` of the patient, `middle` on the line between; None where the scan's coordinates are not
-            those of a standard head, so that its middle is not known.
+        side: `left` or `right` of the patient, `middle` on the line between, within 2 mm of it where the scan was
+            aligned; None where it was not and its coordinates are not those of a standard head, so that its middle is
+            not known.
+        position_mni_mm: the position along MNI axes, of a scan that was aligned; else None. The alignment is rigid, so
+            these are distances in this head: places of a smaller brain lie nearer to the middle than the template's.
     """
 
     position_mm: tuple[float, float, float]
@@ -36,6 +40,7 @@ class Region:
     mean_error: float
     peak_error: float
     side: str | None = None
+    position_mni_mm: tuple[float, float, float] | None = None
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
@@ -46,7 +51,13 @@ def is_registered(header: nib.Nifti1Header | None) -> bool:
 
 
 def find_regions(
-    anomaly: np.ndarray, error: np.ndarray, affine: np.ndarray, *, registered: bool = False, most: int = MOST
+    anomaly: np.ndarray,
+    error: np.ndarray,
+    affine: np.ndarray,
+    *,
+    registered: bool = False,
+    to_mni: np.ndarray | None = None,
+    most: int = MOST,
 ) -> tuple[list[Region], int]:
     """The connected regions of a mask, the largest first.
 
@@ -55,6 +66,7 @@ def find_regions(
         error: error map of the same shape.
         affine: 4×4, voxel indices → mm (RAS+).
         registered: whether these are the coordinates of a standard head, so that left and right can be told.
+        to_mni: 4×4, these mm → mm along MNI axes, of a scan that was aligned.
         most: how many are described at most.
 
     Returns:
@@ -78,21 +90,30 @@ def find_regions(
         part = parts[number]
         inside = labels[part] == number + 1
         first = corner + [cut.start for cut in part]
-        described.append(_describe(inside, error[box][part][inside], first, affine, registered))
+        described.append(_describe(inside, error[box][part][inside], first, affine, registered, to_mni))
     return described, int(count)
 
 
 def _describe(
-    inside: np.ndarray, errors: np.ndarray, first: np.ndarray, affine: np.ndarray, registered: bool
+    inside: np.ndarray,
+    errors: np.ndarray,
+    first: np.ndarray,
+    affine: np.ndarray,
+    registered: bool,
+    to_mni: np.ndarray | None,
 ) -> Region:
     """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
     places = np.argwhere(inside)
     away = (places - places.mean(axis=0)) @ affine[:3, :3].T
     voxel = first + places[np.argmin((away**2).sum(axis=1))]
     x, y, z = (affine[:3, :3] @ voxel + affine[:3, 3]).round(2).tolist()
-    side = None
-    if registered:
-        side = "left" if x < 0 else "right" if x > 0 else "middle"
+    side, mni = None, None
+    if to_mni is not None:
+        right, front, top = (to_mni[:3, :3] @ (x, y, z) + to_mni[:3, 3]).round(2).tolist()
+        mni = (right + 0.0, front + 0.0, top + 0.0)
+        side = _side(right, MIDDLE)
+    elif registered:
+        side = _side(x, 0.0)
     i, j, k = voxel.tolist()
     return Region(
         position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero
@@ -102,7 +123,13 @@ def _describe(
         mean_error=float(errors.mean(dtype=np.float64)),
         peak_error=float(errors.max()),
         side=side,
+        position_mni_mm=mni,
     )
+
+
+def _side(right: float, middle: float) -> str:
+    """Which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
+    return "middle" if abs(right) <= middle else "left" if right < 0 else "right"
 
 
 def voxel_ml(affine: np.ndarray) -> float:
@@ -110,10 +137,26 @@ def voxel_ml(affine: np.ndarray) -> float:
     return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 
+def mni_transform(finding: Finding) -> np.ndarray | None:
+    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned."""
+    aligned = finding.settings.get("aligned")
+    return None if aligned is None else np.array(aligned["scanner_to_mni"], dtype=float)
+
+
+def tells_sides(scan: Scan, finding: Finding) -> bool:
+    """Whether left and right of the head are known: by an alignment, or by the scan's own coordinates."""
+    return mni_transform(finding) is not None or is_registered(scan.header)
+
+
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
     """The regions of a finding's mask, see `find_regions`."""
     return find_regions(
-        finding.anomaly, finding.error, finding.affine, registered=is_registered(scan.header), most=most
+        finding.anomaly,
+        finding.error,
+        finding.affine,
+        registered=is_registered(scan.header),
+        to_mni=mni_transform(finding),
+        most=most,
     )
 
 

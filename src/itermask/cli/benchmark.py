@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from itermask.cli.options import DeviceOption
 from itermask.cli.show import progress_bar
 from itermask.errors import InputError
 
@@ -13,7 +14,7 @@ from itermask.errors import InputError
 def benchmark(
     config: Annotated[Path, typer.Argument(help="TOML file: methods, data and protocols; see docs/benchmark.md.")],
     out: Annotated[Path, typer.Option(help="Folder of the results; an interrupted benchmark there is continued.")],
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
     part: Annotated[
         str, typer.Option(help="k/n: only every n-th scan from the k-th, for processes side by side.")
     ] = "1/1",

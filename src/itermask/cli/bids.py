@@ -17,6 +17,26 @@ from itermask.cli.cohort_show import (
     print_states,
     write_tables,
 )
+from itermask.cli.console import refusals_as_json
+from itermask.cli.options import (
+    AlignOption,
+    DaskOption,
+    DeviceOption,
+    DryRunOption,
+    GammaOption,
+    JSONOption,
+    MemoryOption,
+    ModelOption,
+    N4Option,
+    ReportsOnlyOption,
+    RetryFailedOption,
+    SeedOption,
+    SensitivityOption,
+    ShardOption,
+    TimeLimitOption,
+    WorkersOption,
+    sequence_option,
+)  # fmt: skip
 from itermask.errors import InputError
 
 LABELS = ("--participant-label", "--participant_label", "--session-label", "--session-id")
@@ -65,79 +85,72 @@ def bids(
         bool, typer.Option("--skip-bids-validation", help="Do not check that the tree is valid BIDS.")
     ] = False,
     sequence: Annotated[
-        Optional[list[str]], typer.Option(help="Sequence to look at, e.g. T1w; else those that the models know.")
+        Optional[list[str]], sequence_option("Sequence to look at, e.g. T1w; else those that the models know.")
     ] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by the scan.")] = None,
+    model: ModelOption = None,
     brain_masks: Annotated[
         Optional[Path], typer.Option(help="Derivative with desc-brain_mask files; else the brain is found.")
     ] = None,
-    sensitivity: Annotated[
-        Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
-    ] = None,
-    gamma: Annotated[Optional[float], typer.Option(help="Stop slope in place of the model's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
-    n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
-    workers: Annotated[
-        Optional[int],
-        typer.Option("--workers", "--nprocs", help="Processes, 0 for none but this; else by cores and memory."),
-    ] = None,
-    memory: Annotated[
-        Optional[float], typer.Option("--memory", "--mem-gb", help="GiB to share among workers; else what is free.")
-    ] = None,
-    time_limit: Annotated[float, typer.Option(help="Minutes after which a scan is given up.")] = 120.0,
-    shard: Annotated[str, typer.Option(help="i/n: only every n-th scan from the i-th, for job arrays.")] = "1/1",
-    dask: Annotated[Optional[str], typer.Option(help="Scheduler of a Dask cluster, e.g. tcp://node1:8786.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")] = False,
-    reports_only: Annotated[
-        bool, typer.Option("--reports-only", help="Draw the reports of finished scans again, nothing else.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done.")] = False,
+    sensitivity: SensitivityOption = None,
+    gamma: GammaOption = None,
+    seed: SeedOption = 0,
+    n4: N4Option = False,
+    align: AlignOption = False,
+    device: DeviceOption = "cpu",
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    time_limit: TimeLimitOption = 120.0,
+    shard: ShardOption = "1/1",
+    dask: DaskOption = None,
+    retry_failed: RetryFailedOption = False,
+    reports_only: ReportsOnlyOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JSONOption = False,
 ) -> None:
     """Look at all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be looked at."""
     from itermask.cohort.bids import Selection, find_jobs, participants, read_filters, sequences_wanted
     from itermask.cohort.derivative import describe_derivative, validate
     from itermask.cohort.job import Plan
-    from itermask.cohort.run import run_cohort
+    from itermask.cohort.run import run_cohort, shard_of
     from itermask.io.outputs import check_out
     from itermask.pipeline import RunSettings
 
-    part = parse_shard(shard)
-    wanted = levels or ([Level.participant, Level.group] if part == (1, 1) else [Level.participant])
-    if not bids_dir.is_dir():
-        raise InputError(f"{bids_dir}: no such folder; give the BIDS tree of the scans")
-    if out.resolve() == bids_dir.resolve():
-        raise InputError(f"{out}: is the tree of the scans; choose another folder, such as {out}/derivatives/itermask")
-    check_out(out)
-    if not skip_bids_validation and Level.participant in wanted:
-        validate(bids_dir)
-    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
-    plan = Plan(out, "bids", settings, model, device, reports_only)
-    selection = Selection(
-        sequences=sequences_wanted(sequence or (), model),
-        participants=tuple(participant_label or ()),
-        sessions=tuple(session_label or ()),
-        filters=read_filters(bids_filter_file) if bids_filter_file else {},
-    )
-    jobs = find_jobs(bids_dir, selection, brain_masks, out)
-    if dry_run:
-        print_states(jobs[part[0] - 1 :: part[1]], plan, retry_failed)
-        return
-    tally = None
-    if Level.participant in wanted:
-        engine = engine_for(dask, workers, memory, time_limit, part)
-        check_ahead(plan)
-        describe_derivative(bids_dir, out)
-        with cohort_bar(bids_dir.resolve().name) as bar:
-            tally = run_cohort(jobs, plan, part, engine, retry_failed, bar)
-    if Level.group in wanted:
-        try:
-            people = participants(bids_dir)
-        except InputError as error:
-            print(f"itermask: {error}; ages and sexes are left out", file=sys.stderr)
-            people = {}
-        failed = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}))
-        if failed and tally is None:
-            raise typer.Exit(1)
-    if tally is not None:
-        finish(tally, out)
+    with refusals_as_json(as_json):
+        part = parse_shard(shard)
+        wanted = levels or ([Level.participant, Level.group] if part == (1, 1) else [Level.participant])
+        if not bids_dir.is_dir():
+            raise InputError(f"{bids_dir}: no such folder; give the BIDS tree of the scans")
+        if out.resolve() == bids_dir.resolve():
+            raise InputError(
+                f"{out}: is the tree of the scans; choose another folder, such as {out}/derivatives/itermask"
+            )
+        check_out(out)
+        if not skip_bids_validation and Level.participant in wanted:
+            validate(bids_dir)
+        settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
+        plan = Plan(out, "bids", settings, model, device, reports_only)
+        selection = Selection(
+            sequences=sequences_wanted(sequence or (), model),
+            participants=tuple(participant_label or ()),
+            sessions=tuple(session_label or ()),
+            filters=read_filters(bids_filter_file) if bids_filter_file else {},
+        )
+        jobs = find_jobs(bids_dir, selection, brain_masks, out)
+        if dry_run:
+            print_states(shard_of(jobs, part), plan, retry_failed, as_json)
+            return
+        tally = tables = None
+        if Level.participant in wanted:
+            engine = engine_for(dask, workers, memory, time_limit, part)
+            check_ahead(plan)
+            describe_derivative(bids_dir, out)
+            with cohort_bar(bids_dir.resolve().name) as bar:
+                tally = run_cohort(jobs, plan, part, engine, retry_failed, bar)
+        if Level.group in wanted:
+            try:
+                people = participants(bids_dir)
+            except InputError as error:
+                print(f"itermask: {error}; ages and sexes are left out", file=sys.stderr)
+                people = {}
+            tables = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}))
+        finish(shard_of(jobs, part), out, tally, tables, as_json)

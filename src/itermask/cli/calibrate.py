@@ -6,6 +6,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from itermask.cli import complete
+from itermask.cli.options import AlignOption, DeviceOption
 from itermask.cli.show import progress_bar
 from itermask.errors import InputError
 
@@ -13,18 +15,25 @@ from itermask.errors import InputError
 def calibrate(
     data: Annotated[Path, typer.Argument(help="BIDS tree or table of healthy scans; split val, or all without one.")],
     out: Annotated[Path, typer.Option(help="Folder of the new model.")],
-    model: Annotated[str, typer.Option(help="Model folder or bundled name to calibrate anew.")],
+    model: Annotated[
+        str, typer.Option(help="Model folder or bundled name to calibrate anew.", autocompletion=complete.models)
+    ],
     setting: Annotated[Optional[list[str]], typer.Option(help="Test-time setting to change, as name=value.")] = None,
     method: Annotated[
-        Optional[str], typer.Option(help="Use the networks with another method of the same family, e.g. inpainting.")
+        Optional[str],
+        typer.Option(
+            help="Use the networks with another method of the same family, e.g. inpainting.",
+            autocompletion=complete.methods,
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    align: AlignOption = False,
+    device: DeviceOption = "auto",
 ) -> None:
     """Calibrate a model on healthy scans of one's own scanner; no labels are needed. The weights stay as they are."""
     from itermask.training.train import calibrate_model
 
     with progress_bar(out.name) as bar:
-        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar, method)
+        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar, method, align)
     print(f"model written to {out}")
 
 

@@ -14,34 +14,51 @@ from itermask.cli.cohort_show import (
     print_states,
     write_tables,
 )
+from itermask.cli.console import refusals_as_json
+from itermask.cli.options import (
+    AlignOption,
+    DaskOption,
+    DeviceOption,
+    DryRunOption,
+    GammaOption,
+    JSONOption,
+    MemoryOption,
+    ModelOption,
+    N4Option,
+    ReportsOnlyOption,
+    RetryFailedOption,
+    SeedOption,
+    SensitivityOption,
+    ShardOption,
+    TimeLimitOption,
+    WorkersOption,
+    sequence_option,
+)  # fmt: skip
 
 
 def cohort(
     data: Annotated[list[Path], typer.Argument(help="Folders, tables (.tsv, .csv with path or T1w, …), NIfTI files.")],
     out: Annotated[Path, typer.Option(help="Folder of the results; an interrupted run there is continued.")],
     sequence: Annotated[
-        Optional[str], typer.Option(help="Sequence, e.g. T1w; else told by names and sidecars, as far as models know.")
+        Optional[str],
+        sequence_option("Sequence, e.g. T1w; else told by names and sidecars, as far as models know."),
     ] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by the scan.")] = None,
-    sensitivity: Annotated[
-        Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
-    ] = None,
-    gamma: Annotated[Optional[float], typer.Option(help="Stop slope in place of the model's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
-    n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
-    workers: Annotated[
-        Optional[int], typer.Option(help="Processes, 0 for none but this; else by cores and memory.")
-    ] = None,
-    memory: Annotated[Optional[float], typer.Option(help="GiB to share among workers; else what is free.")] = None,
-    time_limit: Annotated[float, typer.Option(help="Minutes after which a scan is given up.")] = 120.0,
-    shard: Annotated[str, typer.Option(help="i/n: only every n-th scan from the i-th, for job arrays.")] = "1/1",
-    dask: Annotated[Optional[str], typer.Option(help="Scheduler of a Dask cluster, e.g. tcp://node1:8786.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")] = False,
-    reports_only: Annotated[
-        bool, typer.Option("--reports-only", help="Draw the reports of finished scans again, nothing else.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be done.")] = False,
+    model: ModelOption = None,
+    sensitivity: SensitivityOption = None,
+    gamma: GammaOption = None,
+    seed: SeedOption = 0,
+    n4: N4Option = False,
+    align: AlignOption = False,
+    device: DeviceOption = "cpu",
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    time_limit: TimeLimitOption = 120.0,
+    shard: ShardOption = "1/1",
+    dask: DaskOption = None,
+    retry_failed: RetryFailedOption = False,
+    reports_only: ReportsOnlyOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JSONOption = False,
 ) -> None:
     """Look at many scans: a folder each, a table and a page of all. Exit code 1 if any could not be looked at.
 
@@ -50,24 +67,26 @@ def cohort(
     from itermask.cohort.bids import sequences_wanted
     from itermask.cohort.job import Plan
     from itermask.cohort.lists import age_and_sex, list_jobs
-    from itermask.cohort.run import run_cohort
+    from itermask.cohort.run import run_cohort, shard_of
     from itermask.io.outputs import check_out
     from itermask.pipeline import RunSettings
 
-    part = parse_shard(shard)
-    check_out(out)
-    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
-    plan = Plan(out, "folders", settings, model, device, reports_only)
-    wanted = sequences_wanted([sequence] if sequence else [], model)
-    jobs, about = list_jobs(data, wanted, out, sequence)
-    if dry_run:
-        print_states(jobs[part[0] - 1 :: part[1]], plan, retry_failed)
-        return
-    engine = engine_for(dask, workers, memory, time_limit, part)
-    check_ahead(plan)
-    with cohort_bar(out.name) as bar:
-        tally = run_cohort(jobs, plan, part, engine, retry_failed, bar)
-    if part == (1, 1):
-        people = {name: age_and_sex(groups) for name, groups in about.items()}
-        write_tables(jobs, out, "folders", lambda record: people.get(record.name, {}))
-    finish(tally, out)
+    with refusals_as_json(as_json):
+        part = parse_shard(shard)
+        check_out(out)
+        settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
+        plan = Plan(out, "folders", settings, model, device, reports_only)
+        wanted = sequences_wanted([sequence] if sequence else [], model)
+        jobs, about = list_jobs(data, wanted, out, sequence)
+        if dry_run:
+            print_states(shard_of(jobs, part), plan, retry_failed, as_json)
+            return
+        engine = engine_for(dask, workers, memory, time_limit, part)
+        check_ahead(plan)
+        with cohort_bar(out.name) as bar:
+            tally = run_cohort(jobs, plan, part, engine, retry_failed, bar)
+        tables = None
+        if part == (1, 1):
+            people = {name: age_and_sex(groups) for name, groups in about.items()}
+            tables = write_tables(jobs, out, "folders", lambda record: people.get(record.name, {}))
+        finish(shard_of(jobs, part), out, tally, tables, as_json)

@@ -2,15 +2,17 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from itermask.cli.console import console, print_json
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,12 +72,15 @@ def check_ahead(plan: "Plan") -> None:
     """Refuse what would make every scan fail, before any work is done.
 
     Raises:
-        InputError: the device or the tool for bias correction is not there.
+        InputError: the device, or a tool for bias correction or alignment, is not there.
     """
+    from itermask.prepare.align import align_name
     from itermask.prepare.bias import n4_name
 
     if plan.settings.n4:
         n4_name()
+    if plan.settings.align:
+        align_name()
     if plan.device not in ("cpu", "auto"):
         from itermask.runtime.device import pick_device
 
@@ -84,16 +89,16 @@ def check_ahead(plan: "Plan") -> None:
 
 @contextmanager
 def cohort_bar(title: str) -> "Iterator[Callable[[Tally], None]]":
-    """A bar with the time left on standard error; where that is no terminal, a line a minute."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    """A bar with the time left on standard error; where that is no terminal, or `NO_COLOR` is set, a line a minute."""
+    errors = console(stderr=True)
+    if not errors.is_terminal:
         yield _Lines(title)
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console, speed_estimate_period=MEMORY_OF_RATE) as bar:
+    with Progress(*columns, console=errors, speed_estimate_period=MEMORY_OF_RATE) as bar:
         task = bar.add_task(title, total=None, failed="")
 
         def show(tally: "Tally") -> None:
@@ -121,43 +126,110 @@ class _Lines:
         print(f"{self.title}: {tally.finished} of {tally.to_do}, {tally.failed} failed{left}", file=sys.stderr)
 
 
-def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool) -> None:
-    """What a run would do, a line a scan and a last line with counts."""
-    from collections import Counter
-
-    from itermask.cohort.run import states
+def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_json: bool = False) -> None:
+    """What a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
+    from itermask.cohort.run import TO_DO, states
 
     counts: Counter[str] = Counter()
+    scans = []
     for job, state in states(jobs, plan, retry_failed):
         counts[state] += 1
-        print(f"{state:8} {job.name}  {job.scan}")
-    to_do = sum(counts[state] for state in ("new", "changed", "retry"))
+        scans.append({"name": job.name, "scan": str(job.scan), "state": state})
+        if not as_json:
+            print(f"{state:8} {job.name}  {job.scan}")
+    to_do = sum(counts[state] for state in TO_DO)
+    if as_json:
+        print_json({"scans": scans, "counts": counts, "to_do": to_do})
+        return
     parts = ", ".join(f"{number} {state}" for state, number in counts.items())
     print(f"{len(jobs)} scans ({parts}): {to_do} would be looked at")
 
 
-def finish(tally: "Tally", out: Path) -> None:
-    """One line about a run; exit code 1 if any of its scans failed, now or before."""
-    from itermask.cohort.manifest import MANIFEST
+@dataclass(frozen=True)
+class Tables:
+    """What the group level wrote.
 
-    failed = tally.failed + tally.failed_before
-    line = f"{tally.done} looked at, {tally.kept} kept from earlier, {failed} failed"
-    if failed:
-        line += f"; reasons are in the table and in {out / MANIFEST}; --retry-failed tries again"
-    print(line)
-    if failed:
-        raise typer.Exit(1)
+    Attributes:
+        pages: a page for each sequence, with its table beside it.
+        note: a sentence on scans that have not been looked at; "" if there are none.
+        failed: scans of the results folder that could not be looked at.
+    """
+
+    pages: "Sequence[Path]"
+    note: str
+    failed: int
 
 
-def write_tables(jobs: "Sequence[Job]", out: Path, layout: str, about: "Callable[[Record], Mapping[str, str]]") -> int:
-    """Write tables and pages, name the pages, and tell how many scans have failed."""
+def write_tables(
+    jobs: "Sequence[Job]", out: Path, layout: str, about: "Callable[[Record], Mapping[str, str]]"
+) -> Tables:
+    """Write tables and pages of a results folder."""
     from itermask.cohort.group import write_group
     from itermask.cohort.manifest import FAILED, read_records
     from itermask.cohort.run import not_looked_at
 
     note = not_looked_at(jobs, out)
-    for page in write_group(out, layout, about, note):
+    pages = write_group(out, layout, about, note)
+    return Tables(pages, note, sum(record.state == FAILED for record in read_records(out)))
+
+
+def finish(
+    jobs: "Sequence[Job]", out: Path, tally: "Tally | None", tables: Tables | None, as_json: bool = False
+) -> None:
+    """Say what a run came to; exit code 1 if any scan failed, now or before.
+
+    Args:
+        jobs: the run's scans, those of its shard alone.
+        out: results folder.
+        tally: of the participant level; None where that was left out.
+        tables: of the group level; None where that was left out.
+        as_json: one JSON object in place of lines.
+    """
+    failed = tally.failed + tally.failed_before if tally is not None else tables.failed if tables is not None else 0
+    if as_json:
+        print_json(_summary(jobs, out, tally, tables, failed))
+    else:
+        _print(out, tally, tables, failed)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int) -> None:
+    """The pages, a line on what was done, and on standard error what was not."""
+    from itermask.cohort.manifest import MANIFEST
+
+    for page in () if tables is None else tables.pages:
         print(page)
-    if note:
-        print(f"itermask: {note}", file=sys.stderr)
-    return sum(record.state == FAILED for record in read_records(out))
+    if tables is not None and tables.note:
+        print(f"itermask: {tables.note}", file=sys.stderr)
+    if tally is None:
+        return
+    line = f"{tally.done} looked at, {tally.kept} kept from earlier, {failed} failed"
+    if failed:
+        line += f"; reasons are in the table and in {out / MANIFEST}; --retry-failed tries again"
+    print(line)
+
+
+def _summary(
+    jobs: "Sequence[Job]", out: Path, tally: "Tally | None", tables: Tables | None, failed: int
+) -> dict[str, Any]:
+    """What a run came to, as JSON holds it."""
+    from itermask.cohort.manifest import FAILED, read_record
+
+    records = [record for job in jobs if (record := read_record(out, job.name)) is not None]
+    return {
+        "out": str(out),
+        "scans": len(jobs),
+        "looked_at": None if tally is None else tally.done,
+        "kept": None if tally is None else tally.kept,
+        "failed": failed,
+        "not_looked_at": len(jobs) - len(records),
+        "verdicts": Counter(str(record.figures["verdict"]) for record in records if "verdict" in record.figures),
+        "failures": [
+            {"name": record.name, "scan": record.scan, "reason": record.reason}
+            for record in records
+            if record.state == FAILED
+        ],
+        "tables": [str(page.with_suffix(".tsv")) for page in (() if tables is None else tables.pages)],
+        "pages": [str(page) for page in (() if tables is None else tables.pages)],
+    }

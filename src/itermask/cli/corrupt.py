@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from itermask.cli import complete
+from itermask.cli.options import brain_mask_option
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
 LIST = "list"
 
 
-def _list(wanted: bool) -> None:
-    """Print all artifacts and leave."""
-    if not wanted:
+def _list(context: typer.Context, wanted: bool) -> None:
+    """Print all artifacts and leave; not where a shell asks for completions."""
+    if not wanted or context.resilient_parsing:
         return
     from itermask.artifacts import ARTIFACTS, summary
 
@@ -27,8 +29,8 @@ def _list(wanted: bool) -> None:
     raise typer.Exit
 
 
-def _artifact(name: str) -> str:
-    _list(name == LIST)
+def _artifact(context: typer.Context, name: str) -> str:
+    _list(context, name == LIST)
     return name
 
 
@@ -36,16 +38,21 @@ def corrupt(
     scan: Annotated[Path, typer.Argument(help="NIfTI file of one scan (.nii or .nii.gz).")],
     out: Annotated[Path, typer.Argument(help="NIfTI file to write; its folder is made if needed.")],
     artifact: Annotated[
-        str, typer.Option(help="Which one; list shows them all.", callback=_artifact, is_eager=True, show_default=False)
+        str,
+        typer.Option(
+            help="Which one; list shows them all.",
+            callback=_artifact,
+            is_eager=True,
+            show_default=False,
+            autocompletion=complete.artifacts,
+        ),
     ],
     severity: Annotated[float, typer.Option(help="0 (nothing), 1 (subtle) to 10 (gross).")] = 5.0,
     axis: Annotated[
         Optional[int], typer.Option(help="The file's axis (0, 1, 2) to put it along; else the artifact's own choice.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
-    brain_mask: Annotated[
-        Optional[Path], typer.Option(help="Brain mask on the scan's grid; else all that is bright counts as brain.")
-    ] = None,
+    brain_mask: Annotated[Optional[Path], brain_mask_option("all that is bright counts as brain")] = None,
     list_: Annotated[
         bool, typer.Option("--list", callback=_list, is_eager=True, help="Show all artifacts and leave.")
     ] = False,

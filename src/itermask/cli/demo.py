@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from itermask.cli.options import DeviceOption
 from itermask.cli.show import print_finding, progress_bar
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ GHOSTING = {"severity": 5, "rng": 7, "axis": 0}
 
 def demo(
     out: Annotated[Path, typer.Argument(help="Folder for the three results.")] = Path("demo-output"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Look at a healthy scan, the same scan with ghosting, and the scan of a patient with multiple sclerosis."""
     from itermask.io.outputs import on_grid_of, write_finding, write_image

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from itermask.cli.console import console, print_json, refusals_as_json
+from itermask.cli.options import JSONOption
 from itermask.cli.show import progress_bar
 from itermask.errors import InputError
 
@@ -30,45 +31,55 @@ def evaluate(
     images: Annotated[Optional[Path], typer.Option(help="The scans, for similarity: a file or folder.")] = None,
     size_limits: Annotated[str, typer.Option(help="Volumes in mL that part scans into groups by size.")] = "1,10",
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap intervals.")] = 0,
+    as_json: JSONOption = False,
 ) -> None:
     """Compare masks or error maps with labels: one row a scan, and means with intervals."""
     from itermask.evaluation.evaluate import check_out, write_evaluation
     from itermask.evaluation.evaluate import evaluate as compare
+    from itermask.io.outputs import plain
 
-    try:
-        limits = [float(text) for text in size_limits.split(",")]
-    except ValueError as error:
-        raise InputError(f"--size-limits {size_limits}: write it as numbers with commas, such as 1,10") from error
-    if out is not None:
-        check_out(out)
-    with progress_bar("evaluate") as bar:
-        found = compare(predictions, labels, maps, brain_mask, images, limits, seed, bar)
-    if out is not None:
-        write_evaluation(found, out)
-    _print(found, out)
+    with refusals_as_json(as_json):
+        limits = _numbers(size_limits)
+        if out is not None:
+            check_out(out)
+        with progress_bar("evaluate") as bar:
+            found = compare(predictions, labels, maps, brain_mask, images, limits, seed, bar)
+        if out is not None:
+            write_evaluation(found, out)
+    if as_json:
+        print_json(plain(found.summary))
+    else:
+        _print(found, out)
     if found.failed:
         raise typer.Exit(1 if found.summary["scans"] else 2)
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers with commas between."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--size-limits {text}: write it as numbers with commas, such as 1,10") from error
 
 
 def _print(found: "Evaluation", out: Path | None) -> None:
     """The means on standard output; what was not evaluated on standard error."""
     summary = found.summary
-    problems = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    problems, lines = console(stderr=True), console()
     for name, reason in found.failed:
-        problems.print(f"failed: {name}: {reason}")
+        problems.print(f"failed: {name}: {reason}", markup=False)
     for name, reason in summary["predictions_without_label"]:
-        problems.print(f"prediction without label: {name}: {reason}")
+        problems.print(f"prediction without label: {name}: {reason}", markup=False)
     if names := summary["labels_without_prediction"]:
-        problems.print(f"{len(names)} files among the labels pair with nothing: {', '.join(names)}")
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(
+        problems.print(f"{len(names)} files among the labels pair with nothing: {', '.join(names)}", markup=False)
+    lines.print(
         f"{summary['scans']} scans evaluated, {len(found.failed)} failed, "
         f"{len(summary['predictions_without_label'])} predictions without label"
     )
     if summary["scans"]:
-        console.print(_table(summary))
+        lines.print(_table(summary), soft_wrap=False)
     if out is not None:
-        console.print(str(out / "summary.md"))
+        lines.print(str(out / "summary.md"), markup=False)
 
 
 def _table(summary: dict[str, Any]) -> Table:

@@ -8,14 +8,28 @@ from typing import Annotated
 import typer
 
 from itermask import __version__
-from itermask.cli import benchmark, bids, calibrate, cohort, corrupt, demo, evaluate, listen, models, run, series, train
+from itermask.cli import (
+    benchmark,
+    bids,
+    calibrate,
+    cohort,
+    corrupt,
+    demo,
+    doctor,
+    evaluate,
+    listen,
+    models,
+    run,
+    series,
+    train,
+    view,
+)
 from itermask.errors import InputError
 
 app = typer.Typer(
     name="itermask",
     help="Find what is not normal in brain MRI. For research use only; not a diagnosis.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
@@ -28,12 +42,14 @@ app.command("calibrate")(calibrate.calibrate)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("models")(models.models)
+app.command("view")(view.view)
 app.command("series")(series.series)
 app.command("corrupt")(corrupt.corrupt)
+app.command("doctor")(doctor.doctor)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(context: typer.Context, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:  # a shell that asks for completions
         print(f"itermask {__version__}")
         raise typer.Exit
 

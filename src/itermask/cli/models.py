@@ -1,37 +1,39 @@
 """`itermask models`: what is installed."""
 
-import json
-from typing import Annotated, Any, Optional
+from dataclasses import asdict
+from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from itermask.cli import complete
+from itermask.cli.console import console, print_json, refusals_as_json
+from itermask.cli.options import JSONOption
 
 LONG = ("calibration", "training")  # parts of a card that are for machines
 
 
 def models(
-    name: Annotated[Optional[str], typer.Argument(help="Model whose card to show: a bundled name or a folder.")] = None,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(help="Model whose card to show: a bundled name or a folder.", autocompletion=complete.models),
+    ] = None,
+    as_json: JSONOption = False,
 ) -> None:
-    """List the bundled models with what they learned from and their licence; or show one model's card."""
+    """List the bundled models with what they learned from and their licence; or show one model's card, as JSON."""
+    from itermask.doctor.models import about_model
     from itermask.models.folder import bundled_models, find_model, read_card
 
-    if name is not None:
-        card = read_card(find_model(name))
-        print(json.dumps({key: value for key, value in card.items() if key not in LONG}, indent=1))
+    with refusals_as_json(as_json):
+        if name is not None:
+            card = read_card(find_model(name))
+            print_json({key: value for key, value in card.items() if key not in LONG})
+            return
+        found = [about_model(model, folder) for model, folder in bundled_models().items()]
+    if as_json:
+        print_json({"models": [asdict(each) for each in found]})
         return
     table = Table("model", "sequence", "method", "looks at", "learned from", "licence", box=None, pad_edge=False)
-    for model, folder in bundled_models().items():
-        card = read_card(folder)
-        source = card["data"].get("name", "")
-        table.add_row(model, card["sequence"], card["method"], _looks_at(card), source, card["license"])
-    Console().print(table)
-
-
-def _looks_at(card: dict[str, Any]) -> str:
-    """Volumes or slices, and their voxels or pixels."""
-    from itermask.models.choice import takes_slices
-
-    edges = card["spacing"][:2] if takes_slices(card) else card["spacing"]
-    size = "×".join(f"{edge:g}" for edge in edges) + " mm"
-    return f"slices, {size}" if takes_slices(card) else f"volumes, {size}"
+    for each in found:
+        table.add_row(each.name, each.sequence, each.method, each.looks_at, each.learned_from, each.license)
+    console().print(table, soft_wrap=False)

@@ -1,15 +1,32 @@
 """`itermask run`: one scan in, a finding out."""
 
+import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from itermask.cli.console import print_json, refusals_as_json
+from itermask.cli.options import (
+    AlignOption,
+    DeviceOption,
+    GammaOption,
+    JSONOption,
+    ModelOption,
+    N4Option,
+    SeedOption,
+    SensitivityOption,
+    brain_mask_option,
+    sequence_option,
+)  # fmt: skip
+from itermask.cli.series import plain_series
 from itermask.cli.show import print_finding, progress_bar
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
+    from itermask.finding import Finding
     from itermask.io.scans import Source
     from itermask.pipeline import RunSettings
 
@@ -18,19 +35,16 @@ def run(
     scan: Annotated[Path, typer.Argument(help="NIfTI file (.nii, .nii.gz), or DICOM folder, zip or file.")],
     out: Annotated[Path, typer.Argument(help="Folder for the results; made if needed.")],
     sequence: Annotated[
-        Optional[str], typer.Option(help="Sequence, e.g. T1w; else taken from name, sidecar or DICOM header.")
+        Optional[str], sequence_option("Sequence, e.g. T1w; else taken from name, sidecar or DICOM header.")
     ] = None,
-    brain_mask: Annotated[Optional[Path], typer.Option(help="Brain mask on the scan's grid; else it is found.")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else chosen by the scan.")] = None,
-    gamma: Annotated[
-        Optional[float], typer.Option(help="Stop slope in place of the model's; smaller flags more.")
-    ] = None,
-    sensitivity: Annotated[
-        Optional[float], typer.Option(help="Divides the model's operating point: 2 flags more, 0.5 less.")
-    ] = None,
-    n4: Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the noise fill.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or openvino.")] = "auto",
+    brain_mask: Annotated[Optional[Path], brain_mask_option("it is found")] = None,
+    model: ModelOption = None,
+    gamma: GammaOption = None,
+    sensitivity: SensitivityOption = None,
+    n4: N4Option = False,
+    align: AlignOption = False,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
     threads: Annotated[
         Optional[int], typer.Option(help="Threads on the CPU; else one for each core that this process may use.")
     ] = None,
@@ -42,64 +56,99 @@ def run(
         Optional[bool],
         typer.Option("--dicom/--no-dicom", help="Also write DICOM results; done for DICOM scans unless refused."),
     ] = None,
+    as_json: JSONOption = False,
 ) -> None:
     """Find what is not normal in one scan: masks and maps on its own grid, numbers, and a report."""
     from itermask.io.outputs import check_out
     from itermask.io.scans import read_scans
     from itermask.pipeline import RunSettings
 
-    check_out(out)
-    settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4)
-    sources = read_scans(scan, sequence, brain_mask, series)
-    if len(sources) == 1:
-        _look(sources[0], out, model, settings, device, threads, dicom)
-        return
+    with refusals_as_json(as_json, None, scan=str(scan)):
+        check_out(out)
+        settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
+        sources = read_scans(scan, sequence, brain_mask, series)
+        look = _Look(scan, model, settings, device, threads, dicom, as_json)
+        if len(sources) == 1:
+            look.at(sources[0], out)
+            return
     failed = 0
     for source in sources:
         assert source.series is not None  # only of DICOM there are several
+        folder = out / f"series-{source.series.label}"
         try:
-            _look(source, out / f"series-{source.series.label}", model, settings, device, threads, dicom)
+            look.at(source, folder)
         except InputError as error:
-            print(f"itermask: {error}", file=sys.stderr)
+            if as_json:
+                print_json({"error": str(error), "scan": str(scan), "series": plain_series(source.series)}, None)
+            else:
+                print(f"itermask: {error}", file=sys.stderr)
             failed += 1
     if failed:
         raise typer.Exit(1 if failed < len(sources) else 2)
 
 
-def _look(
-    source: "Source",
-    out: Path,
-    model: str | None,
-    settings: "RunSettings",
-    device: str,
-    threads: int | None,
-    dicom: bool | None,
-) -> None:
-    """Look at one scan, write what was found and say it."""
-    from itermask.io.dicom.write import check_dicom, write_dicom
-    from itermask.io.outputs import check_out, write_finding
-    from itermask.models.folder import load_model
-    from itermask.pipeline import check_sequence, known_sequence
-    from itermask.pipeline import run as run_scan
+@dataclass(frozen=True)
+class _Look:
+    """How each scan of a path is looked at, and told: in lines, or as JSON on one line."""
 
-    scan, series = source.scan, source.series
-    if series is None and dicom:
-        raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
-    check_out(out)
-    if series is not None and dicom is not False:
-        check_dicom(series, out)
-    chosen = load_model(model, sequence=known_sequence(scan), scan=scan, device=device, threads=_threads(threads))
-    check_sequence(scan, chosen)
-    with progress_bar(scan.name) as bar:
-        finding = run_scan(scan, chosen, settings, bar)
-    write_finding(scan, finding, out)
-    if series is not None:
-        print(f"{series.title}: {scan.sequence} ({series.guess.evidence})")
-    if chosen.why:
-        print(f"model {chosen.name}: {chosen.why}")
-    print_finding(scan.name, finding, out)
-    if series is not None and dicom is not False:
-        print(f"  {write_dicom(scan, series, finding, out)}")
+    path: Path
+    model: str | None
+    settings: "RunSettings"
+    device: str
+    threads: int | None
+    dicom: bool | None
+    as_json: bool
+
+    def at(self, source: "Source", out: Path) -> None:
+        """Look at one scan, write what was found and say it."""
+        from itermask.io.dicom.write import check_dicom, write_dicom
+        from itermask.io.outputs import check_out, write_finding
+        from itermask.models.folder import load_model
+        from itermask.pipeline import check_sequence, known_sequence
+        from itermask.pipeline import run as run_scan
+
+        scan, series = source.scan, source.series
+        if series is None and self.dicom:
+            raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
+        check_out(out)
+        to_dicom = series if self.dicom is not False else None
+        if to_dicom is not None:
+            check_dicom(to_dicom, out)
+        sequence, threads = known_sequence(scan), _threads(self.threads)
+        chosen = load_model(self.model, sequence=sequence, scan=scan, device=self.device, threads=threads)
+        check_sequence(scan, chosen)
+        with progress_bar(scan.name) as bar:
+            finding = run_scan(scan, chosen, self.settings, bar)
+        write_finding(scan, finding, out)
+        if not self.as_json:
+            if series is not None:
+                print(f"{series.title}: {scan.sequence} ({series.guess.evidence})")
+            if chosen.why:
+                print(f"model {chosen.name}: {chosen.why}")
+            print_finding(scan.name, finding, out)
+        written = None if to_dicom is None else write_dicom(scan, to_dicom, finding, out)
+        if self.as_json:
+            print_json(_plain(self.path, source, finding, out, written), None)
+        elif written is not None:
+            print(f"  {written}")
+
+
+def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: Path | None) -> dict[str, Any]:
+    """One scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
+    from itermask.io.outputs import OUTPUTS, PASSES
+    from itermask.regions import voxel_ml
+
+    files = {name.split(".")[0]: str(out / name) for name in (*OUTPUTS, PASSES) if (out / name).is_file()}
+    millilitres = voxel_ml(finding.affine)
+    return {
+        "scan": str(path),
+        "series": None if source.series is None else plain_series(source.series),
+        "out": str(out),
+        "files": files if dicom is None else files | {"dicom": str(dicom)},
+        "anomaly_ml": float(finding.anomaly.sum()) * millilitres,
+        "brain_ml": float(finding.brain.sum()) * millilitres,
+        **json.loads((out / "finding.json").read_text(encoding="utf-8")),
+    }
 
 
 def _threads(asked: int | None) -> int:

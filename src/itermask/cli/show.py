@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from itermask.cli.console import console
 from itermask.finding import VERDICTS, Finding
 
 COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
@@ -16,10 +16,10 @@ COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
 
 @contextmanager
 def progress_bar(title: str) -> Iterator["StageBar"]:
-    """A bar on standard error; nothing where that is no terminal."""
+    """A bar on standard error; nothing where that is no terminal or `NO_COLOR` is set."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    errors = console(stderr=True)
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         yield StageBar(bar, title)
 
 
@@ -37,12 +37,12 @@ class StageBar:
 
 def print_finding(name: str, finding: Finding, out: Path) -> None:
     """Three lines about one scan."""
-    console = Console(soft_wrap=True, highlight=False)
+    lines = console()
     colour = COLOURS.get(finding.verdict, "white")
-    console.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
+    lines.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
     known = np.isfinite(finding.percentile)
     place = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
-    console.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
+    lines.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
     for warning in finding.warnings:
-        console.print(f"  [yellow]note:[/yellow] {warning}")
-    console.print(f"  {escape(str(out / 'report.html'))}")
+        lines.print(f"  [yellow]note:[/yellow] {warning}")
+    lines.print(f"  {escape(str(out / 'report.html'))}")

@@ -7,6 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from itermask.cli import complete
+from itermask.cli.options import DeviceOption, sequence_option
 from itermask.cli.show import progress_bar
 
 
@@ -15,13 +17,19 @@ def train(
         Path, typer.Argument(help="Data set's folder, or a .tsv/.csv table: path, split, [brain_mask, lesion, …].")
     ],
     out: Annotated[Path, typer.Option(help="Model folder; an interrupted run there is continued.")],
-    sequence: Annotated[str, typer.Option(help="Sequence to train on, e.g. T1w.")],
-    target: Annotated[Optional[str], typer.Option(help="Second sequence, for methods that learn from pairs.")] = None,
+    sequence: Annotated[str, sequence_option("Sequence to train on, e.g. T1w.")],
+    target: Annotated[
+        Optional[str],
+        typer.Option(help="Second sequence, for methods that learn from pairs.", autocompletion=complete.sequences),
+    ] = None,
     config: Annotated[Optional[Path], typer.Option(help="TOML file with training settings.")] = None,
-    method: Annotated[Optional[str], typer.Option(help="Method to train.")] = None,
+    method: Annotated[Optional[str], typer.Option(help="Method to train.", autocompletion=complete.methods)] = None,
     steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, in place of the file's.")] = None,
-    start_from: Annotated[Optional[str], typer.Option(help="Model folder or bundled model to start from.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    start_from: Annotated[
+        Optional[str],
+        typer.Option(help="Model folder or bundled model to start from.", autocompletion=complete.models),
+    ] = None,
+    device: DeviceOption = "auto",
     data_name: Annotated[str, typer.Option(help="Name of the data, for the model card.")] = "unnamed",
     data_license: Annotated[str, typer.Option(help="Licence of the data, for the model card.")] = "unknown",
     data_source: Annotated[str, typer.Option(help="Where the data come from, for the model card.")] = "",

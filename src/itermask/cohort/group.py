@@ -20,7 +20,7 @@ from itermask.report.charts import score_name
 MISSING = "n/a"
 FIRST = ("name", "participant_id", "session_id", "status", "verdict", "score", "percentile", "anomaly_fraction")
 THEN = ("anomaly_ml", "brain_ml", "mean_error", "threshold")
-LAST = ("age", "sex", "model", "brain_mask", "bias_correction", "notes", "report", "scan", "reason")
+LAST = ("age", "sex", "model", "brain_mask", "bias_correction", "alignment", "notes", "report", "scan", "reason")
 COLUMNS: dict[str, dict[str, Any]] = {
     "name": {"Description": "Name of the scan, without ending"},
     "participant_id": {"Description": "Who was scanned"},
@@ -53,6 +53,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "model": {"Description": "Model that looked at the scan"},
     "brain_mask": {"Description": "Where the brain mask comes from: given, stripped (there was no skull), or a tool"},
     "bias_correction": {"Description": "Whether slow brightness changes were taken out first, and with what"},
+    "alignment": {"Description": "Whether the model looked along MNI axes, and what aligned the scan"},
     "notes": {"Description": "What a reader of the result must know"},
     "report": {"Description": "The scan's report, relative to this file"},
     "scan": {"Description": "The scan's file, relative to the data set or as it was given"},

@@ -146,6 +146,7 @@ def _sidecar(kind: str, job: Job, finding: Finding, summary: dict[str, Any]) -> 
         "Sources": [f"bids:raw:{job.source}"],
         "SkullStripped": kind != "anomaly",
         "BiasCorrection": settings.get("bias_correction", "none"),
+        "Alignment": settings.get("alignment", "none"),
         "Model": settings.get("model"),
         "Notice": summary["notice"],
     }

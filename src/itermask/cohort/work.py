@@ -123,6 +123,7 @@ def figures_of(finding: Finding) -> dict[str, Any]:
         "model": finding.settings.get("model"),
         "brain_mask": finding.settings.get("brain_mask"),
         "bias_correction": finding.settings.get("bias_correction"),
+        "alignment": finding.settings.get("alignment"),
     }
     return dict(layouts.plain(figures))
 

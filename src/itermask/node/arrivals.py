@@ -16,16 +16,33 @@ class Connection(Protocol):
 
 @dataclass
 class Brought:
-    """What one connection has brought: images by series, new ones and known ones; series of which some were refused."""
+    """What one connection has brought.
+
+    Attributes:
+        new: images by series.
+        known: images that were here already, by series.
+        refused: series of which some were refused.
+        unread: whether an image came that could not be read, so that it may be of any series.
+        first: when it began with a series.
+        last: when it last brought some of a series.
+    """
 
     new: dict[str, int] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
-    spoiled: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    unread: bool = False
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
 
     @property
     def series(self) -> set[str]:
         """UIDs of the series."""
         return set(self.new) | set(self.known)
+
+    @property
+    def spoiled(self) -> set[str]:
+        """UIDs of those that are not whole, whatever the connection's end."""
+        return self.refused | (self.series if self.unread else set())
 
 
 class Arrivals:
@@ -35,13 +52,16 @@ class Arrivals:
         self._clock, self._lock = clock, threading.Lock()
         self._started = clock()
         self._last: dict[str, float] = {}
+        self._cut: dict[str, float] = {}
         self._open: dict[Connection, Brought] = {}
 
     def brings(self, connection: Connection, series: str) -> None:
         """A connection has begun to bring an image of a series."""
         with self._lock:
-            self._open.setdefault(connection, Brought()).known.setdefault(series, 0)
-            self._last[series] = self._clock()
+            brought, now = self._open.setdefault(connection, Brought()), self._clock()
+            brought.known.setdefault(series, 0)
+            brought.first.setdefault(series, now)
+            self._last[series] = brought.last[series] = now
 
     def has_brought(self, connection: Connection, series: str, new: bool) -> None:
         """The image is in the store."""
@@ -55,17 +75,33 @@ class Arrivals:
         """An image was refused, so that the series is not whole; None where it is not known of which series it was."""
         with self._lock:
             brought = self._open.setdefault(connection, Brought())
-            brought.spoiled |= brought.series if series is None else {series}
+            if series is None:
+                brought.unread = True
+            else:
+                brought.refused.add(series)
 
     def peek(self, connection: Connection) -> Brought:
         """What a connection has brought so far."""
         with self._lock:
             return self._open.get(connection, Brought())
 
-    def ended(self, connection: Connection) -> Brought:
-        """A connection has ended; silence of its series begins now."""
+    def speaks_for(self, connection: Connection, series: str) -> bool:
+        """Whether a connection's proper end means that all of a series came.
+
+        Not so if another one, that is open or was cut, brought some of it meanwhile. A connection that brings a series
+        after another one was cut is taken for one that sends it again.
+        """
+        with self._lock:
+            began = self._open.get(connection, Brought()).first.get(series, self._clock())
+            others = [each.last for open_, each in self._open.items() if open_ is not connection]
+            return all(times.get(series, began) <= began for times in [*others, self._cut])
+
+    def ended(self, connection: Connection, whole: bool = True) -> Brought:
+        """A connection has ended, properly or not; silence of its series begins now."""
         with self._lock:
             brought = self._open.pop(connection, Brought())
+            if not whole:
+                self._cut |= {series: max(last, self._cut.get(series, last)) for series, last in brought.last.items()}
             self._last |= dict.fromkeys(brought.series, self._clock())
             return brought
 
@@ -88,3 +124,4 @@ class Arrivals:
         """A series is closed."""
         with self._lock:
             self._last.pop(series, None)
+            self._cut.pop(series, None)

@@ -6,9 +6,9 @@ The node commits to images that lie on its disk. It keeps them at least until th
 import ssl
 from typing import Any
 
-from itermask.node.database import Database
 from itermask.node.deliver import NotSentError, connect
 from itermask.node.outbox import Report
+from itermask.node.store import Store
 
 PUSH_MODEL, PUSH_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 REQUEST = 1  # action type
@@ -34,11 +34,11 @@ def read_request(information: Any) -> dict[str, Any]:
     return {"transaction": transaction, "images": asked}
 
 
-def answer(database: Database, asked: dict[str, Any]) -> tuple[int, Any]:
+def answer(store: Store, asked: dict[str, Any]) -> tuple[int, Any]:
     """The report on a request, by what is on the disk now.
 
     Args:
-        database: of the node.
+        store: of the node.
         asked: from `read_request`.
 
     Returns:
@@ -50,11 +50,11 @@ def answer(database: Database, asked: dict[str, Any]) -> tuple[int, Any]:
     for kind, uid in asked["images"]:
         item = Dataset()
         item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = kind, uid
-        row = database.row("SELECT kind FROM instance WHERE uid = ?", uid)
-        if row is not None and row["kind"] == kind:
+        held = store.holds(uid)
+        if kind in held:
             safe.append(item)
         else:
-            item.FailureReason = NOT_HERE if row is None else OTHER_CLASS
+            item.FailureReason = OTHER_CLASS if held else NOT_HERE
             failed.append(item)
     report = Dataset()
     report.TransactionUID = asked["transaction"]
@@ -65,7 +65,7 @@ def answer(database: Database, asked: dict[str, Any]) -> tuple[int, Any]:
     return (SOME_NOT if failed else ALL_SAFE), report
 
 
-def send_report(database: Database, report: Report, own_title: str, context: ssl.SSLContext | None) -> int:
+def send_report(store: Store, report: Report, own_title: str, context: ssl.SSLContext | None) -> int:
     """Tell a sender which of its images are safe.
 
     Returns:
@@ -76,7 +76,7 @@ def send_report(database: Database, report: Report, own_title: str, context: ssl
     """
     from pynetdicom import build_role
 
-    event, dataset = answer(database, report.asked)
+    event, dataset = answer(store, report.asked)
     role = build_role(PUSH_MODEL, scu_role=False, scp_role=True)
     association = connect(own_title, report.title, report.host, report.port, context, [PUSH_MODEL], ext_neg=[role])
     try:

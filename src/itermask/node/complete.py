@@ -10,8 +10,15 @@ from dataclasses import dataclass
 
 from itermask.node.config import Complete
 
-# How the last connection that brought some of a series stands: open; ended properly; cut; ended by the node's own end.
-COMING, WHOLE, CUT, INTERRUPTED = "coming", "whole", "cut", "interrupted"
+# How what brings a series stands: its connection is open; was ended properly; was cut; was ended by the node's own end;
+# is open, but silent for so long that the series was closed; has also brought an image that could not be taken.
+COMING, WHOLE, CUT, INTERRUPTED, QUIET, SPOILED = "coming", "whole", "cut", "interrupted", "quiet", "spoiled"
+WHY = {
+    CUT: "The connection was cut while the series was sent",
+    INTERRUPTED: "The node was started anew while the series was sent",
+    QUIET: "Nothing more came for a while, though its sender had not said that this was all",
+    SPOILED: "The same connection brought an image that could not be taken",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Arrival:
         exact: whether that number is of the series (NumberOfSeriesRelatedInstances), not of an acquisition, which may
             have several series.
         sending: whether a connection that brought some of it is open.
-        transfer: `COMING`, `WHOLE`, `CUT` or `INTERRUPTED`.
+        transfer: `COMING`, `WHOLE`, `CUT`, `INTERRUPTED`, `QUIET` or `SPOILED`.
     """
 
     images: int
@@ -60,21 +67,23 @@ def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
 
     Args:
         arrival: what is known.
-        refused: images that were not taken.
-        why: they were not.
+        refused: images that were not taken, or are no longer here.
+        why: they are not.
     """
     images = _images(arrival.images)
     if refused:
-        return f"{images} came, {refused} more were refused ({why}); send the series again"
+        return (
+            f"{images} came, {refused} more {'is' if refused == 1 else 'are'} not here ({why}); send the series again"
+        )
     if arrival.announced is not None and arrival.exact and arrival.images < arrival.announced:
         return f"{arrival.images} of {_images(arrival.announced)} came; send the series again"
     return ""
 
 
 def is_doubtful(arrival: Arrival) -> bool:
-    """Whether nobody can say if all of a series came: its last connection was cut, and no header tells."""
+    """Whether nobody can say if all of a series came: no connection has ended properly, and no header tells."""
     enough = arrival.announced is not None and arrival.images >= arrival.announced
-    return not (enough or arrival.sending or arrival.transfer == WHOLE)
+    return not enough and (arrival.sending or arrival.transfer != WHOLE)
 
 
 def doubts(arrival: Arrival) -> tuple[str, ...]:
@@ -83,8 +92,8 @@ def doubts(arrival: Arrival) -> tuple[str, ...]:
     if arrival.announced is not None and arrival.images < arrival.announced:
         sentences.append(f"The headers announce {_images(arrival.announced)} in the acquisition; {came}.")
     if is_doubtful(arrival):
-        what = "The node was started anew" if arrival.transfer == INTERRUPTED else "The connection was cut"
-        sentences.append(f"{what} while the series was sent, so it may be incomplete; {came}.")
+        why = WHY[QUIET] if arrival.sending else WHY.get(arrival.transfer, WHY[CUT])
+        sentences.append(f"{why}, so it may be incomplete; {came}.")
     return tuple(sentences)
 
 

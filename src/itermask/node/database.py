@@ -18,7 +18,7 @@ CREATE TABLE series (
   file TEXT NOT NULL,                  -- name of the scan in the folder, where it is one file (NIfTI)
   first REAL NOT NULL, last REAL NOT NULL, announced INTEGER, exact INTEGER NOT NULL,
   open INTEGER NOT NULL,               -- 1: more images may come, or a run is due
-  transfer TEXT NOT NULL               -- coming, whole, cut, interrupted: see complete.py
+  transfer TEXT NOT NULL               -- coming, whole, cut, interrupted, quiet, spoiled: see complete.py
 );
 CREATE TABLE instance (
   series TEXT NOT NULL, uid TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -63,7 +63,10 @@ class Database:
         """
         self.folder, self.lock = folder, threading.RLock()
         try:
+            new = [each for each in (folder, *folder.parents) if not each.exists()]
             folder.mkdir(parents=True, exist_ok=True)
+            for each in new:
+                sync_folder(each.parent)
             self._guard = open(folder / "lock", "w")  # noqa: SIM115 - open as long as the node runs
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

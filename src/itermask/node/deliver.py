@@ -50,7 +50,10 @@ def send(
         NotSentError: not everything was taken.
         MissingExtraError: pynetdicom is not installed.
     """
-    datasets = [pydicom().dcmread(path) for path in files_to_send(folder, destination)]
+    paths = files_to_send(folder, destination)
+    if not paths:
+        raise NotSentError("the results are gone from the node's disk")
+    datasets = [pydicom().dcmread(path) for path in paths]
     datasets = [each for each in datasets if str(each.SOPInstanceUID) not in taken]
     if not datasets:
         return 0

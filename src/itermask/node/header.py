@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from itermask.io.dicom.extras import pydicom
-from itermask.io.dicom.files import read_headers
+from itermask.io.dicom.files import MR_IMAGES, read_headers
 
 # Answers to C-STORE (DICOM PS3.4, table B.2-1; PS3.7, annex C).
 SUCCESS, NO_SUCH_CLASS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0x0122, 0xA700, 0xA900, 0xC000
@@ -82,6 +82,19 @@ def read_instance(path: Path, kind: str = "", uid: str = "") -> Instance:
         exact=exact,
         name=f"{hashlib.sha256(found.encode()).hexdigest()[:32]}.dcm",
     )
+
+
+def names_in(path: Path) -> tuple[str, str] | None:
+    """SeriesInstanceUID and SOPInstanceUID of an MR image whose header can be read, even if the rest is damaged."""
+    keywords = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            values = pydicom().dcmread(path, stop_before_pixels=True, specific_tags=keywords)
+            kind, uid, series = (str(values.get(keyword) or "") for keyword in keywords)
+        except Exception:  # whatever damage does to a reader
+            return None
+    return (series, uid) if kind in MR_IMAGES and uid and series else None
 
 
 def series_key(series: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 PATIENCE = 10.0  # seconds that a killed process gets to end
 TOLD, RESULT = "told", "result"
+PRELOADED = ["__main__", "itermask.node.config", "pydicom"]  # what every such process needs, and starts no threads
 
 Tell = Callable[[dict[str, Any]], None]
 Function = Callable[[Any, Tell], Any]
@@ -48,7 +49,8 @@ class Process:
         if self._process is not None and self._process.is_alive():
             return
         self.stop()
-        context = get_context("spawn")
+        context = get_context("forkserver")  # forked from a process without threads, so that a new one is there at once
+        context.set_forkserver_preload(PRELOADED)
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=serve, args=(other, *self._arguments), daemon=True)
         self._process.start()

@@ -12,8 +12,9 @@ from itermask.errors import InputError
 from itermask.io.dicom.files import MR_IMAGES
 from itermask.node.arrivals import Arrivals
 from itermask.node.commit import PUSH_MODEL, REQUEST, read_request
+from itermask.node.complete import CUT, SPOILED, WHOLE
 from itermask.node.config import NodeConfig, Sender
-from itermask.node.extras import pynetdicom
+from itermask.node.extras import pynetdicom, shut_down
 from itermask.node.header import MISMATCH, NO_ROOM, NO_SUCH_CLASS, NOT_UNDERSTOOD, SUCCESS, RefusedError, read_instance
 from itermask.node.outbox import Outbox
 from itermask.node.store import NEW, OTHER, Store
@@ -73,6 +74,7 @@ class Receiver:
         entity.add_supported_context(PUSH_MODEL)
         handlers = [
             (events.EVT_REQUESTED, self._requested),
+            (events.EVT_REJECTED, self._rejected),
             (events.EVT_ESTABLISHED, self._established),
             (events.EVT_C_ECHO, self._echo),
             (events.EVT_C_STORE, self._store),
@@ -96,7 +98,7 @@ class Receiver:
             for association in self._server.active_associations:
                 if association.is_established:
                     association.abort()
-            self._server.shutdown()
+            shut_down(self._server)
             self._server = None
 
     def look_for_dead(self) -> None:
@@ -122,6 +124,13 @@ class Receiver:
             LOG.warning("rejected %r from %s: %s", title, address, words)
             association.acse.send_reject(FOR_GOOD, BY_USER, reason)
             association.kill()
+
+    def _rejected(self, event: Any) -> None:
+        """The library itself has rejected a connection."""
+        requestor = event.assoc.requestor
+        LOG.warning(
+            "rejected %r from %s: more than %d connections at once", _title(event.assoc), requestor.address, MOST
+        )
 
     def _established(self, event: Any) -> None:
         """Say, once, which classes of objects are not taken from a sender."""
@@ -180,12 +189,14 @@ class Receiver:
             of = f" of series {series}" if series else ""
             LOG.warning("refused an image%s from %s: %s (status 0x%04X)", of, _title(association), reason, status)
         if status not in (MISMATCH, NO_SUCH_CLASS):  # what is no image leaves no gap
-            self.arrivals.spoil(association, series)
+            missing = True
             if series:
                 try:
-                    self.store.note_refused(series, str(event.request.AffectedSOPInstanceUID), reason)
+                    missing = self.store.note_refused(series, str(event.request.AffectedSOPInstanceUID), reason)
                 except sqlite3.Error as error:  # `spoil` stands for it
                     LOG.warning("cannot note a refused image: %s", error)
+            if missing:
+                self.arrivals.spoil(association, series)
         answer = Dataset()
         answer.Status, answer.ErrorComment = status, reason[:64].encode("ascii", "replace").decode()
         return answer
@@ -224,9 +235,13 @@ class Receiver:
         """A connection has ended, properly or not."""
         brought = self.arrivals.peek(connection)
         if not self._stopping:  # else it is the node that has cut it
-            for series in self.store.connection_ended(brought.series - brought.spoiled, whole):
+            rest = brought.series - brought.spoiled
+            if whole:
+                rest = {series for series in rest if self.arrivals.speaks_for(connection, series)}
+            for series in self.store.connection_ended(rest, WHOLE if whole else CUT):
                 LOG.info("series %s: now all of it has come, so it is looked at again", series)
-        self.arrivals.ended(connection)
+            self.store.connection_ended(brought.spoiled, SPOILED)
+        self.arrivals.ended(connection, whole)
         title = _title(connection)
         for series in sorted(brought.series):
             new, known = brought.new.get(series, 0), brought.known.get(series, 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itermask.node.complete import WHOLE, Arrival, doubts, is_doubtful, shortfall
+from itermask.node.complete import QUIET, WHOLE, Arrival, doubts, is_doubtful, shortfall
 from itermask.node.database import Database, sync_folder
 from itermask.node.store import Store, run_name
 
@@ -53,6 +53,9 @@ class Runs:
         """What was under way when the node ended, or when it could not go on, is done again."""
         with self.database.change() as change:
             change.execute("UPDATE run SET state = ? WHERE state = ?", (WAITING, LOOKING))
+            # More has come meanwhile: a run is made when that is complete.
+            open_ = "SELECT uid FROM series WHERE open = 1"
+            change.execute(f"DELETE FROM run WHERE state = ? AND series IN ({open_})", (WAITING,))
 
     def arriving(self) -> dict[str, Arrival]:
         """Series that are open, by UID; whether a connection still brings them is for others to say."""
@@ -85,8 +88,10 @@ class Runs:
                 (series,),
             ).fetchone()
             reason = shortfall(_arrival(row, sending), row["refused"], row["why"] or "")
-            # What is not known to be whole is opened again when its sender comes back and ends properly.
-            transfer = row["transfer"] if is_doubtful(_arrival(row, sending)) else WHOLE
+            # What was cut off is opened again when its sender comes back and ends properly.
+            transfer = WHOLE
+            if is_doubtful(_arrival(row, sending)):
+                transfer = QUIET if sending else row["transfer"]
             change.execute("UPDATE series SET open = 0, transfer = ? WHERE uid = ?", (transfer, series))
             change.execute(
                 """INSERT INTO run (series, number, state, images, reason, received, complete, ended, result)
@@ -135,6 +140,7 @@ class Runs:
         shutil.rmtree(run.folder, ignore_errors=True)
         os.replace(made, run.folder)
         sync_folder(run.folder.parent)
+        sync_folder(self.store.results)
         with self.database.change() as change:
             change.execute(
                 "UPDATE run SET state = ?, ended = ?, bytes = ?, result = ? WHERE id = ?",

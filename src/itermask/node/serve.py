@@ -18,7 +18,7 @@ from itermask.node.commit import send_report
 from itermask.node.complete import waiting_time
 from itermask.node.config import Destination, NodeConfig
 from itermask.node.database import Database
-from itermask.node.deliver import NotSentError, send
+from itermask.node.deliver import NotSentError, files_to_send, send
 from itermask.node.outbox import Outbox
 from itermask.node.page import PageServer
 from itermask.node.process import DiedError, Function, LateError, Process
@@ -81,7 +81,7 @@ class Node:
         self._stale, self._cleaned = False, -CLEANING
         self._threads: list[threading.Thread] = []
         for name in self.store.lost:
-            LOG.error("image %s is gone from the disk", name)
+            LOG.error("%s is gone from the disk", name)
         if again:
             LOG.info("%d failed series are looked at again", again)
 
@@ -122,9 +122,11 @@ class Node:
     def stop(self) -> None:
         """End at once; what is unfinished goes on at the next start."""
         self._end.set()
-        self.receiver.stop()
-        self.page.stop()
-        self._process.stop()
+        stopping = [threading.Thread(target=part.stop) for part in (self.receiver, self.page, self._process)]
+        for each in stopping:
+            each.start()
+        for each in stopping:
+            each.join()
         for thread in self._threads:
             thread.join(10.0)
         self._process.stop()  # if a look began meanwhile
@@ -191,8 +193,8 @@ class Node:
         if run is None:
             return False
         made = run.folder.parent / f".part-{token_hex(4)}"
-        made.parent.mkdir(exist_ok=True)
         try:
+            made.parent.mkdir(exist_ok=True)
             self._look(run, made)
         except BaseException:
             self._stale = True  # the run is done again
@@ -235,7 +237,8 @@ class Node:
             self.runs.fail(run, str(result["reason"]), bool(result.get("alert", True)))
             return
         result = told.get("verdict", {}) | result
-        self.runs.finish(run, made, result, [each.title for each in self.config.destinations])
+        getting = [each.title for each in self.config.destinations if files_to_send(made, each)]
+        self.runs.finish(run, made, result, getting)
 
     def _deliver(self, destination: Destination) -> bool:
         """Send what is due to a destination."""
@@ -259,7 +262,7 @@ class Node:
         if report is None:
             return False
         try:
-            missing = send_report(self.database, report, self.config.title, self._outward)
+            missing = send_report(self.store, report, self.config.title, self._outward)
         except NotSentError as error:
             next_ = self.outbox.put_off_report(report, str(error))
             LOG.warning("storage commitment to %s: %s; %s", report.title, error, next_)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from itermask.finding import UNKNOWN, VERDICTS
+from itermask.node.complete import QUIET, WHOLE
 from itermask.node.config import NodeConfig
 from itermask.node.outbox import GIVEN_UP, SENT
 from itermask.node.runs import DONE, FAILED, LOOKING
@@ -35,7 +36,7 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
                FROM series WHERE open = 1 ORDER BY last DESC"""
         )
         runs = database.rows(
-            """SELECT run.*, label, sender, key,
+            """SELECT run.*, label, sender, key, open, transfer,
                (SELECT max(number) FROM run AS other WHERE other.series = run.series) AS newest
                FROM run JOIN series ON series.uid = run.series ORDER BY run.id DESC LIMIT ?""",
             MOST,
@@ -73,9 +74,13 @@ def _row(run: Any, now: Mapping[str, Any], deliveries: list[dict[str, str]]) -> 
     elif result:
         verdict = str(result["verdict"])
         tone = TONES.get(verdict, "grey")
-        alert = tone == "red" or bool(result.get("doubtful"))
-        notes += result["notes"]
-        if result.get("doubtful"):  # what may be missing is not healthy
+        notes += result.get("notes", [])
+        doubtful = bool(result.get("doubtful"))
+        if doubtful and run["number"] == run["newest"] and run["transfer"] == WHOLE and not run["open"]:
+            doubtful = False
+            notes.append("Since then the sender has ended the connection, and no more came.")
+        alert = tone == "red" or (doubtful and run["transfer"] != QUIET)  # many a sender never ends its connection
+        if doubtful:  # what may be missing is not healthy
             verdict += ", perhaps incomplete"
             tone = "amber" if tone == "green" else tone
     return {

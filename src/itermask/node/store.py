@@ -5,10 +5,11 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from itermask.node.complete import COMING, CUT, INTERRUPTED, WHOLE
+from itermask.node.complete import COMING, INTERRUPTED, QUIET, WHOLE
 from itermask.node.config import Keep
 from itermask.node.database import Database, sync_folder
 from itermask.node.header import NO_ROOM, Instance, RefusedError, series_key
@@ -104,42 +105,69 @@ class Store:
         known = "SELECT hash FROM instance WHERE series = ? AND uid = ?"
         try:
             with self.database.lock:  # so that a folder is not removed while something is put into it
-                if (there := self.database.row(known, instance.series, instance.uid)) is not None:
+                there = self.database.row(known, instance.series, instance.uid)
+                if there is not None and target.is_file():
                     return SAME if there["hash"] == digest else OTHER
-                self._make_room(size)
-                with self.database.change() as change:
-                    _touch_series(change, instance, key, sender, file, now)
-                    change.execute(
-                        "INSERT INTO instance VALUES (?, ?, ?, ?, ?, ?)",
-                        (instance.series, instance.uid, instance.kind, instance.name, size, digest),
-                    )
-                    change.execute("DELETE FROM refused WHERE series = ? AND uid = ?", (instance.series, instance.uid))
-                    # A run that has not started will be made anew, with this image.
-                    change.execute("DELETE FROM run WHERE series = ? AND state = 'waiting'", (instance.series,))
-                    if not target.parent.is_dir():
-                        target.parent.mkdir()
-                        sync_folder(self.images)
-                    os.replace(path, target)
-                    sync_folder(target.parent)
-                if self._used is not None:
-                    self._used += size
+                self._make_room(size, instance.series)
+                try:
+                    with self.database.change() as change:
+                        _touch_series(change, instance, key, sender, file, now)
+                        change.execute(
+                            "INSERT OR REPLACE INTO instance VALUES (?, ?, ?, ?, ?, ?)",
+                            (instance.series, instance.uid, instance.kind, instance.name, size, digest),
+                        )
+                        change.execute(
+                            "DELETE FROM refused WHERE series = ? AND uid = ?", (instance.series, instance.uid)
+                        )
+                        _forget_waiting(change, instance.series)  # a run will be made anew, with this image
+                        if not target.parent.is_dir():
+                            target.parent.mkdir()
+                            sync_folder(self.images)
+                        os.replace(path, target)
+                        sync_folder(target.parent)
+                except BaseException:
+                    if self.database.row(known, instance.series, instance.uid) is None:  # no file without its row
+                        target.unlink(missing_ok=True)
+                        with suppress(OSError):
+                            target.parent.rmdir()
+                    raise
+                self.changed()
         except (OSError, sqlite3.OperationalError) as error:
             raise RefusedError(NO_ROOM, f"cannot be stored ({error})") from error
         finally:
             path.unlink(missing_ok=True)
         return NEW
 
-    def note_refused(self, series: str, uid: str, reason: str) -> None:
-        """Remember that an image of a series could not be taken, so that the rest does not pass for the whole."""
-        with self.database.change() as change:
-            change.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (series, uid, reason))
+    def holds(self, uid: str) -> set[str]:
+        """Classes under which an instance lies on the disk now, with all its bytes; as a rule one, or none."""
+        rows = self.database.rows(
+            "SELECT kind, key, name, bytes FROM instance JOIN series ON series.uid = series WHERE instance.uid = ?", uid
+        )
+        return {row["kind"] for row in rows if _size(self.images / row["key"] / row["name"]) == row["bytes"]}
 
-    def connection_ended(self, series: Iterable[str], whole: bool = True) -> list[str]:
+    def note_refused(self, series: str, uid: str, reason: str) -> bool:
+        """Remember that an image of a series could not be taken, so that the rest does not pass for the whole.
+
+        Returns:
+            whether it is missing now; not so if an earlier copy of it is here.
+        """
+        with self.database.change() as change:
+            missing = change.execute(
+                """INSERT OR REPLACE INTO refused SELECT ?, ?, ?
+                   WHERE NOT EXISTS (SELECT 1 FROM instance WHERE series = ? AND uid = ?)""",
+                (series, uid, reason, series, uid),
+            ).rowcount
+            if missing:
+                change.execute("UPDATE series SET open = 1, transfer = ? WHERE uid = ? AND open = 0", (COMING, series))
+                _forget_waiting(change, series)
+        return missing > 0
+
+    def connection_ended(self, series: Iterable[str], how: str = WHOLE) -> list[str]:
         """A connection has ended.
 
         Args:
             series: what it brought.
-            whole: whether it was ended properly, not cut.
+            how: `WHOLE`, if it was ended properly; else `CUT`, or `SPOILED` where an image could not be taken.
 
         Returns:
             those series that are open again, since before they were taken for cut off.
@@ -147,11 +175,14 @@ class Store:
         again = []
         with self.database.change() as change:
             for uid in series:
-                if not whole:
-                    change.execute("UPDATE series SET transfer = ? WHERE uid = ? AND transfer = ?", (CUT, uid, COMING))
+                if how != WHOLE:  # a series that was whole before stays so
+                    told = "UPDATE series SET transfer = ? WHERE uid = ? AND transfer IN (?, ?)"
+                    change.execute(told, (how, uid, COMING, QUIET))
                     continue
-                missed = "UPDATE series SET open = 1 WHERE uid = ? AND open = 0 AND transfer <> ?"
-                again += [uid] if change.execute(missed, (uid, WHOLE)).rowcount else []
+                missed = "UPDATE series SET open = 1 WHERE uid = ? AND open = 0 AND transfer NOT IN (?, ?)"
+                if change.execute(missed, (uid, WHOLE, QUIET)).rowcount:
+                    _forget_waiting(change, uid)
+                    again.append(uid)
                 change.execute("UPDATE series SET transfer = ? WHERE uid = ?", (WHOLE, uid))
         return again
 
@@ -181,21 +212,23 @@ class Store:
                     for table in ("instance", "refused", "run"):
                         change.execute(f"DELETE FROM {table} WHERE series = ?", (row["uid"],))
                     change.execute("DELETE FROM series WHERE uid = ?", (row["uid"],))
+                    change.execute("DELETE FROM commitment WHERE state = 'given up' AND due < ?", (limit,))
                 for folder in (self.images, self.results):
                     shutil.rmtree(folder / row["key"], ignore_errors=True)
             self.changed()
         return len(old)
 
-    def _make_room(self, size: int) -> None:
-        """Remove the images (not the results) of the oldest settled series until `size` bytes fit."""
+    def _make_room(self, size: int, series: str) -> None:
+        """Remove the images (not the results) of the oldest other settled series until `size` bytes fit."""
         if self._fits(size):
             return
         for row in self.database.rows(
-            f"""SELECT uid, key FROM series WHERE {SETTLED}
-                AND EXISTS (SELECT 1 FROM instance WHERE instance.series = series.uid) ORDER BY last"""
+            f"""SELECT uid, key FROM series WHERE {SETTLED} AND uid <> ?
+                AND EXISTS (SELECT 1 FROM instance WHERE instance.series = series.uid) ORDER BY last""",
+            series,
         ):
             with self.database.change() as change:
-                change.execute("DELETE FROM instance WHERE series = ?", (row["uid"],))
+                _forget_images(change, row["uid"], "removed to make room")
             shutil.rmtree(self.images / row["key"], ignore_errors=True)
             self.changed()
             if self._fits(size):
@@ -217,8 +250,16 @@ class Store:
         ):
             runs.setdefault(row["key"], set()).add(run_name(row["number"]))
         lost = _remove_others(self.images, kept)
-        _remove_others(self.results, runs)
-        return lost
+        for name in lost:  # so that it is stored when it is sent again, and nobody is told that it is safe
+            key, _, file = name.partition("/")
+            with self.database.change() as change:
+                (uid,) = change.execute("SELECT uid FROM series WHERE key = ?", (key,)).fetchone()
+                _forget_images(change, uid, "gone from the node's disk", file)
+                started = "SELECT 1 FROM run WHERE series = ? AND state IN ('waiting', 'looking')"
+                if change.execute(started, (uid,)).fetchone():
+                    change.execute("UPDATE series SET open = 1 WHERE uid = ?", (uid,))
+                    change.execute("DELETE FROM run WHERE series = ? AND state IN ('waiting', 'looking')", (uid,))
+        return lost + _remove_others(self.results, runs)
 
 
 def run_name(number: int) -> str:
@@ -249,6 +290,28 @@ def _touch_series(change: sqlite3.Connection, instance: Instance, key: str, send
             *(now, now, instance.announced, int(instance.exact), COMING),
         ),
     )
+
+
+def _forget_waiting(change: sqlite3.Connection, series: str) -> None:
+    """A run that has not started will be made anew."""
+    change.execute("DELETE FROM run WHERE series = ? AND state = 'waiting'", (series,))
+
+
+def _forget_images(change: sqlite3.Connection, series: str, reason: str, name: str | None = None) -> None:
+    """Images (one, or all) are not here any more, so that what is left or comes later does not pass for the whole."""
+    which, values = ("series = ?", (series,)) if name is None else ("series = ? AND name = ?", (series, name))
+    change.execute(
+        f"INSERT OR REPLACE INTO refused SELECT series, uid, ? FROM instance WHERE {which}", (reason, *values)
+    )
+    change.execute(f"DELETE FROM instance WHERE {which}", values)
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _remove_others(top: Path, kept: dict[str, set[str]]) -> list[str]:

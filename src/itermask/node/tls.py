@@ -1,17 +1,36 @@
 """Encryption of DICOM connections, where the configuration wants it: both sides must show a certificate."""
 
+import logging
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from itermask.errors import InputError
 from itermask.node.config import Tls
 
+LOG = logging.getLogger("itermask.node")
 SILENT = 30.0  # seconds that a peer may take with a word
+
+
+class _Telling(ssl.SSLSocket):
+    """Says in the log why a connection came to nothing."""
+
+    def recv(self, *arguments: Any) -> bytes:
+        try:
+            return super().recv(*arguments)
+        except ssl.SSLError as error:
+            address = "a peer"
+            with suppress(OSError):
+                address = str(self.getpeername()[0])
+            LOG.warning("connection from %s ended: no TLS, or no accepted certificate (%s)", address, error.reason)
+            raise
 
 
 class _Unhurried(ssl.SSLContext):
     """Shakes hands when a connection is first read from, so that a silent peer does not keep others waiting."""
+
+    sslsocket_class = _Telling
 
     def wrap_socket(self, sock: Any, *arguments: Any, **options: Any) -> ssl.SSLSocket:
         sock.settimeout(SILENT)

@@ -1,12 +1,15 @@
 """A folder whose scans are looked at as if they had been sent: DICOM files and zips, and NIfTI files."""
 
+import gzip
 import hashlib
 import logging
+import math
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from itermask.errors import InputError
 from itermask.io.dicom.files import read_headers
@@ -14,11 +17,23 @@ from itermask.io.nifti import NIFTI_ENDINGS
 from itermask.node.arrivals import Arrivals
 from itermask.node.config import Watch
 from itermask.node.database import Database
-from itermask.node.header import NO_ROOM, Instance, RefusedError, plain_text, read_instance
-from itermask.node.store import NEW, Store
+from itermask.node.header import (
+    NO_ROOM,
+    NOT_UNDERSTOOD,
+    Instance,
+    RefusedError,
+    names_in,
+    plain_text,
+    read_instance,
+)
+from itermask.node.store import NEW, OTHER, Store
 
 LOG = logging.getLogger("itermask.node")
 SENDER = "(folder)"  # in the place of an AE title
+
+
+class _GrowsError(Exception):
+    """A file, or what belongs to it, is still being written."""
 
 
 class Watcher:
@@ -47,7 +62,10 @@ class Watcher:
         ready, waiting = self._ready()
         for path, size, changed in ready:
             try:
-                taken += self._take(path, left_out)
+                taken += self._take(path, (size, changed), left_out)
+            except _GrowsError:
+                waiting += 1
+                continue
             except RefusedError as error:
                 if error.status == NO_ROOM:
                     if not self._full:
@@ -97,19 +115,28 @@ class Watcher:
                     continue
                 yield path, status.st_size, status.st_mtime_ns
 
-    def _take(self, path: Path, left_out: Counter[str]) -> int:
-        """Take a file, or what is in a zip; gives how many images."""
+    def _take(self, path: Path, state: tuple[int, int], left_out: Counter[str]) -> int:
+        """Take a file, or what is in a zip; gives how many images.
+
+        Args:
+            path: the file.
+            state: its size and time of change when it had rested.
+            left_out: counts what is not taken, by reason; added to.
+        """
         name = path.name.lower()
         if name.endswith(NIFTI_ENDINGS):
-            return self._take_nifti(path)
+            return self._take_nifti(path, state)
         if name.endswith(".json"):  # with its scan
             return 0
         headers, others = read_headers(path)
         left_out.update(other.reason for other in others)
+        if others and not headers and (names := names_in(path)) is not None:  # else the rest would pass for the whole
+            self.store.note_refused(*names, others[0].reason)
         taken = 0
         for header in headers:
             with header.place.open() as file:
                 content = file.read()
+            _check_rest(path, state)
             copy = self.store.receive([content])
             try:
                 instance = read_instance(copy)
@@ -122,16 +149,22 @@ class Watcher:
                 copy.unlink(missing_ok=True)
         return taken
 
-    def _take_nifti(self, path: Path) -> int:
+    def _take_nifti(self, path: Path, state: tuple[int, int]) -> int:
         """Take a scan with its sidecar; its series is named after its content."""
         ending = next(ending for ending in NIFTI_ENDINGS if path.name.lower().endswith(ending))
+        sidecar = path.with_name(path.name[: -len(ending)] + ".json")
+        if sidecar in self._resting:  # sorted before the scan, so it would have been dealt with
+            raise _GrowsError
         content = path.read_bytes()
+        aside = sidecar.read_bytes() if sidecar.is_file() else None
+        _check_rest(path, state)
+        if _is_cut_short(content, ending):
+            raise RefusedError(NOT_UNDERSTOOD, "a NIfTI file that is cut short")
         digest = hashlib.sha256(content).hexdigest()
         series = f"nifti-{digest[:40]}"
         label = plain_text(path.name)
-        sidecar = path.with_name(path.name[: -len(ending)] + ".json")
         taken = 0
-        for name, data in ((sidecar.name, sidecar.read_bytes() if sidecar.is_file() else None), (path.name, content)):
+        for name, data in ((sidecar.name, aside), (path.name, content)):
             if data is not None:
                 instance = Instance(name, "", series, "", label, 1, False, name)
                 copy = self.store.receive([data])
@@ -140,9 +173,11 @@ class Watcher:
 
     def _add(self, copy: Path, instance: Instance, digest: str, file: str = "") -> int:
         self.arrivals.brings(self, instance.series)
-        new = self.store.add(copy, instance, SENDER, digest, file) == NEW
-        self.arrivals.has_brought(self, instance.series, new)
-        return int(new)
+        stored = self.store.add(copy, instance, SENDER, digest, file)
+        if stored == OTHER:
+            LOG.warning("instance %s is in the watched folder with other content; the first one is kept", instance.uid)
+        self.arrivals.has_brought(self, instance.series, stored == NEW)
+        return int(stored == NEW)
 
     def _note(self, path: Path, size: int, changed: int) -> None:
         """A file was dealt with."""
@@ -159,3 +194,28 @@ class Watcher:
         self.store.connection_ended(brought.series)
         for series, count in sorted(self.arrivals.ended(self).new.items()):
             LOG.info("series %s: %d file%s from the watched folder", series, count, "" if count == 1 else "s")
+
+
+def _check_rest(path: Path, state: tuple[int, int]) -> None:
+    """Refuse what was read of a file if it was changed meanwhile: half of it may be old."""
+    now = path.stat()
+    if (now.st_size, now.st_mtime_ns) != state:
+        raise _GrowsError
+
+
+def _is_cut_short(content: bytes, ending: str) -> bool:
+    """Whether the end of a NIfTI file is missing; what is no NIfTI file at all is for the reader to say."""
+    import nibabel
+
+    try:
+        if ending.endswith(".gz"):
+            content = gzip.decompress(content)
+        second = content[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")  # 540, the size of its header
+        kind = nibabel.Nifti2Image if second else nibabel.Nifti1Image
+        image = kind.from_bytes(content)
+        array: Any = image.dataobj
+    except EOFError:
+        return True
+    except Exception:  # whatever it is, it is not short
+        return False
+    return len(content) < array.offset + array.dtype.itemsize * math.prod(array.shape)

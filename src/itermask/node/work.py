@@ -88,7 +88,7 @@ def look_at(task: Task, tell: Tell) -> dict[str, Any]:
         model = _choose(sequence, scan, look)
         check_sequence(scan, model)
         clock.took("choose model")
-        settings = RunSettings(look.gamma or None, look.sensitivity or None, look.seed, look.n4)
+        settings = RunSettings(look.gamma or None, look.sensitivity or None, look.seed, look.n4, look.align)
         finding = run(scan, model, settings, lambda stage, share: tell({"stage": stage, "share": share}))
         notes = list(task.notes)
         if source.series is not None:

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from itermask.prepare.align import Alignment
+from itermask.prepare.aligned import AlignedPlacement, place_aligned
 from itermask.prepare.intensity import IntensityScale
 from itermask.prepare.placement import PLANES, Placement, place
 from itermask.scan import Scan
+
+UNALIGNED = "a model that takes a scan's own slices (third voxel size 0) cannot have them aligned"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Grid:
         divisor: sizes of a larger box are multiples of this.
         scale: the model's intensity scale.
         slice_area: cm² of brain that one of the scan's own slices must hold to be looked at; 0 looks at all.
+        align: whether the box lies along MNI axes, see `itermask.prepare.align`; else along the scan's own.
     """
 
     spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
@@ -32,6 +37,7 @@ class Grid:
     divisor: int = 16
     scale: IntensityScale = field(default_factory=IntensityScale)
     slice_area: float = 0.0
+    align: bool = False
 
     def __post_init__(self) -> None:
         if not (min(self.spacing[:2]) > 0 and self.spacing[2] >= 0 and np.isfinite(self.spacing).all()):
@@ -40,6 +46,10 @@ class Grid:
             raise ValueError(f"the least area of a slice must not be negative, but is {self.slice_area}")
         if self.slice_area and not self.slices:
             raise ValueError("slice_area is for models that take a scan's own slices (third voxel size 0)")
+        if not isinstance(self.align, bool):
+            raise ValueError(f"align is true or false, not {self.align!r}")
+        if self.align and self.slices:
+            raise ValueError(UNALIGNED)
 
     @property
     def slices(self) -> bool:
@@ -52,7 +62,7 @@ class Prepared:
     """A scan on a model's grid.
 
     Attributes:
-        image: float32 box, RAS, scaled intensities; the scale's background value outside the brain.
+        image: float32 box, RAS or along MNI axes, scaled intensities; the scale's background value outside the brain.
         brain: boolean box, True in the brain.
         spacing: voxel size in mm; of the scan's own slices, the last is their distance.
         placement: the way back to the scan's grid.
@@ -65,14 +75,14 @@ class Prepared:
     image: np.ndarray
     brain: np.ndarray
     spacing: tuple[float, ...]
-    placement: Placement
+    placement: Placement | AlignedPlacement
     limits: tuple[float, float]
     plane: str = ""
     left_out: int = 0
     divisor: int = 0
 
 
-def prepare(scan: Scan, grid: Grid) -> Prepared:
+def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepared:
     """Bring a scan to a model's grid and intensity scale.
 
     Only voxels of the brain mask take part: image·mask and mask are resampled alike and divided, so the
@@ -81,24 +91,33 @@ def prepare(scan: Scan, grid: Grid) -> Prepared:
     Args:
         scan: with its brain mask.
         grid: the model's grid.
+        alignment: where the scan's head lies, if the box shall lie along MNI axes.
 
     Returns:
         the prepared scan.
 
     Raises:
-        ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine, or no slice
-            that holds enough brain.
+        ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine, no slice that
+            holds enough brain, no alignment for a grid that wants one, or one for a scan's own slices.
     """
     if scan.brain_mask is None:
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")
     mask = scan.brain_mask
-    placement = place(mask, scan.affine, grid.spacing, grid.box, grid.divisor)
+    if grid.align and alignment is None:
+        raise ValueError(f"{scan.name}: the model looks along MNI axes; an alignment is needed before preparation")
+    if grid.slices and alignment is not None:
+        raise ValueError(UNALIGNED)
+    placement: Placement | AlignedPlacement
+    if alignment is None:
+        placement = place(mask, scan.affine, grid.spacing, grid.box, grid.divisor)
+    else:
+        placement = place_aligned(mask, scan.affine, alignment.to_mni, grid.spacing, grid.box, grid.divisor)
     weight = placement.to_box(mask.astype(np.float32))
     total = placement.to_box(np.where(mask, scan.image, 0))
     # Of a brain much thinner than a voxel of the box, such as a single slice, no voxel is half full.
     brain = weight >= min(0.5, 0.8 * float(weight.max()))
     spacing, plane, left_out = grid.spacing, "", 0
-    if grid.slices:
+    if grid.slices and isinstance(placement, Placement):
         distance = scan.spacing[int(np.argmax(placement.orientation[:, 0]))]
         spacing, plane = (*spacing[:2], distance), PLANES[placement.axes[2]]
         brain, left_out = _full_enough(brain, grid)
@@ -159,9 +178,16 @@ def half_or_more(restored: np.ndarray) -> np.ndarray:
 
 
 def grid_from(settings: Mapping[str, Any]) -> Grid:
-    """The grid that a model card states (keys `spacing`, `box`, `divisor`, `intensity_scale`, perhaps `slice_area`)."""
+    """The grid that a model card states.
+
+    Args:
+        settings: keys `spacing`, `box`, `divisor`, `intensity_scale`, perhaps `slice_area` and `align`.
+
+    Raises:
+        ValueError: they make no grid.
+    """
     spacing = tuple(float(size) for size in settings["spacing"])
     box = tuple(int(size) for size in settings["box"])
     scale = IntensityScale(**settings["intensity_scale"])
     area = float(settings.get("slice_area", 0))
-    return Grid(spacing, box, int(settings["divisor"]), scale, area)  # type: ignore[arg-type]
+    return Grid(spacing, box, int(settings["divisor"]), scale, area, settings.get("align", False))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from itermask.finding import VERDICTS, Finding
-from itermask.regions import is_registered, regions_of, voxel_ml
+from itermask.regions import mni_transform, regions_of, tells_sides, voxel_ml
 from itermask.report import charts, embed, pictures, words
 from itermask.scan import Scan
 
@@ -141,11 +141,12 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
     """The table of the mask's regions."""
     regions, count = regions_of(scan, finding, LISTED)
     left_out = int(finding.anomaly.sum()) - sum(region.voxels for region in regions)
-    registered = is_registered(scan.header)
+    registered = tells_sides(scan, finding)
     return {
         "rows": words.region_rows(regions),
         "note": words.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
         "registered": registered,
+        "aligned": mni_transform(finding) is not None,
     }
 
 

@@ -208,6 +208,7 @@ def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "place": place(region.position_mm),
             "mm": " ".join(f"{value:.2f}" for value in region.position_mm),
             "side": region.side or "",
+            "mni": place(region.position_mni_mm) if region.position_mni_mm else "",
             "volume": f"{region.volume_ml:.2f}" if region.volume_ml >= 0.1 else f"{region.volume_ml:.3f}",
             "voxels": thousands(region.voxels),
             "mean": charts.number(region.mean_error),
@@ -224,7 +225,7 @@ def regions_note(shown: int, count: int, volume: float, registered: bool) -> str
         shown: how many the table has.
         count: how many there are.
         volume: in ml, of those that it leaves out.
-        registered: whether left and right are those of a standard head.
+        registered: whether left and right of the head are known.
     """
     if not count:
         return "No voxel is marked as anomaly."

@@ -12,6 +12,7 @@ import numpy as np
 from itermask.errors import InputError
 from itermask.io.nifti import read_mask, read_scan
 from itermask.methods.base import TrainingVolume
+from itermask.prepare.align import Alignment, align
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Grid, Prepared, prepare
 from itermask.scan import Scan
@@ -27,6 +28,8 @@ def cache_key(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) 
     plain = asdict(grid)
     if not grid.slice_area:
         del plain["slice_area"]
+    if not grid.align:
+        del plain["align"]
     identity: list[Any] = [CACHE_VERSION, _states(entry.path, entry.brain_mask), sequence, plain]
     if entry.lesion is not None:
         identity.append(["lesion", by_slices, *_states(entry.lesion)])
@@ -57,28 +60,29 @@ def prepare_entry(entry: Entry, sequence: str, grid: Grid, by_slices: bool = Fal
     return _prepared(entry, sequence, grid, by_slices)[0]
 
 
-def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple[Prepared, Scan]:
-    """`prepare_entry`, and the scan with its brain mask."""
+def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple[Prepared, Scan, Alignment | None]:
+    """`prepare_entry`, the scan with its brain mask, and where the head lies, if the grid wants it aligned."""
     scan, _ = with_brain(read_scan(entry.path, sequence, entry.brain_mask))
     try:
-        prepared = prepare(scan, grid)
+        alignment = align(scan) if grid.align else None
+        prepared = prepare(scan, grid, alignment)
     except ValueError as error:
         raise InputError(f"{entry.path}: {error}; check the scan and its brain mask") from error
     if entry.lesion is None:
-        return prepared, scan
+        return prepared, scan, alignment
     lesion = read_mask(entry.lesion, scan.image.shape, scan.affine, empty=True)
     if not lesion.any():
-        return prepared, scan
+        return prepared, scan, alignment
     if by_slices:
         touched = prepared.placement.to_box(lesion.astype(np.float32)) > TRACE
         brain = prepared.brain & ~touched.any((0, 1), keepdims=True)
     else:
         brain = np.zeros_like(prepared.brain)
     image = np.where(brain, prepared.image, np.float32(grid.scale.background))
-    return replace(prepared, image=image, brain=brain), scan
+    return replace(prepared, image=image, brain=brain), scan, alignment
 
 
-def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid) -> np.ndarray:
+def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid, alignment: Alignment | None) -> np.ndarray:
     """The scan of the second sequence in the place of the first, on its own intensity scale."""
     assert entry.target is not None
     other = read_scan(entry.target)
@@ -88,7 +92,7 @@ def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid) -> np.ndarray
             "or another place in space); register and resample it to that scan"
         )
     try:
-        image = prepare(replace(scan, image=other.image), grid).image
+        image = prepare(replace(scan, image=other.image), grid, alignment).image
     except ValueError as error:
         raise InputError(f"{entry.target}: {error}; check the scan and its brain mask") from error
     return np.where(first.brain, image, np.float32(grid.scale.background))
@@ -111,10 +115,10 @@ def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slic
     path = folder / f"{cache_key(entry, sequence, grid, by_slices)}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        prepared, scan = _prepared(entry, sequence, grid, by_slices)
+        prepared, scan, alignment = _prepared(entry, sequence, grid, by_slices)
         image = prepared.image
         if entry.target is not None:
-            image = np.stack([image, _second(entry, prepared, scan, grid)])
+            image = np.stack([image, _second(entry, prepared, scan, grid, alignment)])
         stored: dict[str, Any] = {"image": image.astype(np.float16), "brain": np.packbits(prepared.brain)}
         if prepared.plane:
             stored |= {"plane": np.array(prepared.plane), "spacing": np.array(prepared.spacing)}

@@ -19,7 +19,7 @@ class TrainingConfig:
         method: name of the method.
         method_settings: its constructor arguments.
         networks: role → {name, arguments}, in place of the method's own networks.
-        spacing, box, divisor, slice_area: the model's grid, see `itermask.prepare.prepare.Grid`.
+        spacing, box, divisor, slice_area, align: the model's grid, see `itermask.prepare.prepare.Grid`.
         intensity: the model's intensity scale, see `itermask.prepare.intensity.IntensityScale`.
         start_from: model folder or bundled model whose weights training starts from; random weights if empty.
         steps: optimiser steps.
@@ -44,6 +44,7 @@ class TrainingConfig:
     box: tuple[int, int, int] = (80, 96, 80)
     divisor: int = 16
     slice_area: float = 0.0
+    align: bool = False
     intensity: IntensityScale = field(default_factory=IntensityScale)
     start_from: str = ""
     steps: int = 20_000
@@ -70,7 +71,7 @@ class TrainingConfig:
 
     def grid(self) -> Grid:
         """The model's grid."""
-        return Grid(self.spacing, self.box, self.divisor, self.intensity, self.slice_area)
+        return Grid(self.spacing, self.box, self.divisor, self.intensity, self.slice_area, self.align)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the card and the checkpoint."""

@@ -127,8 +127,11 @@ class Trainer:
             raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
         # A setting that was not yet there when the checkpoint was written had its default.
-        written = json.loads(json.dumps(TrainingConfig().as_dict())) | about["config"]
-        settled = {key: value for key, value in self._identity().items() if written.get(key) != value}
+        own, written = self._identity(), json.loads(json.dumps(TrainingConfig().as_dict())) | about["config"]
+        defaults = json.loads(json.dumps(build_method(self.config.method).settings()))
+        known = {key: defaults[key] for key in own["method_settings"]}
+        written["method_settings"] = known | written["method_settings"]
+        settled = {key: value for key, value in own.items() if written.get(key) != value}
         if settled:
             raise InputError(
                 f"{self.checkpoint}: trained with other settings ({', '.join(settled)}); use another --out"

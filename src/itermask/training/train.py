@@ -14,7 +14,7 @@ from itermask.errors import InputError
 from itermask.methods import Method, build_method
 from itermask.models.card import FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
-from itermask.prepare.prepare import Grid
+from itermask.prepare.prepare import Grid, grid_from
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
@@ -183,6 +183,7 @@ def calibrate_model(
     device: str = "auto",
     report: Report | None = None,
     method: str | None = None,
+    align: bool = False,
 ) -> Path:
     """Calibrate a model anew: on other healthy scans (one's own scanner), or with other test-time settings.
 
@@ -194,16 +195,21 @@ def calibrate_model(
         device: `auto`, `cpu`, `cuda` or `mps`.
         report: called with (stage, share done).
         method: use the networks with this method of the same family, see `Method.family`.
+        align: look along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
 
     Returns:
         the new model folder.
 
     Raises:
         InputError: the model or the data cannot be used, a setting belongs to training or is out of range, the
-            method is of another family, or `out` is the model.
+            method is of another family, `out` is the model, or `align` is asked of a model for a scan's own slices.
     """
     source = find_model(name, None)
     card = _changed(read_card(source), method, settings or {}, source)
+    if align:
+        if grid_from(card).slices:
+            raise InputError(f"{source}: takes a scan's own slices, which cannot be aligned; leave --align out")
+        card = card | {"align": True}
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: is the model itself; give another folder")
     entries = read_data(data, card["sequence"], needed=())
@@ -262,6 +268,7 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         "divisor": grid.divisor,
         "intensity_scale": asdict(grid.scale),
         **({"slice_area": grid.slice_area} if grid.slices else {}),
+        **({"align": True} if grid.align else {}),
         "calibration": {},
         "training": config.as_dict()
         | {"start_from": _origin(config.start_from), "processes": trainer.world, "source_revision": _revision()},

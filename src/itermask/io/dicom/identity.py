@@ -13,7 +13,7 @@ from itermask.io.dicom.series import Series
 from itermask.io.outputs import plain
 
 ASIDE = {"scan", "computed_with", "model_choice"}  # settings of the folder's name, the machine, the model's reason
-SHOWN = ("method", "operating_point", "seed", "brain_mask", "bias_correction")
+SHOWN = ("method", "operating_point", "seed", "brain_mask", "bias_correction", "alignment")
 MAKER = "itermask"
 NOTICE = "Research use, not a diagnosis"
 

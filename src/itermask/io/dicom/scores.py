@@ -21,7 +21,8 @@ def score_report(
 ) -> Any:
     """A report of two groups: the anomaly's volume, which points to the segmentation; and the scan's scores.
 
-    Scores that are not finite are left out. The report is marked as unverified.
+    Scores that are not finite are left out. What a reader must know of the scan (the finding's warnings) stands beside
+    them as comments. The report is marked as unverified.
 
     Args:
         series: that was looked at.
@@ -83,6 +84,10 @@ def score_report(
             sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID, frames) for header in headers
         ],
     )
+    whole[0].ContentSequence.extend(
+        sr.TextContentItem(codes.DCM.Comment, sentence, sr.RelationshipTypeValues.CONTAINS)
+        for sentence in finding.warnings
+    )
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=sr.CodedConcept("24590-2", "LN", "MR Brain"),
@@ -94,7 +99,7 @@ def score_report(
         content=report,
         series_instance_uid=identity.uid("report series"),
         series_number=identity.series_number(3),
-        sop_instance_uid=identity.uid("report"),
+        sop_instance_uid=identity.uid(" ".join(("report", *finding.warnings))),
         instance_number=1,
         manufacturer=MAKER,
         manufacturer_model_name=identity.model,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itermask.methods.itermask2.detection import Search
+from itermask.methods.itermask2.detection import Search, error_level
 from itermask.methods.itermask2.training import hidden_part
 from itermask.methods.itermask3d.calibration import GAMMAS
 from itermask.methods.operating import MaskSizes, OperatingPoint
@@ -16,7 +16,6 @@ from itermask.slice_refinement import hidden_errors, slice_errors
 if TYPE_CHECKING:
     from itermask.methods.itermask2.method import IterMask2
 
-EXCEEDING = 0.2  # share of hidden healthy pixels whose error exceeds the threshold
 DRAWS = 4  # training masks of each slice
 SEED = 0
 TINY = 1e-6  # an error level below all others
@@ -24,7 +23,7 @@ MASK_PASSES = 2000  # passes of this calibration are numbered from here on
 
 
 def operating_point(method: "IterMask2", searches: Sequence[Search], sizes: MaskSizes) -> OperatingPoint:
-    """The validation threshold; or the gamma that agrees with it on healthy scans; or the fixed threshold.
+    """The validation threshold, or that in each scan's own unit; or the gamma that agrees with it; or the fixed one.
 
     With IterMask3D's aim of next to nothing flagged on healthy scans, hardly a tumour of the FLAIR data is found:
     lesion-free slices of patients hold much that is unlike the rest. So the scan's own threshold is as strict as the
@@ -32,6 +31,8 @@ def operating_point(method: "IterMask2", searches: Sequence[Search], sizes: Mask
     """
     if method.stop == "fixed":
         return threshold_point(sizes)
+    if method.stop == "level":
+        return {"multiple": validation_threshold(method, searches, [error_level(one) for one in searches])}
     threshold = validation_threshold(method, searches)
     return (
         {"threshold": threshold} if method.stop == "validation" else {"gamma": gamma_for(method, searches, threshold)}
@@ -47,21 +48,33 @@ def gamma_for(method: "IterMask2", searches: Sequence[Search], threshold: float)
     return min(GAMMAS, key=lambda gamma: abs(np.log(max(own(gamma), TINY) / threshold)))
 
 
-def validation_threshold(method: "IterMask2", searches: Sequence[Search]) -> float:
-    """The error that 20 % of the pixels exceed that training masks hide in healthy slices.
+def validation_threshold(
+    method: "IterMask2", searches: Sequence[Search], units: Sequence[float] | None = None
+) -> float:
+    """The error that `exceeding` of the pixels exceed that training masks hide in healthy slices.
 
     Without refinement there is but one look, with everything hidden; its pixels count then.
 
+    Args:
+        method: its settings.
+        searches: of healthy scans.
+        units: what each scan's errors are measured in; 1 if None.
+
     Source: `itermask2.md`, "Stop threshold from validation".
     """
+    units = units or [1.0] * len(searches)
     if not method.iterate:
-        firsts = [slice_errors(one.images, one.first, one.brains)[one.brains] for one in searches]
-        return float(np.quantile(np.concatenate(firsts), 1 - EXCEEDING))
+        firsts = [
+            slice_errors(one.images, one.first, one.brains)[one.brains] / unit
+            for one, unit in zip(searches, units, strict=True)
+        ]
+        return float(np.quantile(np.concatenate(firsts), 1 - method.exceeding))
     found = []
     for place, search in enumerate(searches):
         for draw in range(DRAWS):
             rng = np.random.default_rng([SEED, place, draw])
             pixel = search.prepared.spacing[:2]
             masks = np.stack([hidden_part(method, brain, pixel, rng) for brain in search.brains])
-            found.append(hidden_errors(search.images, search.brains, search.reconstruct, masks, MASK_PASSES + draw))
-    return float(np.quantile(np.concatenate(found), 1 - EXCEEDING))
+            errors = hidden_errors(search.images, search.brains, search.reconstruct, masks, MASK_PASSES + draw)
+            found.append(errors / units[place])
+    return float(np.quantile(np.concatenate(found), 1 - method.exceeding))

@@ -211,8 +211,20 @@ def refine(
     )
 
 
+def error_level(search: Search) -> float:
+    """The scan's own error level: the median, over the brain of all slices, of the first look's errors.
+
+    With everything hidden, an ordinary pixel's error grows with the contrast and the noise of the scan. Most of a brain
+    is ordinary, so a lesion hardly moves the median.
+    """
+    return float(np.median(slice_errors(search.images, search.first, search.brains)[search.brains]))
+
+
 def stop_threshold(method: "IterMask2", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:
     """The stop threshold of a scan's slices, and how it was found, for the trace."""
+    if method.stop == "level":
+        level = error_level(search)
+        return point["multiple"] * level, {"error_level": level}
     if method.stop != "own":
         return point["threshold"], {"threshold": point["threshold"]}
     # IterMask3D's rule asks of a method only `fit_limit`, and of a search only its curve.

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 ROLE, FIRST = "reconstruction", "first"
 WIDTHS = [64, 96, 160, 192]
+EXCEEDING = 0.2  # the paper's
+MULTIPLE = 2.0  # of the error level, where a model was not calibrated
+STOPS = ("own", "level", "validation", "fixed")
 
 
 @dataclass
@@ -38,6 +41,8 @@ class IterMask2(Method):
         mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
         squares: share of training masks that are the paper's squares; the others are drawn from `masks`.
         masks: shares of the other training mask kinds.
+        blobs: share of training slices that get a blob of another brightness, of which the target knows nothing: the
+            network learns to distrust the edges that a lesion leaves in the guidance (not in the paper).
         weights: loss weights of hidden brain, visible brain and background.
         slices: slices of a volume in one training example.
         iterate: refine; False takes the first look for everything: its error, above the threshold, is the mask.
@@ -45,8 +50,10 @@ class IterMask2(Method):
         copy_visible: take visible pixels for what they are, so that a mask can only shrink.
         min_shrink: a slice has settled when a pass reveals a smaller share of its mask than this.
         stop: where the threshold comes from: `own`, from the curve of the scan's slices together, as IterMask3D finds
-            it; `validation`, the error that 20 % of hidden healthy pixels exceed, as in the paper; `fixed`, the
-            smallest with which healthy masks are small. Of the last two it is the operating point's `threshold`.
+            it; `validation`, the error that 20 % of hidden healthy pixels exceed, as in the paper; `level`, the same in
+            units of each scan's own error level, the median of its first look; `fixed`, the smallest with which healthy
+            masks are small. The operating point has a `gamma`, a `multiple` of the level, or the `threshold` itself.
+        exceeding: the share of hidden healthy pixels, for `level` and `validation`.
         focused: place the curve's passes where it is steep, see IterMask3D.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
@@ -58,6 +65,7 @@ class IterMask2(Method):
     mask_channel: bool = True
     squares: float = 0.0
     masks: MaskMix = field(default_factory=MaskMix)
+    blobs: float = 0.0
     weights: tuple[float, float, float] = (1.0, 0.1, 0.02)
     slices: int = 4
     iterate: bool = True
@@ -65,6 +73,7 @@ class IterMask2(Method):
     copy_visible: bool = True
     min_shrink: float = MIN_SHRINK
     stop: str = "own"
+    exceeding: float = EXCEEDING
     focused: bool = True
     steps: int = 400
     fit_limit: float = 10.0
@@ -72,7 +81,7 @@ class IterMask2(Method):
     name = "itermask2"
     dims = 2
     test_time = frozenset(
-        {"iterate", "start_share", "copy_visible", "min_shrink", "stop", "focused", "steps", "fit_limit"}
+        {"iterate", "start_share", "copy_visible", "min_shrink", "stop", "exceeding", "focused", "steps", "fit_limit"}
     )
 
     def __post_init__(self) -> None:
@@ -85,11 +94,11 @@ class IterMask2(Method):
             raise ValueError(f"iterate is true or false, not {self.iterate!r}")
         if self.first == "network" and not self.guidance:
             raise ValueError("a network that looks first sees nothing but the guidance; take first = hidden without it")
-        if self.stop not in ("own", "validation", "fixed"):
-            raise ValueError(f"stop is own, validation or fixed, not {self.stop!r}")
+        if self.stop not in STOPS:
+            raise ValueError(f"stop is one of {', '.join(STOPS)}, not {self.stop!r}")
         if self.slices < 1:
             raise ValueError(f"a training example needs at least one slice, not {self.slices}")
-        for share in ("squares", "start_share"):
+        for share in ("squares", "blobs", "start_share", "exceeding"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
 
@@ -129,8 +138,9 @@ class IterMask2(Method):
         return detection.conclude(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """IterMask3D's gamma for the scan's own threshold; else that of `thresholding`, for the paper states none."""
-        return dict(PUBLISHED_POINT if self.stop == "own" else thresholding.PUBLISHED_POINT)
+        """IterMask3D's gamma for the scan's own threshold; the paper states none for the other rules."""
+        points = {"own": PUBLISHED_POINT, "level": {"multiple": MULTIPLE}}
+        return dict(points.get(self.stop, thresholding.PUBLISHED_POINT))
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
         """See `calibration.operating_point`."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itermask.blobs import add_blob
 from itermask.guidance import high_frequency
 from itermask.masking import square_mask, training_mask
 from itermask.methods.base import TrainingVolume
@@ -50,13 +51,14 @@ def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generato
 def _slice(method: "IterMask2", part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """The example of one slice."""
     image, brain = part.images[0], part.brain
+    seen = add_blob(image, brain, rng) if method.blobs and rng.random() < method.blobs else image
     hidden = hidden_part(method, brain, part.spacing, rng)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
-    fine = high_frequency(image, part.spacing, method.cutoff) if method.guidance else np.zeros_like(image)
+    fine = high_frequency(seen, part.spacing, method.cutoff) if method.guidance else np.zeros_like(image)
     channels = [fine, hidden.astype(np.float32)] if method.mask_channel else [fine]
     all_hidden, visible, background = method.weights
     made = {
-        "input": network_input(image, hidden, noise, channels),
+        "input": network_input(seen, hidden, noise, channels),
         "target": image[None],
         "weight": np.where(hidden, all_hidden, np.where(brain, visible, background))[None],
     }

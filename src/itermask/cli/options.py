@@ -1,0 +1,59 @@
+"""Options that several commands share: one wording and one completion each."""
+
+from typing import Annotated, Any, Optional
+
+import typer
+
+from itermask.cli import complete
+
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, mps or openvino.", autocompletion=complete.devices)
+]
+ModelOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--model", help="Model folder or bundled name; else chosen by the scan.", autocompletion=complete.models
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise fill.")]
+GammaOption = Annotated[
+    Optional[float], typer.Option("--gamma", help="Stop slope in place of the model's; smaller flags more.")
+]
+SensitivityOption = Annotated[
+    Optional[float],
+    typer.Option("--sensitivity", help="Divides the model's operating point: 2 flags more, 0.5 less."),
+]
+N4Option = Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")]
+AlignOption = Annotated[bool, typer.Option("--align", help="Let the model look along MNI axes (rigid registration).")]
+JSONOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output in place of lines; see docs/command-line.md.")
+]
+
+# Of the commands over many scans.
+MemoryOption = Annotated[
+    Optional[float], typer.Option("--memory", "--mem-gb", help="GiB to share among workers; else what is free.")
+]
+WorkersOption = Annotated[
+    Optional[int],
+    typer.Option("--workers", "--nprocs", help="Processes, 0 for none but this; else by cores and memory."),
+]
+TimeLimitOption = Annotated[float, typer.Option("--time-limit", help="Minutes after which a scan is given up.")]
+ShardOption = Annotated[str, typer.Option("--shard", help="i/n: only every n-th scan from the i-th, for job arrays.")]
+DaskOption = Annotated[
+    Optional[str], typer.Option("--dask", help="Scheduler of a Dask cluster, e.g. tcp://node1:8786.")
+]
+RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")]
+ReportsOnlyOption = Annotated[
+    bool, typer.Option("--reports-only", help="Draw the reports of finished scans again, nothing else.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only list what would be done.")]
+
+
+def sequence_option(help: str) -> Any:
+    """`--sequence`, which commands use differently, with the known sequences offered."""
+    return typer.Option("--sequence", help=help, autocompletion=complete.sequences)
+
+
+def brain_mask_option(otherwise: str) -> Any:
+    """`--brain-mask` of one scan; `otherwise` says what happens without."""
+    return typer.Option("--brain-mask", help=f"Brain mask on the scan's grid; else {otherwise}.")

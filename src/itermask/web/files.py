@@ -1,0 +1,39 @@
+"""Which files of a folder a page may show, and of what kind they are."""
+
+from pathlib import Path
+
+KINDS = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".tsv": "text/tab-separated-values",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".gz": "application/gzip",
+    ".nii": "application/octet-stream",
+    ".dcm": "application/dicom",
+}
+
+
+def kind_of(path: Path) -> str:
+    """The media type of a file, told by its ending."""
+    return KINDS.get(path.suffix.lower(), "application/octet-stream")
+
+
+def inside(folder: Path, name: str) -> Path | None:
+    """A file below a folder.
+
+    Args:
+        folder: any folder.
+        name: path relative to it, with `/`; perhaps made to lead elsewhere.
+
+    Returns:
+        the file, with all links followed; None if there is none, or if it lies elsewhere, such as behind a link.
+    """
+    try:
+        root = folder.resolve()
+        found = (root / name).resolve()
+        return found if found.is_relative_to(root) and found.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a zero byte
+        return None
