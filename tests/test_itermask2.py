@@ -31,7 +31,12 @@ from itermask.training.loop import Trainer
 from itermask.training.train import calibrate_model, train_model
 
 QUICK = {"steps": 20, "focused": False}
-POINTS = {"own": {"gamma": 0.05}, "validation": {"threshold": 0.5}, "fixed": {"threshold": 0.5}}
+POINTS = {
+    "own": {"gamma": 0.05},
+    "level": {"multiple": 50.0},
+    "validation": {"threshold": 0.5},
+    "fixed": {"threshold": 0.5},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +142,7 @@ def test_both_networks_learn():
 # --- looking at a stack --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stop", ["own", "validation", "fixed"])
+@pytest.mark.parametrize("stop", ["own", "level", "validation", "fixed"])
 @pytest.mark.parametrize("first", ["network", "hidden"])
 def test_what_the_model_cannot_explain_is_found(stop, first):
     prepared, ball, normal = spoilt()
@@ -249,6 +254,33 @@ def test_a_fifth_of_hidden_healthy_pixels_exceeds_the_validation_threshold():
     assert np.mean(0.01 * noise**2 > point["threshold"]) == pytest.approx(EXCEEDING, abs=0.02)
 
 
+def test_the_level_rule_is_the_validation_threshold_in_each_scan_s_own_unit():
+    method = IterMask2(stop="level", masks=MaskMix(ellipsoid=0, field=1, full=0))
+    scans = [prepare(tiny_stack(seed), stack_grid()) for seed in range(3)]
+    # The same scans with errors four times as large, from twice the noise.
+    searches, noisier = (
+        [method.search(one, KnowsSlices(one, one.image, spread=spread), np.random.default_rng(0)) for one in scans]
+        for spread in (0.1, 0.2)
+    )
+    points = [
+        method.calibrate(each, lambda _point: pytest.fail("masks need no trying out")) for each in (searches, noisier)
+    ]
+    assert points[0] == {"multiple": pytest.approx(points[1]["multiple"], rel=1e-3)}
+    thresholds = [method.conclude(each[0], points[0]).threshold for each in (searches, noisier)]
+    assert thresholds[1] == pytest.approx(4 * thresholds[0], rel=1e-3)
+    looser = replace(method, exceeding=0.4).calibrate(searches, lambda _point: None)
+    assert looser["multiple"] < points[0]["multiple"]
+
+
+def test_blobs_are_seen_and_not_expected():
+    plain, spoilt_ = (
+        IterMask2(blobs=share, slices=3).example(volume(), np.random.default_rng(0)) for share in (0.0, 1.0)
+    )
+    for example, differs in ((plain, False), (spoilt_, True)):
+        visible = (example["input"][:, 2] == 0) & np.isclose(example["weight"][:, 0], 0.1)
+        assert ((example["input"][:, 0] != example["target"][:, 0])[visible].any()) == differs
+
+
 def test_without_refinement_the_threshold_is_of_hidden_brains():
     method = IterMask2(stop="validation", iterate=False)
     scans = [prepare(tiny_stack(seed), stack_grid()) for seed in range(3)]
@@ -286,11 +318,13 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     ("wrong", "says"),
     [
         ({"first": "both"}, "first is network or hidden"),
-        ({"stop": "never"}, "stop is own, validation or fixed"),
+        ({"stop": "never"}, "stop is one of own, level, validation, fixed"),
         ({"iterate": 1}, "iterate is true or false"),
         ({"first": "network", "guidance": False}, "take first = hidden"),
         ({"slices": 0}, "at least one slice"),
         ({"squares": 1.5}, "squares is a share"),
+        ({"blobs": -1}, "blobs is a share"),
+        ({"exceeding": 2}, "exceeding is a share"),
         ({"start_share": -0.1}, "start_share is a share"),
         ({"masks": {"full": 0.5}}, "add up to 1"),
         ({"depth": 3}, "depth"),
