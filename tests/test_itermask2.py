@@ -273,8 +273,10 @@ def test_the_level_rule_is_the_validation_threshold_in_each_scan_s_own_unit():
 
 
 def test_blobs_are_seen_and_not_expected():
+    scattered = MaskMix(ellipsoid=0, field=1, full=0)
     plain, spoilt_ = (
-        IterMask2(blobs=share, slices=3).example(volume(), np.random.default_rng(0)) for share in (0.0, 1.0)
+        IterMask2(blobs=share, slices=3, masks=scattered).example(volume(), np.random.default_rng(0))
+        for share in (0.0, 1.0)
     )
     for example, differs in ((plain, False), (spoilt_, True)):
         visible = (example["input"][:, 2] == 0) & np.isclose(example["weight"][:, 0], 0.1)
