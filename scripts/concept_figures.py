@@ -2,7 +2,7 @@
 
     python scripts/concept_figures.py [docs/pictures]
 
-The three demo scans are looked at once (half a minute). There is no bundled model for slices, so the first look of
+The three demo scans are looked at once (half a minute). The bundled scans are T1w volumes, so the first look of
 IterMask2 is shown with the one for volumes, and the strips of MMCCD without a model.
 """
 

@@ -246,8 +246,8 @@ def _warnings(detection: Detection) -> Iterator[str]:
         yield f"Refinement was stopped after {trace.get('passes')} passes without settling."
     if detection.scores.get("mask_size", 0) > LARGE_MASK:
         yield (
-            f"{100 * detection.scores['mask_size']:.0f} % of the brain is flagged: the scan as a whole is unlike the "
-            "training scans, and the mask does not localise a lesion."
+            f"{100 * detection.scores['mask_size']:.0f} % of the brain is flagged: a very large lesion, or a scan that "
+            "is unlike the training scans as a whole; then the mask does not localise anything."
         )
 
 
