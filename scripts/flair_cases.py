@@ -20,7 +20,7 @@ from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import Model, load_model
 from itermask.report.pictures import brain_box, display_order
 
-METHOD = "IterMask2, validation threshold"
+METHOD = "IterMask2"
 COLUMNS = ("scan", "manual outline", "what itermask marks", "error map")
 
 
@@ -61,6 +61,8 @@ def draw(cases: dict[str, tuple[str, float]], data: Path, model: Model, path: Pa
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(len(cases), len(COLUMNS), figsize=(8.4, 2.4 * len(cases)), facecolor="black")
+    for column, axis in zip(COLUMNS, axes[0], strict=True):
+        axis.set_title(column, color="white", fontsize=9)
     for row, (name, (subject, dice)) in zip(axes, cases.items(), strict=True):
         image, lesion, mask, error, brain = panels(subject, data, model)
         white = np.percentile(image[brain], 99.5)
@@ -73,8 +75,6 @@ def draw(cases: dict[str, tuple[str, float]], data: Path, model: Model, path: Pa
                 if wanted is drawn and drawn.any():
                     axis.contour(drawn, [0.5], colors=colour, linewidths=1.2)
             axis.axis("off")
-            if row is axes[0]:
-                axis.set_title(COLUMNS[place], color="white", fontsize=9)
         row[0].text(0.02, 0.02, f"{name}: Dice {dice:.2f}", color="white", fontsize=9, transform=row[0].transAxes)
     figure.subplots_adjust(0, 0, 1, 0.94, 0.02, 0.02)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -26,13 +25,12 @@ SLOW = 1500.0  # seconds
 
 
 def program(name, package):
-    """A program of the system; a Python package beside this interpreter has some of the same names."""
-    own = Path(sys.executable).parent
-    places = [place for place in os.environ["PATH"].split(os.pathsep) if Path(place) != own]
-    found = shutil.which(name, path=os.pathsep.join([*places, "/usr/sbin"]))
-    if found is None:
-        pytest.skip(f"{name} is not installed: apt-get install {package}")
-    return found
+    """A program of the system; pynetdicom's scripts have some of the same names, in this environment or another."""
+    for place in [*os.environ["PATH"].split(os.pathsep), "/usr/sbin"]:
+        found = shutil.which(name, path=place)
+        if found is not None and Path(found).read_bytes()[:2] != b"#!":
+            return found
+    pytest.skip(f"{name} is not installed: apt-get install {package}")
 
 
 def call(name, node, *words, called="ITERMASK"):
