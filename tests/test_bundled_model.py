@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from itermask.training.calibration import MINIMUM_SUBJECTS
 
 import itermask
 from itermask.cli.demo import cases
+from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import WEIGHTS, bundled_models, read_card
 
 
@@ -26,7 +28,7 @@ def test_card_says_what_it_learned_from_and_its_licence(name):
     card = read_card(folder)
     assert card["license"] != "unknown"
     assert card["data"]["license"] != "unknown"
-    assert card["data"]["train_subjects"] > card["data"]["validation_subjects"] > 10
+    assert card["data"]["train_subjects"] > card["data"]["validation_subjects"] >= MINIMUM_SUBJECTS
     assert (folder / WEIGHTS).stat().st_size <= 20_000_000
 
 
@@ -91,3 +93,16 @@ def test_brain_of_a_whole_head_is_extracted(model, shared_data):
     assert finding.settings["brain_mask"] == "deepbet"
     overlap = 2 * (finding.brain & labelled).sum() / (finding.brain.sum() + labelled.sum())
     assert overlap > 0.95
+
+
+@pytest.mark.shared
+def test_a_tumour_in_a_stack_of_slices_is_found(shared_data):
+    """A validation patient: never trained on, but of those by whom the threshold's share was chosen."""
+    path = shared_data / "lgg-flair" / "TCGA_HT_7882"
+    parts = {name: path.with_name(f"{path.name}_{name}.nii.gz") for name in ("FLAIR", "brain", "lesion")}
+    scan = read_scan(parts["FLAIR"], "FLAIR", parts["brain"])
+    finding = itermask.run(scan)
+    assert finding.settings["model"] == "flair-2d"
+    lesion = read_mask(parts["lesion"], scan.image.shape, scan.affine)
+    assert 2 * (finding.anomaly & lesion).sum() / (finding.anomaly.sum() + lesion.sum()) > 0.7
+    assert finding.verdict == "outside the healthy range"

@@ -236,9 +236,9 @@ def test_an_unknown_sequence_is_asked_for_before_a_model_is_loaded():
 
 
 def test_a_sequence_without_a_bundled_model_is_refused():
-    assert "FLAIR" not in [name.split("-")[0].upper() for name in bundled_models()]
-    with pytest.raises(InputError, match="no bundled model for sequence FLAIR"):
-        run(replace(SCANS["straight"], sequence="FLAIR"))
+    assert "PDW" not in [name.split("-")[0].upper() for name in bundled_models()]
+    with pytest.raises(InputError, match="no bundled model for sequence PDw"):
+        run(replace(SCANS["straight"], sequence="PDw"))
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_looking_and_rating(browser, out):
     page.on("request", lambda request: requests.append(request))
 
     def names():
-        return page.locator("#list b").all_inner_texts()
+        return page.locator("#list b").all_text_contents()
 
     def chosen():
         return page.inner_text("#list [aria-current=true] b")

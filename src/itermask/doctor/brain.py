@@ -1,5 +1,6 @@
 """The tools that find the brain in scans with a skull: whether they and their weights are there."""
 
+import csv
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
@@ -57,8 +58,9 @@ def _weights(found: Distribution) -> tuple[list[str], list[str]]:
     """Files of weights that are there, and those that should be and are not or are empty."""
     there: list[str] = []
     lost: list[str] = []
-    for file in found.files or ():
-        if file.suffix in WEIGHTS:
-            path = Path(str(found.locate_file(file)))
-            (there if path.is_file() and path.stat().st_size else lost).append(file.name)
+    # `found.files` leaves out what is missing, where another package has put its own finder in place of Python's.
+    for row in csv.reader((found.read_text("RECORD") or "").splitlines()):
+        if row and row[0].endswith(WEIGHTS):
+            path = Path(str(found.locate_file(row[0])))
+            (there if path.is_file() and path.stat().st_size else lost).append(path.name)
     return there, lost
