@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from itermask.training.calibration import MINIMUM_SUBJECTS
 
 import itermask
 from itermask.cli.demo import cases
 from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import WEIGHTS, bundled_models, read_card
+from itermask.training.calibration import MINIMUM_SUBJECTS
 
 
 @pytest.fixture(scope="module")
