@@ -56,6 +56,7 @@ TRAIN_FLAIR := $(BIN)/itermask train $(DATA)/lgg-flair --sequence FLAIR --data-n
 
 flair: $(FLAIR:%=runs/flair/%/done)
 	$(BIN)/itermask benchmark benchmarks/flair.toml --out runs/flair-results --insert docs/results.md
+	$(BIN)/itermask benchmark benchmarks/flair-elsewhere.toml --out runs/flair-elsewhere --insert docs/results.md
 	$(BIN)/itermask benchmark benchmarks/flair-ablations.toml --out runs/flair-ablations --insert docs/results.md
 	$(BIN)/python benchmarks/mmccd_steps.py runs/flair/mmccd $(DATA)/lgg-flair --limit 3 --ddim-steps 2 10 25 \
 	    --strips 8 16 --insert docs/results.md
