@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from speed_parts import detection, equality, growth, training_speed, whole_run
+from speed_parts import detection, equality, growth, runtimes, training_speed, whole_run
 
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.write import between_marks
@@ -24,6 +24,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], str]] = {
     "run": whole_run.run,
     "growth": growth.run,
     "training": training_speed.run,
+    "runtimes": runtimes.run,
 }
 
 

@@ -105,4 +105,4 @@ def test_equality_of_a_tiny_model_with_itself(part, tmp_path):
 def test_unknown_parts_are_refused(part, capsys):
     with pytest.raises(SystemExit):
         part("speed").main(["detecting"])
-    assert "there are detection, equality, run, growth, training" in capsys.readouterr().err
+    assert "there are detection, equality, run, growth, training, runtimes" in capsys.readouterr().err
