@@ -102,7 +102,9 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
             mask = _without(mask, background, path)
     if background is not None:
         notes += (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
-    return Scan(image, affine, None if name is None else canonical_sequence(name), mask, shown(path.name), header, notes)
+    return Scan(
+        image, affine, None if name is None else canonical_sequence(name), mask, shown(path.name), header, notes
+    )
 
 
 def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
@@ -124,9 +126,7 @@ def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
     if infinite or inside or missing.all() or not missing.any():
         count = infinite + int(missing.sum())
         where = f", {inside} of them within the object" if inside else ""
-        raise InputError(
-            f"{path}: {count} voxels are NaN or infinite{where}; replace them or export the scan again"
-        )
+        raise InputError(f"{path}: {count} voxels are NaN or infinite{where}; replace them or export the scan again")
     image[missing] = 0
     return missing
 
@@ -150,9 +150,7 @@ def _without(mask: np.ndarray, background: np.ndarray, path: Path) -> np.ndarray
     return mask & ~background
 
 
-def read_brain_mask(
-    path: Path | str, shape: tuple[int, ...], affine: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_brain_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a brain mask, and say in sentences what had to be done to it.
 
     Args:
@@ -171,7 +169,10 @@ def read_brain_mask(
     volume = read_volume(path)
     data, turned = turned_onto(path, volume.data, volume.affine, shape, affine)
     mask, notes = mask_in(path, data)
-    return mask, (*([f"The brain mask {shown(path.name)} has its axes in another order; it was turned."] * turned), *notes)
+    return mask, (
+        *([f"The brain mask {shown(path.name)} has its axes in another order; it was turned."] * turned),
+        *notes,
+    )
 
 
 def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empty: bool = False) -> np.ndarray:
