@@ -133,7 +133,8 @@ def test_a_header_that_cannot_be_is_refused(tmp_path, fields, says, ending):
 def test_sheared_axes_are_said_or_refused(tmp_path):
     for shear, says in ((0.001, None), (0.05, "sheared"), (0.5, "stand at")):
         affine = AFFINE @ np.array([[1, shear, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-        path = written(tmp_path / "a.nii", sform=affine, qform=None, codes=(0, 1))
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+        path = written(tmp_path / "a.nii", affine, None, (0, 1), pixdim=[1, *sizes, 0, 0, 0, 0])
         if shear == 0.5:
             assert says in refusal(path)
         else:

@@ -49,10 +49,10 @@ def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     sform = _usable(header.get_sform()) if sform_code else None
     qform = _usable(_qform(header)) if qform_code else None
     if sform is None and qform is None:
+        if not sizes.all() and not sform_code:
+            raise InputError(f"{path}: its header tells no voxel size (pixdim is 0) and no place; export it again")
         if sform_code or qform_code:
             raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; mend it")
-        if not sizes.all():
-            raise InputError(f"{path}: its header tells no voxel size (pixdim is 0) and no place; export it again")
         affine = np.asarray(header.get_base_affine(), dtype=np.float64)
         notes = [_NO_ORIENTATION]
     elif sform is None or qform is None:

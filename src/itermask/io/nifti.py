@@ -48,8 +48,6 @@ def read_volume(path: Path | str) -> Volume:
     if not path.name.lower().endswith(NIFTI_ENDINGS):
         check_file(path)
         raise InputError(f"{path}: not a NIfTI file (.nii or .nii.gz); convert it first, for DICOM with dcm2niix")
-    if path.is_dir():
-        raise InputError(f"{path}: not a NIfTI file but a folder; give the file itself")
     check_file(path)
     found: list[tuple[Header, np.ndarray, tuple[str, ...]]] = []
 

@@ -32,7 +32,7 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be read ({reason(error)}); check the path") from error
     if not stat.S_ISREG(kind):
         what = "a folder" if stat.S_ISDIR(kind) else "a device or pipe"
-        raise InputError(f"{path}: is {what}, not a file; give the file itself")
+        raise InputError(f"{path}: is {what}, not a NIfTI file; give the file itself")
 
 
 def read_stream(path: Path, measure: Measure) -> tuple[bytes, str]:
