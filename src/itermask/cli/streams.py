@@ -43,7 +43,10 @@ def one_line(text: str) -> str:
     >>> one_line("a\nb: no such file")
     'a\\nb: no such file'
     """
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    try:
+        text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character that is of no file's name
+        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text.strip().replace("\r", "\\r").replace("\n", "\\n")
 
 
