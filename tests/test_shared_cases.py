@@ -1,6 +1,5 @@
 """Files and masks of real scans that must be said or refused, made by the shared script of such cases."""
 
-import os
 import subprocess
 import sys
 
@@ -99,7 +98,7 @@ def test_a_scan_is_not_replaced_by_its_own_result(cases, command):
 
 
 def test_a_name_that_is_no_text_is_read(cases):
-    (name,) = (name for name in os.listdir(os.fsencode(cases)) if name.startswith(b"latin1"))
-    scan = read(os.fsdecode(os.fsencode(cases) + b"/" + name))
+    (path,) = cases.glob("latin1-*")
+    scan = read(path)
     assert scan.name == r"latin1-\xff\xfe_T1w.nii.gz"
     assert np.array_equal(scan.image, read(cases / "clean_T1w.nii.gz").image)
