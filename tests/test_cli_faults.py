@@ -218,7 +218,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, max_size=7))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_command_line_gives_a_traceback(command, tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
     code, output, errors = command(*words)

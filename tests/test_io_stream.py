@@ -16,7 +16,7 @@ from itermask.io.nifti import read_brain_mask, read_scan, read_volume
 SHAPE = (9, 8, 7)
 IMAGE = nib.Nifti1Image(np.random.default_rng(0).integers(0, 500, SHAPE).astype(np.int16), affine_of())
 MASK = nib.Nifti1Image((np.indices(SHAPE).sum(0) < 12).astype(np.uint8), affine_of())
-FAST = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def packed(image):

@@ -16,7 +16,7 @@ from itermask.cohort.lists import age_and_sex
 from itermask.datasets.about import MISSING, read_rows
 from itermask.datasets.tree import File, walk
 from itermask.errors import InputError
-from itermask.io.names import SEQUENCES, canonical_sequence
+from itermask.io.names import SEQUENCES, canonical_sequence, shown
 from itermask.models.card import read_card
 from itermask.models.choice import bundled_models, find
 
@@ -165,13 +165,13 @@ def _job(root: Path, file: File, masks: Mapping[str, list[tuple[dict[str, str], 
     entities, suffix = parts_of(file.stem)
     sequence = _sequence(entities, suffix)
     return Job(
-        name=file.stem,
+        name=shown(file.stem),
         scan=file.path,
         sequence=sequence,
         brain_mask=_mask_of(entities, sequence, masks),
         subject=f"sub-{entities['sub']}",
         session=f"ses-{entities['ses']}" if "ses" in entities else "",
-        source=file.path.relative_to(root).as_posix(),
+        source=shown(file.path.relative_to(root).as_posix()),
     )
 
 

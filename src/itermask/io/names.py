@@ -25,7 +25,10 @@ def shown(name: str | os.PathLike[str]) -> str:
     >>> shown("sub-01_T1w.nii.gz")
     'sub-01_T1w.nii.gz'
     """
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    try:
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character that is of no file's name
+        text = os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 

@@ -18,7 +18,7 @@ from itermask.prepare.given_mask import LARGEST_BRAIN, check_given
 from itermask.scan import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
-SMALLEST_VOLUME = 40.0  # mm along the second longest axis of a volume that could hold a brain
+SMALLEST_VOLUME = 40.0  # mm along two axes of a volume that could hold a brain; tools need it along all three
 CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
@@ -162,6 +162,10 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
         except MissingExtraError as error:
             raise MissingExtraError(f"{scan.name}: {error}") from error
         found = extractor.name
+        if extents[0] < SMALLEST_VOLUME:
+            raise InputError(
+                f"{scan.name}: {found} finds no brain (a slab of {extents[0]:.3g} mm is too thin); supply --brain-mask"
+            )
         try:
             mask = extractor.extract(scan)
         except (AssertionError, LookupError, RuntimeError, ValueError) as error:  # how the tools fail on odd scans
