@@ -67,6 +67,9 @@ def run(
         check_out(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         sources = read_scans(scan, sequence, brain_mask, series)
+        if not as_json:
+            for line in sources[0].aside:
+                print(f"itermask: {line}", file=sys.stderr)
         look = _Look(scan, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
             look.at(sources[0], out)
@@ -143,6 +146,7 @@ def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: P
     return {
         "scan": str(path),
         "series": None if source.series is None else plain_series(source.series),
+        "left_aside": list(source.aside),
         "out": str(out),
         "files": files if dicom is None else files | {"dicom": str(dicom)},
         "anomaly_ml": float(finding.anomaly.sum()) * millilitres,
