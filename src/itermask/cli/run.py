@@ -67,12 +67,10 @@ def run(
         check_out(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         sources = read_scans(scan, sequence, brain_mask, series)
-        if not as_json:
-            for line in sources[0].aside:
-                print(f"itermask: {line}", file=sys.stderr)
         look = _Look(scan, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
             look.at(sources[0], out)
+            look.name_aside(sources[0])
             return
     failed = 0
     for source in sources:
@@ -86,6 +84,7 @@ def run(
             else:
                 print(f"itermask: {error}", file=sys.stderr)
             failed += 1
+    look.name_aside(sources[0])
     if failed:
         raise typer.Exit(1 if failed < len(sources) else 2)
 
@@ -102,8 +101,14 @@ class _Look:
     dicom: bool | None
     as_json: bool
 
+    def name_aside(self, source: "Source") -> None:
+        """Say on standard error what else the path holds and why it is not looked at; JSON holds it already."""
+        for line in () if self.as_json else source.aside:
+            print(f"itermask: {line}", file=sys.stderr)
+
     def at(self, source: "Source", out: Path) -> None:
         """Look at one scan, write what was found and say it."""
+        from itermask.io.dicom.sources import why_no_results
         from itermask.io.dicom.write import check_dicom, write_dicom
         from itermask.io.outputs import check_out, write_finding
         from itermask.models.folder import load_model
@@ -115,6 +120,8 @@ class _Look:
             raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
         check_out(out)
         to_dicom = series if self.dicom is not False else None
+        if to_dicom is not None and self.dicom is None and (why := why_no_results(to_dicom)):
+            scan, to_dicom = scan.noted(f"There are no DICOM results: {why}."), None
         if to_dicom is not None:
             check_dicom(to_dicom, out)
         sequence, threads = known_sequence(scan), _threads(self.threads)

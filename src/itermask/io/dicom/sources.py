@@ -46,21 +46,23 @@ def source_headers(series: Series) -> list[Any]:
     return headers
 
 
+def why_no_results(series: Series) -> str:
+    """Return why no DICOM result can refer to a series; empty where results can."""
+    if not series.frames[0].reference:
+        return "its images have no FrameOfReferenceUID"
+    if series.frames[0].multiframe and len({frame.place for frame in series.frames}) > 1:
+        return "its slices are spread over several multi-frame files"
+    return repeated_uids(series.frames)
+
+
 def check_sources(series: Series) -> None:
     """Refuse a series that no DICOM result can refer to.
 
     Raises:
         InputError: it has no frame of reference, is spread over several enhanced images, or its images share UIDs.
     """
-    if not series.frames[0].reference:
-        why = "its images have no FrameOfReferenceUID"
-    elif series.frames[0].multiframe and len({frame.place for frame in series.frames}) > 1:
-        why = "its slices are spread over several multi-frame files"
-    elif again := repeated_uids(series.frames):
-        why = again
-    else:
-        return
-    raise InputError(f"{series.title}: DICOM results cannot refer to it, as {why}; leave them out with --no-dicom")
+    if why := why_no_results(series):
+        raise InputError(f"{series.title}: DICOM results cannot refer to it, as {why}; leave them out with --no-dicom")
 
 
 def _drop_private(header: Any) -> None:
