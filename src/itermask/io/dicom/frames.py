@@ -39,6 +39,7 @@ class Frame:
         intercept: that is then added.
         header: how it was made.
         thick: mm, SliceThickness; 0 if the header has none.
+        stated: mm from slice to slice, SpacingBetweenSlices; 0 if the header has none.
         instance: its number in the series or stack, from 1; None if the header has none.
         volume: whether the header says that the whole volume was excited at once (3D), so that slices have no gaps.
         study: StudyInstanceUID.
@@ -64,6 +65,7 @@ class Frame:
     intercept: float
     header: SequenceHeader
     thick: float = 0.0
+    stated: float = 0.0
     instance: int | None = None
     volume: bool = False
     study: str = ""
@@ -135,7 +137,7 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
         agent=text(values.get("ContrastBolusAgent")),
         angiography=values.get("AngioFlag") == "Y",
     )
-    thick = number(values.get("SliceThickness")) or 0.0
+    thick, stated = (abs(number(values.get(key)) or 0.0) for key in ("SliceThickness", "SpacingBetweenSlices"))
     component = text(values.get("ComplexImageComponent")) or next(
         (COMPONENTS[word] for word in image_type[2:3] if word in COMPONENTS), "MAGNITUDE"
     )
@@ -149,7 +151,7 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
         orientation=numbers(values.get("ImageOrientationPatient"), 6),
         pixel=numbers(values.get("PixelSpacing"), 2),
         size=(whole(values["Rows"]) or 0, whole(values["Columns"]) or 0),
-        thickness=abs(number(values.get("SpacingBetweenSlices")) or thick),
+        thickness=stated or thick,
         reference=text(values.get("FrameOfReferenceUID")),
         component=component if component != "MIXED" else "MAGNITUDE",
         stack=text(values.get("StackID")),
@@ -158,7 +160,8 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
         slope=slope,
         intercept=intercept,
         header=header,
-        thick=abs(thick),
+        thick=thick,
+        stated=stated,
         instance=whole(values.get("InStackPositionNumber" if multiframe else "InstanceNumber")),
         volume=values.get("MRAcquisitionType") == "3D",
         study=text(source.values.get("StudyInstanceUID")),

@@ -28,7 +28,7 @@ def missing_between(frames: Sequence[Frame]) -> str:
     if step > 1 and abs(distance / step) < APART * thick:
         numbers = ", ".join(str(frame.instance) for frame in frames[:3])
         return f"{apart}, and their numbers are {numbers}, …"
-    stated = frames[0].thickness
+    stated = frames[0].stated
     times = distance / stated if stated else 1.0
     if round(times) > 1 and abs(times - round(times)) < 0.05 and stated >= 0.95 * thick:
         return f"{apart}, and the header states a distance of {stated:.3g} mm"
