@@ -14,6 +14,7 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.finding import Finding
+from itermask.io.geometry import place
 from itermask.regions import with_regions
 from itermask.report.page import write_report
 from itermask.scan import Scan
@@ -24,20 +25,41 @@ OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "rep
 
 
 def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
-    """An image with the scan's geometry, down to its header's fields."""
-    header = None
+    """An image with the scan's geometry, down to its header's fields and unit.
+
+    Args:
+        scan: whose grid it is.
+        data: of the scan's shape.
+
+    Returns:
+        an image that lies on the scan's file in every program, also where that file gives two places or none.
+    """
+    header, affine = None, scan.affine
     if scan.header is not None:
         header = scan.header.copy()
         header.set_data_dtype(data.dtype)
         # Beside the geometry, what the header and its extensions tell is of the scan, perhaps of the patient.
         header.extensions.clear()
         header["cal_min"] = header["cal_max"] = 0
+        header["scl_slope"] = header["scl_inter"] = np.nan  # of the scan's numbers
+        header["vox_offset"] = 0
         for field in {"aux_file", "db_name", "intent_name"} & set(header.keys()):
             header[field] = b""
         header["intent_code"] = 0
         header["descrip"] = b"itermask; research use only"
+        if _is_place_of(scan):
+            affine = header.get_best_affine()  # its own, in its own unit
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    return kind(data, scan.affine, header)
+    return kind(data, affine, header)
+
+
+def _is_place_of(scan: Scan) -> bool:
+    """Whether a scan still lies where its header says."""
+    assert scan.header is not None
+    try:
+        return bool(np.array_equal(place(Path(scan.name), scan.header)[0], scan.affine))
+    except InputError:
+        return False
 
 
 def write_image(image: nib.Nifti1Image, path: Path) -> None:
