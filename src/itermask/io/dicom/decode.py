@@ -7,7 +7,8 @@ import numpy as np
 
 from itermask.errors import InputError, MissingExtraError
 from itermask.io.dicom.extras import pydicom
-from itermask.io.dicom.walk import Place, shown
+from itermask.io.dicom.walk import Place
+from itermask.io.names import shown
 
 
 def decode(place: Place) -> np.ndarray:

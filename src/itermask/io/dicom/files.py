@@ -5,7 +5,8 @@ from pathlib import Path
 
 from itermask.io.dicom.copies import Copies
 from itermask.io.dicom.header import MR_IMAGES, Header, NoImageError, read_header
-from itermask.io.dicom.walk import LeftOut, Place, find_places, shown
+from itermask.io.dicom.walk import LeftOut, Place, find_places
+from itermask.io.names import shown
 
 __all__ = ["MR_IMAGES", "Header", "LeftOut", "Place", "is_dicom", "read_headers"]
 

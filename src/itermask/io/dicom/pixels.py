@@ -5,7 +5,7 @@ import numpy as np
 from itermask.errors import InputError
 from itermask.io.dicom.decode import decode
 from itermask.io.dicom.series import Series
-from itermask.io.dicom.walk import shown
+from itermask.io.names import shown
 
 
 def read_pixels(series: Series) -> np.ndarray:

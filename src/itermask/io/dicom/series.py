@@ -16,7 +16,7 @@ from itermask.io.dicom.geometry import Stack, stack_slices
 from itermask.io.dicom.groups import of_several, part, parted, plane_of, repeated_uids
 from itermask.io.dicom.sequence import Guess, guess_sequence, is_localiser
 from itermask.io.dicom.values import whole
-from itermask.io.dicom.walk import shown
+from itermask.io.names import shown
 from itermask.scan import Source
 
 PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MNIP", "MINIP", "MAX_IP", "MIN_IP"}

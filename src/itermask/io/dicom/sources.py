@@ -8,7 +8,7 @@ from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.groups import repeated_uids
 from itermask.io.dicom.series import Series
 from itermask.io.dicom.values import drop_unusable
-from itermask.io.dicom.walk import shown
+from itermask.io.names import shown
 
 # Of patient and study; every result must have them, perhaps empty.
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "ReferringPhysicianName")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from itermask.errors import InputError
+from itermask.io.names import shown
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,6 @@ class LeftOut:
     name: str
     reason: str
     lost: bool = False
-
-
-def shown(name: Path | str) -> str:
-    r"""Return a file's name as it can be printed anywhere: bytes that are no UTF-8 are written as `\xff`.
-
-    >>> shown("scan.dcm")
-    'scan.dcm'
-    """
-    text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def find_places(paths: Iterable[Path]) -> tuple[list[Place], list[LeftOut]]:
