@@ -3,8 +3,8 @@
     python benchmarks/damaged_inputs.py ../shared/data runs/damaged --count 10000
 
 Small inputs made from real scans are damaged in ten thousand ways: bytes and headers of NIfTI files, brain masks, BIDS
-trees, bytes, tags and folders of DICOM, TOML configurations, tables. Each is read as every command reads it, up to where
-the model would start, and compared with the undamaged one. Counted are:
+trees, bytes, tags and folders of DICOM, TOML configurations, tables. Each is read as every command reads it, up to
+where the model would start, and compared with the undamaged one. Counted are:
 
 * refused: an error of one line; where a scan was refused, `itermask run` must say it on one line, end with exit code 2
   and write nothing;
@@ -13,8 +13,10 @@ the model would start, and compared with the undamaged one. Counted are:
 * read: a table or configuration that can still be read, of which no scan comes.
 
 What must be 0: tracebacks, hangs (over 60 s), inputs changed, and verdicts: inputs that are read with another content
-without a word. Input `n` of a seed is always the same. Results are appended to `OUT/cases.jsonl`; an interrupted run goes
-on where it stopped. Inputs of the kinds that must not be are kept in `OUT/kept`. Exit code 1 if there are any.
+without a word. Left out is what no reader can know: changed values of DICOM pixels, which have no checksum, or another
+plausible number in the header of a whole series. Input `n` of a seed is always the same. Results are appended to
+`OUT/cases.jsonl`; an interrupted run goes on where it stopped. Inputs of the kinds that must not be are kept in
+`OUT/kept`. Exit code 1 if there are any.
 """
 
 import argparse
@@ -75,7 +77,7 @@ def main() -> None:
 
 def run(data: Path, out: Path, count: int, seed: int, only: str | None = None) -> list[dict[str, Any]]:
     """Try all inputs that were not tried before; return what became of all."""
-    kinds = [*volumes.kinds(data), *series.kinds(data), *texts.kinds()]
+    kinds = [*volumes.kinds(*volumes.load(data)), *series.kinds(series.load(data)), *texts.kinds()]
     out.mkdir(parents=True, exist_ok=True)
     log = out / "cases.jsonl"
     done = {case["n"]: case for case in _earlier(log) if case["seed"] == seed and case["n"] < count}
@@ -157,22 +159,28 @@ def _refused(kind: Kind, place: Path, message: str) -> tuple[str, str]:
         return "traceback", f"not one line: {message!r}"
     if kind.arguments is None:
         return "refused", message
-    from itermask.cli.main import main as command
-
-    arguments, errors = sys.argv, io.StringIO()
-    sys.argv = ["itermask", *kind.arguments(place)]
-    try:
-        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-            command()
-        code: Any = 0
-    except SystemExit as end:
-        code = end.code
-    finally:
-        sys.argv = arguments
-    lines = errors.getvalue().splitlines()
+    code, _, errors = command(kind.arguments(place))
+    lines = errors.splitlines()
     if code != 2 or len(lines) != 1 or (place.parent / "out").exists():
         return "traceback", f"the command ends with {code} and says {lines[:3]}"
     return "refused", message
+
+
+def command(words: list[str]) -> tuple[Any, str, str]:
+    """Return exit code, standard output and standard error of `itermask`, called in this process."""
+    from itermask.cli.main import main as itermask
+
+    before, output, errors = sys.argv, io.StringIO(), io.StringIO()
+    sys.argv = ["itermask", *words]
+    code: Any = 0
+    try:
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(output):
+            itermask()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = before
+    return code, output.getvalue(), errors.getvalue()
 
 
 def _state(folder: Path) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def test_the_region_of_an_enhanced_image(tmp_path):
 
 
 HEADS = [
-    {}, {"body_part": "HEAD"}, {"body_part": "HEADNECK"}, {"body_part": "UNKNOWN"}, {"series_description": "t1 hippocampus"},
+    {}, {"body_part": "HEAD"}, {"body_part": "HEADNECK"}, {"body_part": "UNKNOWN"},
+    {"series_description": "t1 hippocampus"},
     {"series_description": "T1 head-foot"}, {"series_description": "Kopf t1", "body_part": "SPINE"},
     {"body_part": "BRAIN", "study_description": "Shoulder"}, {"study_description": "Brain and whole spine"},
     {"series_description": "MPRAGE", "protocol": "handmade"}, {"series_description": "SAG T1 shipped armour"},
@@ -78,7 +79,8 @@ OTHERS = [
     {"body_part": "KNEE"}, {"body_part": "CSPINE"}, {"body_part": "NECKCHEST"}, {"body_part": "ABDOMENPELVIS"},
     {"series_description": "T1 TSE SAG KNEE", "body_part": "BRAIN"}, {"series_description": "t2_tse_sag_LWS"},
     {"protocol": "C-Spine routine"}, {"study_description": "MRI Hip left"}, {"series_description": "T1 Knie re"},
-    {"series_description": "épaule T1"}, {"body_part": "PHANTOM"}, {"body_part": "Wrist"}, {"series_description": "T1_FEMUR"},
+    {"series_description": "épaule T1"}, {"body_part": "PHANTOM"}, {"body_part": "Wrist"},
+    {"series_description": "T1_FEMUR"},
 ]  # fmt: skip
 
 

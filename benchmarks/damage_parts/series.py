@@ -4,23 +4,22 @@ import copy
 import os
 import shutil
 import struct
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from damage_parts.common import Kind, Seen, damage_bytes
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from damage_parts.common import Kind, Seen, damage_bytes
 from itermask.io.scans import read_scans
 
 SLICES, SIZE = 10, 32
 LEFT = (0x0029, 0x0051)  # groups of private elements that are large and never read
 
 
-@lru_cache(maxsize=1)
-def slices(data: Path) -> tuple[Dataset, ...]:
+def load(data: Path) -> tuple[Dataset, ...]:
     """Return the slices of the small series."""
     files = sorted((data / "dicom" / "mprage-siemens").glob("*.dcm"))
     every = len(files) // SLICES
@@ -91,7 +90,7 @@ def _damage_folder(folder: Path, rng: np.random.Generator) -> str:
             file.rename(folder.parent / "real" / file.name)
         (folder / "there").symlink_to(folder.parent / "real")
     elif way == "not text":
-        os.rename(os.fsencode(path), os.fsencode(folder) + b"/\xff\xfe.dcm")
+        path.rename(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.dcm"))
     else:
         _mix(way, files, path, rng)
     return f"{path.name}: {way}"
@@ -118,16 +117,16 @@ def _mix(way: str, files: list[Path], path: Path, rng: np.random.Generator) -> N
 
 
 # In one file any value; in all files only what cannot be, as a plausible value that stands everywhere is believed.
-NEVER = [b"", b"ab.c", b"nan", b"inf", b"-inf", b"1e999", b"\\", b"\\\\\\", b"\0\0\0\0", b"\xff\xfe\xfd", b"1\\2\\3\\4\\5\\6\\7",
-         b"1,5", b"0x10", b"999999999999999999999"]  # fmt: skip
+NEVER = [b"", b"ab.c", b"nan", b"inf", b"-inf", b"1e999", b"\\", b"\\\\\\", b"\0\0\0\0", b"\xff\xfe\xfd",
+         b"1\\2\\3\\4\\5\\6\\7", b"1,5", b"0x10", b"999999999999999999999"]  # fmt: skip
 TAGS = """
     ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices InstanceNumber
     SeriesNumber EchoTime RepetitionTime InversionTime FlipAngle MagneticFieldStrength PatientAge PatientBirthDate
     StudyDate SeriesDate ImageType ScanningSequence MRAcquisitionType RescaleSlope RescaleIntercept SeriesDescription
     PatientName PatientID Manufacturer BodyPartExamined SpecificCharacterSet AngioFlag FrameOfReferenceUID
     StudyInstanceUID SeriesInstanceUID SOPInstanceUID PhotometricInterpretation NumberOfFrames
-""".split()
-WHOLE = "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel".split()
+"""
+WHOLE = "Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation SamplesPerPixel"
 PRIVATE = (0x0019100C, 0x0019100A, 0x00431039)
 
 
@@ -135,10 +134,10 @@ def _damage_tags(folder: Path, rng: np.random.Generator) -> str:
     files = _files(folder)
     every = rng.random() < 0.4
     some = files if every else [files[int(rng.integers(len(files)))]]
-    tag: int | str = PRIVATE[int(rng.integers(3))] if rng.random() < 0.2 else str(rng.choice(TAGS + WHOLE))
+    tag: int | str = PRIVATE[int(rng.integers(3))] if rng.random() < 0.2 else str(rng.choice(f"{TAGS} {WHOLE}".split()))
     lost = rng.random() < 0.15
     raw = NEVER[int(rng.integers(len(NEVER)))] if rng.random() < 0.7 or every else rng.bytes(int(rng.integers(1, 40)))
-    if tag in WHOLE:
+    if tag in WHOLE.split():
         raw = struct.pack("<H", int(rng.integers(65536))) if rng.random() < 0.5 else raw
     if every and tag in ("BitsStored", "HighBit", "PixelRepresentation"):  # the values mean something else then
         some = some[:1]
@@ -156,11 +155,11 @@ def _damage_tags(folder: Path, rng: np.random.Generator) -> str:
     return f"{tag} {'lost' if lost else raw[:20]} in {len(some)} of {len(files)} files"
 
 
-def kinds(data: Path) -> list[Kind]:
-    """Return the kinds of damaged DICOM folders."""
+def kinds(slices: Sequence[Dataset]) -> list[Kind]:
+    """Return the kinds of damaged DICOM folders, made from the slices of one series."""
 
     def make(folder: Path) -> None:
-        for number, dataset in enumerate(slices(data)):
+        for number, dataset in enumerate(slices):
             copy.copy(dataset).save_as(folder / f"{number:04d}.dcm")
 
     arguments = lambda folder: ["run", str(folder), str(folder.parent / "out")]  # noqa: E731

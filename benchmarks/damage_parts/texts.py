@@ -3,14 +3,35 @@
 from pathlib import Path
 
 import numpy as np
+
 from damage_parts.common import Kind, Seen, damage_text
 
 TOML = {
-    "training.toml": 'steps = 12\nbox = [32, 48, 32]\nbatch = 2\n[method_settings]\nsteps = 20\n[augmentation]\nflip = 0.5\n'
-    '[networks.reconstruction]\nname = "reference-unet-3d"\narguments = { in_channels = 3 }\n',
-    "plan.toml": '[[methods]]\nname = "one"\nmodel = "t1w-2mm"\n[[data]]\nname = "own"\nroot = "scans"\nsequence = "T1w"\n'
-    '[[protocols]]\nkind = "detection"\ndata = ["own"]\nartifacts = ["noise", "spike"]\nseverity = 5\n',
-}  # fmt: skip
+    "training.toml": """steps = 12
+box = [32, 48, 32]
+batch = 2
+[method_settings]
+steps = 20
+[augmentation]
+flip = 0.5
+[networks.reconstruction]
+name = "reference-unet-3d"
+arguments = { in_channels = 3 }
+""",
+    "plan.toml": """[[methods]]
+name = "one"
+model = "t1w-2mm"
+[[data]]
+name = "own"
+root = "scans"
+sequence = "T1w"
+[[protocols]]
+kind = "detection"
+data = ["own"]
+artifacts = ["noise", "spike"]
+severity = 5
+""",
+}
 ROWS = 4
 
 

@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import shutil
-from functools import lru_cache
 from pathlib import Path
 
 import nibabel as nib
@@ -21,9 +20,8 @@ STEP = 3  # every third voxel, so that ten thousand inputs are read in minutes
 HEADER = 352
 
 
-@lru_cache(maxsize=1)
-def volumes(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return image, brain mask and affine of the first scan, thinned out."""
+def load(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return image (uint8), brain mask and affine of the first scan of `ixi-t1`, thinned out."""
     path = sorted((data / "ixi-t1").glob("*_T1w.nii.gz"))[0]
     image = nib.load(path)
     labels = np.asarray(nib.load(str(path).replace("_T1w", "_labels")).dataobj)
@@ -65,19 +63,20 @@ def _damage_file(name: str):
 # Values that no reader could know to be wrong are left out, such as another slope, or int8 for uint8.
 ODD = {
     "sizeof_hdr": [0, 347, 540, -1],
-    "dim": [[0] * 8, [3, 40, 40, 0, 1, 1, 1, 1], [3, -40, 40, 30, 1, 1, 1, 1], [7] + [2] * 7, [3, 32767, 32767, 32767] + [1] * 4,
-            [4, 40, 40, 30, 5, 1, 1, 1], [2, 40, 40, 1, 1, 1, 1, 1]],
+    "dim": [[0] * 8, [3, 40, 40, 0, 1, 1, 1, 1], [3, -40, 40, 30, 1, 1, 1, 1], [7] + [2] * 7,
+            [3, 32767, 32767, 32767] + [1] * 4, [4, 40, 40, 30, 5, 1, 1, 1], [2, 40, 40, 1, 1, 1, 1, 1]],
     "datatype": [0, 1, 32, 128, 1024, 9999, -4, 64, 16],
     "bitpix": [0, 1, 7, 64],
-    "pixdim": [[1, 0, 0, 0, 0, 0, 0, 0], [1, -2, -2, -2, 1, 1, 1, 1], [1, np.nan, 6, 6, 1, 1, 1, 1], [1, np.inf, 6, 6, 1, 1, 1, 1],
-               [0, 1e-9, 1e-9, 1e-9, 1, 1, 1, 1], [1, 1e30, 6, 6, 1, 1, 1, 1], [1, 6, 6, 60, 1, 1, 1, 1], [np.nan] * 8],
+    "pixdim": [[1, 0, 0, 0, 0, 0, 0, 0], [1, -2, -2, -2, 1, 1, 1, 1], [1, np.nan, 6, 6, 1, 1, 1, 1],
+               [1, np.inf, 6, 6, 1, 1, 1, 1], [0, 1e-9, 1e-9, 1e-9, 1, 1, 1, 1], [1, 1e30, 6, 6, 1, 1, 1, 1], [1, 6, 6, 60, 1, 1, 1, 1], [np.nan] * 8],
     "vox_offset": [0, -352, 1e9, np.nan, np.inf, 348, 353],
     "scl_slope": [0, np.nan, np.inf, -np.inf, 3e38],
     "scl_inter": [np.nan, np.inf, 3e38],
     "xyzt_units": [0, 1, 3, 7, 255],
     "qform_code": [0, -1, 99], "sform_code": [0, -1, 99],
     "quatern_b": [np.nan, 5, 0.9], "quatern_c": [np.inf, -5], "qoffset_x": [np.nan, 1e30, 500],
-    "srow_x": [[0] * 4, [np.nan] * 4, [1e30] * 4, [6, 0, 0, 0], [0.006, 0, 0, 0]], "srow_y": [[0] * 4, [6, 0, 0, 0], [np.inf] * 4],
+    "srow_x": [[0] * 4, [np.nan] * 4, [1e30] * 4, [6, 0, 0, 0], [0.006, 0, 0, 0]],
+    "srow_y": [[0] * 4, [6, 0, 0, 0], [np.inf] * 4],
     "srow_z": [[0] * 4, [1, 1, 1, 1]],
     "magic": [b"", b"ni1", b"n+2", b"xxx"],
     "intent_code": [1001, 1007, 2003, -5], "dim_info": [255], "descrip": [b"\xff" * 80], "slice_code": [99],
@@ -130,31 +129,27 @@ def _masks(brain: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> dic
     }
 
 
-def kinds(data: Path) -> list[Kind]:
-    """Return the kinds of damaged volumes."""
+def kinds(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> list[Kind]:
+    """Return the kinds of damaged volumes, made from a head (uint8, shape 40, 40, 30 or so), its brain and affine."""
 
     def make(folder: Path) -> None:
-        image, _, affine = volumes(data)
         save(folder / SCAN, image, affine)
 
     def make_pair(folder: Path) -> None:
         make(folder)
-        save(folder / MASK, volumes(data)[1].astype(np.uint8), volumes(data)[2])
+        save(folder / MASK, brain.astype(np.uint8), affine)
 
     def damage_mask(folder: Path, rng: np.random.Generator) -> str:
         if rng.random() < 0.4:
             return _damage_file(MASK)(folder, rng)
-        image, brain, affine = volumes(data)
         made = _masks(brain, image.astype(np.float32), rng)
-        name = str(rng.choice(sorted(made)))
+        name, place = str(rng.choice(sorted(made))), affine
         if rng.random() < 0.15:
-            affine = affine + np.pad(rng.normal(0, 30, (3, 1)), [(0, 1), (3, 0)])
-            name += ", elsewhere"
-        save(folder / MASK, made[name.partition(",")[0]], affine)
-        return name
+            place = affine + np.pad(rng.normal(0, 30, (3, 1)), [(0, 1), (3, 0)])
+        save(folder / MASK, made[name], place)
+        return name + ("" if place is affine else ", elsewhere")
 
     def make_tree(folder: Path) -> None:
-        image, brain, affine = volumes(data)
         about = {"Name": "damaged", "BIDSVersion": "1.10.0"}
         (folder / "dataset_description.json").write_text(json.dumps(about))
         (folder / "participants.tsv").write_text("participant_id\tage\tsex\nsub-01\t30\tF\nsub-02\t40\tM\n")

@@ -74,7 +74,7 @@ def read_header(place: Place) -> Header:
                 values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
                 unusable = drop_unusable(values)
             read = file.tell()
-            held = file.seek(0, os.SEEK_END) - read
+            held = max(0, file.seek(0, os.SEEK_END) - read)
     except Exception as error:  # whatever damage does to a reader
         raise NoImageError(f"cannot be read, truncated or damaged ({_line(error)})", lost=True) from error
     if values is None:
