@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
 from damage_parts.common import Kind, Seen, damage_bytes
@@ -142,17 +144,28 @@ def _damage_tags(folder: Path, rng: np.random.Generator) -> str:
     if every and tag in ("BitsStored", "HighBit", "PixelRepresentation"):  # the values mean something else then
         some = some[:1]
     for path in some:
-        dataset = pydicom.dcmread(path)
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-        number = pydicom.tag.Tag(tag)
-        if number in dataset:
-            del dataset[number]
-        if not lost:
-            value = raw + b" " * (len(raw) % 2)
-            element = pydicom.dataelem.RawDataElement(number, None, len(value), value, 0, True, True, True)
-            dataset._dict[number] = element  # as it is, so that nothing mends it
-        dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=False)
+        _write_raw(path, int(pydicom.tag.Tag(tag)), None if lost else raw)
     return f"{tag} {'lost' if lost else raw[:20]} in {len(some)} of {len(files)} files"
+
+
+def _write_raw(path: Path, tag: int, value: bytes | None) -> None:
+    """Write a file again in implicit VR with some bytes as an element's value, as no library would write it."""
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    later = Dataset()
+    for number in [number for number in dataset.keys() if number >= tag]:  # noqa: SIM118
+        if number != tag:
+            later[number] = dataset[number]
+        del dataset[number]
+    rest = DicomBytesIO()
+    rest.is_little_endian, rest.is_implicit_VR = True, True
+    write_dataset(rest, later)
+    dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    with path.open("ab") as file:
+        if value is not None:
+            value += b" " * (len(value) % 2)
+            file.write(struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value)
+        file.write(rest.getvalue())
 
 
 def kinds(slices: Sequence[Dataset]) -> list[Kind]:
@@ -160,7 +173,10 @@ def kinds(slices: Sequence[Dataset]) -> list[Kind]:
 
     def make(folder: Path) -> None:
         for number, dataset in enumerate(slices):
-            copy.copy(dataset).save_as(folder / f"{number:04d}.dcm")
+            written = copy.deepcopy(dataset)
+            written.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+            written.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+            written.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
 
     arguments = lambda folder: ["run", str(folder), str(folder.parent / "out")]  # noqa: E731
     return [

@@ -71,6 +71,8 @@ def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
 
 def _look(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
     """Look at the scan and write everything."""
+    if job.problem:
+        raise InputError(job.problem)
     scan = read_scan(job.scan, job.sequence, job.brain_mask)
     known_sequence(scan)
     model = loaded(plan, scan)

@@ -40,7 +40,9 @@ def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     sform_code, qform_code = int(header["sform_code"]), int(header["qform_code"])
     for name, code in (("sform", sform_code), ("qform", qform_code)):
         if code not in CODES:
-            raise InputError(f"{path}: its header's {name}_code is {code}, which is none, so it is damaged; export it again")
+            raise InputError(
+                f"{path}: its header's {name}_code is {code}, which is none, so it is damaged; export it again"
+            )
     sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
     if not np.isfinite(sizes).all():
         raise InputError(f"{path}: its header's voxel sizes are not numbers (pixdim); export it again")

@@ -33,7 +33,9 @@ def read_header(path: Path, head: bytes) -> tuple[Header, tuple[str, ...]]:
     header = kind(block, endianness=order, check=False)
     shape = _shape(path, header)
     if math.prod(shape) > MOST_VOXELS:
-        raise InputError(f"{path}: {' × '.join(map(str, shape))} voxels are more than a scan has, so its header is wrong")
+        raise InputError(
+            f"{path}: {' × '.join(map(str, shape))} voxels are more than a scan has, so its header is wrong"
+        )
     _check_type(path, header)
     _check_scaling(path, header)
     return header, tuple(_mended_offset(path, header))
@@ -114,7 +116,8 @@ def _mended_offset(path: Path, header: Header) -> list[str]:
         return [f"The header does not say where the voxels begin (vox_offset 0); byte {least} was taken."]
     if not math.isfinite(offset) or offset != int(offset) or not least <= offset <= 2**31:
         raise InputError(
-            f"{path}: truncated or damaged: its voxels begin at byte {offset:g}, but the header alone has {least}; {ADVICE}"
+            f"{path}: truncated or damaged: its voxels begin at byte {offset:g}, but the header alone has {least}; "
+            f"{ADVICE}"
         )
     return []
 

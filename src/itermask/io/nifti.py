@@ -127,9 +127,7 @@ def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
     if infinite or inside or missing.all() or not missing.any():
         count = infinite + int(missing.sum())
         where = f", {inside} of them within the object" if inside else ""
-        raise InputError(
-            f"{path}: {count} voxels are NaN or infinite{where}; replace them or export the scan again"
-        )
+        raise InputError(f"{path}: {count} voxels are NaN or infinite{where}; replace them or export the scan again")
     image[missing] = 0
     return missing
 
@@ -153,9 +151,7 @@ def _without(mask: np.ndarray, background: np.ndarray, path: Path) -> np.ndarray
     return mask & ~background
 
 
-def read_brain_mask(
-    path: Path | str, shape: tuple[int, ...], affine: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_brain_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a brain mask, and say in sentences what had to be done to it.
 
     Args:
@@ -174,7 +170,10 @@ def read_brain_mask(
     volume = read_volume(path)
     data, turned = turned_onto(path, volume.data, volume.affine, shape, affine)
     mask, notes = mask_in(path, data)
-    return mask, (*([f"The brain mask {shown(path.name)} has its axes in another order; it was turned."] * turned), *notes)
+    return mask, (
+        *([f"The brain mask {shown(path.name)} has its axes in another order; it was turned."] * turned),
+        *notes,
+    )
 
 
 def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empty: bool = False) -> np.ndarray:

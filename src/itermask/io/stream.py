@@ -89,7 +89,7 @@ def _collect(path: Path, pieces: Iterator[bytes], measure: Measure, size: int | 
 def _check_length(path: Path, length: int, wanted: int) -> None:
     """Refuse a length that is not what the header says."""
     if length < wanted:
-        raise InputError(f"{path}: truncated: holds {length} of {wanted} bytes; copy or export it again")
+        raise InputError(f"{path}: truncated or damaged: holds {length} of {wanted} bytes; copy or export it again")
     if length > wanted + PADDING:
         raise InputError(
             f"{path}: holds more than the {wanted} bytes that its header describes, so one of them is damaged; "
@@ -114,12 +114,14 @@ def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
         engine = zlib.decompressobj(wbits=31)
         while not engine.eof:
             if not ahead:
-                raise InputError(f"{path}: truncated: its gzip stream has no end; copy or export it again")
+                raise InputError(f"{path}: truncated or damaged: its gzip stream has no end; copy or export it again")
             try:
                 yield engine.decompress(ahead)
             except zlib.error as error:
                 said = str(error).rpartition(": ")[2] or "unknown error"
-                raise InputError(f"{path}: damaged: its gzip stream is wrong ({said}); copy it again") from error
+                raise InputError(
+                    f"{path}: truncated or damaged: its gzip stream is wrong ({said}); copy it again"
+                ) from error
             ahead = file.read(PIECE) if not engine.eof else engine.unused_data or file.read(PIECE)
         while ahead and not ahead.strip(b"\0"):
             ahead = file.read(PIECE)
@@ -127,7 +129,9 @@ def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
         if len(ahead) < len(GZIP):
             ahead += file.read(PIECE)
         if ahead and not ahead.startswith(GZIP):
-            raise InputError(f"{path}: damaged: something else follows its gzip stream; copy or export it again")
+            raise InputError(
+                f"{path}: truncated or damaged: something else follows its gzip stream; copy or export it again"
+            )
 
 
 def reason(error: BaseException) -> str:

@@ -1,10 +1,11 @@
 """The header of one DICOM file, and whether it can be that of an MR image."""
 
 import os
+import struct
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.values import ESSENTIAL, drop_unusable, whole
@@ -16,6 +17,8 @@ MR_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.4.3",  # Enhanced MR Color Image
     "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image
 }
+PIXELS, UNDEFINED = b"\xe0\x7f\x10\x00", 0xFFFFFFFF  # the element of the pixels; the length of compressed ones
+LAST_GROUP, MOST_BEHIND = 0x7FE1, 4096  # elements with higher groups may follow, and zeros
 PRIVATE = (0x00190010, 0x0019100A, 0x0019100C, 0x00430010, 0x00431039)  # of Siemens and GE, see `frames`
 KEYWORDS = """
     SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID SeriesNumber InstanceNumber
@@ -62,7 +65,7 @@ def read_header(place: Place) -> Header:
         MissingExtraError: pydicom is not installed.
     """
     dicom = pydicom()
-    values, unusable = None, set[str]()
+    values, unusable, pixels = None, set[str](), 0
     try:
         with place.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values; what matters is refused
@@ -73,16 +76,42 @@ def read_header(place: Place) -> Header:
                 tags = [*KEYWORDS.split(), *PRIVATE]
                 values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
                 unusable = drop_unusable(values)
-            read = file.tell()
-            held = max(0, file.seek(0, os.SEEK_END) - read)
+                pixels = _length_of_pixels(file, values)
+    except NoImageError:
+        raise
     except Exception as error:  # whatever damage does to a reader
         raise NoImageError(f"cannot be read, truncated or damaged ({_line(error)})", lost=True) from error
     if values is None:
         raise NoImageError("not a DICOM file", lost=place.name.lower().endswith((".dcm", ".ima")))
     if damaged := sorted(unusable & ESSENTIAL):
         raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
-    _check(values, held)
+    _check(values, pixels)
     return Header(place, values, frozenset(unusable))
+
+
+def _length_of_pixels(file: BinaryIO, values: Any) -> int:
+    """Return the number of bytes that an open file has for its pixels, from where its header ends.
+
+    Raises:
+        NoImageError: something else follows the pixels, so that bytes were lost or added before.
+    """
+    begin = file.tell()
+    start = file.read(12)
+    rest = max(0, file.seek(0, os.SEEK_END) - begin)
+    little = values.original_encoding[1] is not False
+    explicit = values.original_encoding[0] is False
+    if not little or start[:4] != PIXELS:
+        return rest
+    at = 8 if explicit else 4
+    (length,) = struct.unpack("<I", start[at : at + 4].ljust(4, b"\0"))
+    after = rest - at - 4 - length
+    if length == UNDEFINED or after <= 0:
+        return rest
+    file.seek(begin + at + 4 + length)
+    behind = file.read(MOST_BEHIND)
+    if behind.strip(b"\0") and struct.unpack("<H", behind[:2].ljust(2, b"\0"))[0] < LAST_GROUP:
+        raise NoImageError("damaged: something else follows its pixels", lost=True)
+    return length + at + 4
 
 
 def _check(values: Any, held: int) -> None:
