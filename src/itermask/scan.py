@@ -7,6 +7,47 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Source:
+    """What a scan's DICOM header or BIDS sidecar says of it; empty or None where it says nothing.
+
+    Attributes:
+        age: of the person at the scan, years.
+        body_part: as the header spells it, such as `BRAIN`.
+        study_description: as typed at the scanner.
+        series_description: as typed at the scanner.
+        protocol: name of the protocol.
+        manufacturer: of the scanner, as the header spells it.
+        model: the manufacturer's name for the scanner.
+        field_strength: tesla.
+        site: institution, else the scanner's own name there.
+        study_date: `YYYYMMDD`.
+        series_date: `YYYYMMDD`, of the series or else of its acquisition.
+        accession_number: of the request.
+        study_uid: StudyInstanceUID.
+        series_uid: SeriesInstanceUID.
+
+    Example:
+        >>> Source(age=34.0, manufacturer="SIEMENS").age
+        34.0
+    """
+
+    age: float | None = None
+    body_part: str = ""
+    study_description: str = ""
+    series_description: str = ""
+    protocol: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    field_strength: float | None = None
+    site: str = ""
+    study_date: str = ""
+    series_date: str = ""
+    accession_number: str = ""
+    study_uid: str = ""
+    series_uid: str = ""
+
+
+@dataclass(frozen=True)
 class Scan:
     """One 3D scan on its native grid.
 
@@ -17,6 +58,7 @@ class Scan:
         brain_mask: boolean, shape of `image`, True in the brain; None if not known yet.
         name: what messages and reports call the scan, usually its file name.
         header: the NIfTI header it was read with, so that outputs repeat its geometry exactly; None if made.
+        source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
     """
 
     image: np.ndarray
@@ -25,6 +67,7 @@ class Scan:
     brain_mask: np.ndarray | None = None
     name: str = "scan"
     header: nib.Nifti1Header | None = None
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3:
