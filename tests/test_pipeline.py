@@ -261,3 +261,12 @@ def test_run_takes_paths_of_a_scan_and_of_a_model(model, folder, tmp_path):
     assert set(finding.timings) == {"read", "load model", "find brain", "prepare", "detect", "restore"}
     assert np.array_equal(finding.affine, nib.load(path).affine)
     assert {file.name for file in folder.iterdir()} == {CARD, WEIGHTS}
+
+
+def test_notes_on_the_scan_stand_first_among_the_warnings(model):
+    scan = tiny_scan().noted("Voxel sizes were given in metres.", "Another sentence.")
+    finding = run(scan, model)
+    assert finding.warnings[:2] == scan.notes
+    plain = run(tiny_scan(), model)
+    assert plain.warnings == finding.warnings[2:]
+    assert np.array_equal(plain.anomaly, finding.anomaly)

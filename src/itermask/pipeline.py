@@ -185,7 +185,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     """Bring a detection back to the scan's grid and place its scores against the model's healthy range.
 
     Args:
-        scan: with the brain mask that was used.
+        scan: with the brain mask that was used; its notes stand first among the warnings.
         model: whose calibration places the scores.
         prepared: what was looked at.
         detection: what was found.
@@ -216,7 +216,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
         scores=placed,
         search=detection.trace | {"default_score": default, "verdict_reasons": reasons},
         profile=standardised,
-        warnings=(*_slice_warnings(model, prepared), *_warnings(detection)),
+        warnings=(*scan.notes, *_slice_warnings(model, prepared), *_warnings(detection)),
         timings={},
         settings={},
         versions={},

@@ -1,6 +1,6 @@
 """A scan as it was acquired: its image, where its voxels lie, and what is known about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel as nib
 import numpy as np
@@ -59,6 +59,8 @@ class Scan:
         name: what messages and reports call the scan, usually its file name.
         header: the NIfTI header it was read with, so that outputs repeat its geometry exactly; None if made.
         source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
+        notes: sentences on the file and its brain that a reader must know, such as units that were converted; they
+            stand first among the finding's warnings.
     """
 
     image: np.ndarray
@@ -68,6 +70,7 @@ class Scan:
     name: str = "scan"
     header: nib.Nifti1Header | None = None
     source: Source | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3:
@@ -76,6 +79,15 @@ class Scan:
             raise ValueError(f"{self.name}: the affine must be 4×4, not {self.affine.shape}")
         if self.brain_mask is not None and self.brain_mask.shape != self.image.shape:
             raise ValueError(f"{self.name}: brain mask {self.brain_mask.shape} does not fit scan {self.image.shape}")
+
+    def noted(self, *sentences: str) -> "Scan":
+        """Return the scan with further notes behind those it has.
+
+        >>> scan = Scan(np.zeros((2, 2, 2)), np.eye(4))
+        >>> scan.noted("No voxel is bright.").notes
+        ('No voxel is bright.',)
+        """
+        return replace(self, notes=(*self.notes, *sentences))
 
     @property
     def spacing(self) -> tuple[float, float, float]:
