@@ -23,6 +23,9 @@ POSSIBLE_ML = (300.0, 3000.0)  # beyond these it is no adult's brain
 GROWN_UP = (18.0, 100.0)  # years, where a model's card does not tell whom it has learned
 FITS = 0.03  # misfit up to which a shape is a brain's; healthy ones stay below 0.015, large tumours below 0.025
 TURNED_FITS = 0.6  # of the misfit that a brain must keep at most, where it is taken for turned
+GAP_FITS = 0.05  # misfit up to which a brain with a gap is followed no further
+TISSUES_FIT = 0.05  # share of the intensities that the tissues must explain in a part of a brain
+UNFIT = 0.08  # the same in a T1w scan, below which the brain mask is doubted; healthy scans have 0.25 and more
 WHOLE_MM = 100.0  # a whole brain is longer than this along every direction
 MISSING_ML = 5.0  # of brain that the template has and the scan lacks in one piece; healthy ones stay below 3
 SURPLUS_ML = 20.0  # of brain where the template has none, above which a shape is no part of a brain
@@ -205,21 +208,25 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
     A brain that does not fit as it lies is tried turned, and then with a part of it missing.
     """
     found = register(copy)
-    if found.misfit <= FITS:
-        missing = missing_on_template(copy, found)
+    missing = missing_on_template(copy, found)
+    if found.misfit <= FITS or (found.misfit <= GAP_FITS and _is_part(copy, found, missing)):
         return found, missing, ""
-    if found.misfit > FITS:
-        turns = [Rotation.from_euler(axis, angle, degrees=True).as_matrix() for axis, angle in TURNS]
-        for turn in turns:
-            other = register(copy, [(turn, np.zeros(3))])
-            if other.misfit <= min(FITS, TURNED_FITS * found.misfit):
-                return other, np.zeros(1, bool), TURNED
+    for axis, angle in TURNS:
+        turn = Rotation.from_euler(axis, angle, degrees=True).as_matrix()
+        other = register(copy, [(turn, np.zeros(3))])
+        if other.misfit <= min(FITS, TURNED_FITS * found.misfit):
+            return other, np.zeros(1, bool), TURNED
     shifts = [np.zeros(3)] + [sign * SHIFTS * axis for axis in np.eye(3) for sign in (1, -1)]
     part = register(copy, [(np.eye(3), shift) for shift in shifts], incomplete=True)
     missing = missing_on_template(copy, part)
-    if missing.any() and _surplus_ml(copy, part) < SURPLUS_ML and part.explained > 0.05:
+    if _is_part(copy, part, missing):
         return part, missing, ""
     return found, np.zeros(1, bool), ""
+
+
+def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray) -> bool:
+    """Whether a brain fits but for missing pieces: none of it lies outside, and its tissues are where they should be."""
+    return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > TISSUES_FIT
 
 
 TURNS = (("x", 180), ("y", 180), ("z", 180), ("x", 90), ("x", -90), ("y", 90), ("y", -90), ("z", 90), ("z", -90))
@@ -363,6 +370,8 @@ def _contrast(sequence: str | None, found: Registration) -> list[str]:
         return []
     if right:
         return []
+    if sequence == "T1w" and found.explained < UNFIT:
+        return ["Grey and white matter are not seen where they should be: it is no T1w image, or its brain mask is wrong."]
     order = ", ".join(
         f"{name} {value:.2f}" for name, value in zip(("fluid", "grey matter", "white matter"), found.tissues, strict=True)
     )

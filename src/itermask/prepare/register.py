@@ -49,6 +49,16 @@ class Registration:
     stretch: tuple[float, float, float]
     turned: float
 
+    def summary(self) -> dict[str, object]:
+        """Plain values, as a finding's settings hold them."""
+        return {
+            "scanner_to_mni": [[round(float(value), 6) for value in row] for row in self.to_mni],
+            "overlap": round(self.overlap, 4),
+            "misfit": round(self.misfit, 5),
+            "relative_size": [round(size, 3) for size in self.stretch],
+            "rotation_degrees": round(self.turned, 2),
+        }
+
 
 @dataclass(frozen=True)
 class SmallCopy:
