@@ -31,6 +31,11 @@ def main():
         point = model.calibration["operating_point"]
         found.append((prepared, model.method.detect(prepared, model.runtime, np.random.default_rng(0), point)))
         print(entry.subject, found[-1][1].scores, flush=True)
+        write(folder, found)  # what is known so far, so that nothing is lost if it is stopped
+
+
+def write(folder, found):
+    """Write the unit and the scores of the scans looked at so far into a card."""
     unit = float(np.median([high_level(one.error, prepared.brain) for prepared, one in found]))
     scores = [
         focal_score(one.mask, one.error, unit, float(np.prod(prepared.spacing)) / 1000) for prepared, one in found
@@ -38,13 +43,10 @@ def main():
     card = read_card(folder)
     calibration = card["calibration"]
     calibration["healthy"][FOCAL] = sorted(float(f"{score:.6g}") for score in scores)
-    calibration["focal"] = {
-        "unit": float(f"{unit:.6g}"),
-        "scans": len(scores),
-        "subjects": len({entry.subject for entry in entries}),
-    }
+    calibration["focal"] = {"unit": float(f"{unit:.6g}"), "scans": len(scores)}
     save_card(folder, card)
-    print(calibration["focal"], calibration["healthy"][FOCAL])
+    print(calibration["focal"], calibration["healthy"][FOCAL], flush=True)
+
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.finding import Finding
-from itermask.prepare.atlas import part_of, template
+from itermask.prepare.atlas import place_of
 from itermask.scan import Scan
 
 MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
@@ -133,7 +133,7 @@ def _describe(
         side = _side(x, 0.0)
     if to_template is not None:
         some = first + places[:: max(1, len(places) // PLACES)]
-        name = _part_name(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
+        name = place_of(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
     i, j, k = voxel.tolist()
     return Region(
         position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero
@@ -146,11 +146,6 @@ def _describe(
         position_mni_mm=mni,
         place=name,
     )
-
-
-def _part_name(places: np.ndarray) -> str:
-    """The part of the brain that most of the places lie in."""
-    return template().names[int(np.argmax(np.bincount(part_of(places), minlength=1)))]
 
 
 def _side(right: float, middle: float) -> str:

@@ -21,6 +21,8 @@ ASKS = {
     STANDS_OUT: "Does something stand out?",
 }
 MASK = "mask_size"
+MISSING_TISSUE = "Tissue is missing"
+LEAST_GAP = 0.5  # of image-quality scores, between borderline and outside
 
 
 class ImageQuality(Protocol):
@@ -182,7 +184,7 @@ def answer_focal(
     numbers = (name, value, unit, *shown)
     if missing_ml:
         sure = missing_ml >= MISSING_ML
-        text = f"Tissue is missing: {missing}, {missing_ml:.3g} mL"
+        text = f"{MISSING_TISSUE}: {missing}, {millilitres(missing_ml)}"
         return Answer(STANDS_OUT, ASKS[STANDS_OUT], 2 if sure else 1, f"Yes. {text}.", text, *numbers)
     if not levels:
         text = "It is not known, as the model has no healthy range."
@@ -224,12 +226,19 @@ def combine(judged: Answer, quality: Answer, focal: Answer) -> Verdict:
     if worst == 0:
         return Verdict(VERDICTS[0], _calm(quality), "", answers, stands_out)
     deciding = [answer for answer in known if answer.level == worst]
+    if is_missing(focal):
+        deciding = sorted(deciding, key=lambda answer: answer.question != STANDS_OUT)
     headline = deciding[0].headline
-    if len(deciding) == 2:
-        headline = f"{deciding[0].headline}; {deciding[1].headline[:1].lower()}{deciding[1].headline[1:]}"
-        if not focal.headline.startswith("Tissue"):
-            headline += ", which may come of that"
+    if len(deciding) == 2 and is_missing(focal):
+        headline = f"{headline}. {deciding[1].headline}"
+    elif len(deciding) == 2:
+        headline = f"{headline}. {focal.headline}, which may come of that"
     return Verdict(VERDICTS[worst], headline, deciding[0].question, answers, stands_out)
+
+
+def is_missing(answer: Answer) -> bool:
+    """Return whether an answer speaks of missing tissue."""
+    return answer.headline.startswith(MISSING_TISSUE)
 
 
 def _calm(quality: Answer) -> str:
@@ -251,10 +260,9 @@ def extent(answer: Answer) -> float:
     if value is None or one is None or two is None:
         return least
     if answer.question == QUALITY and answer.number == "image-quality score":
-        return round(max(0.0, 1 + (value - one) / max(two - one, 1e-6)), 4)
+        return round(max(0.0, 1 + (value - one) / max(two - one, LEAST_GAP)), 4)
     grown = math.log1p(max(0.0, value) / max(one, 1e-9)) / math.log(2)
-    tissue = answer.headline.startswith("Tissue")
-    return round(max(grown, least) if tissue else grown, 3 if answer.question == STANDS_OUT else 4)
+    return round(max(grown, least) if is_missing(answer) else grown, 3 if answer.question == STANDS_OUT else 4)
 
 
 def plain_answers(answers: Sequence[Answer]) -> list[dict[str, Any]]:

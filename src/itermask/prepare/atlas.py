@@ -11,6 +11,8 @@ from importlib.resources import files
 import numpy as np
 from scipy import ndimage
 
+SIDES = ("left", "right")
+BOTH = 0.3  # share of a region on the smaller side from which it lies on both
 NEAREST = 10.0  # mm from the brain within which a place is named after the nearest part
 
 
@@ -110,5 +112,18 @@ def place_of(places: np.ndarray) -> str:
         >>> place_of(np.array([12.0, -18.0, 8.0]))
         'right thalamus'
     """
-    counts = np.bincount(part_of(places), minlength=1)
-    return template().names[int(np.argmax(counts))]
+    counts = np.bincount(part_of(places), minlength=len(template().names))
+    sided: dict[str, dict[str, int]] = {}
+    for name, count in zip(template().names, counts, strict=True):
+        side, _, part = name.partition(" ")
+        key = (part, side) if side in SIDES else (name, "")
+        sided.setdefault(key[0], {})[key[1]] = int(count)
+    part, sides = max(sided.items(), key=lambda item: sum(item[1].values()))
+    if not part:
+        return ""
+    left, right = (sides.get(side, 0) for side in SIDES)
+    if left + right == 0:
+        return part
+    if min(left, right) > BOTH * (left + right):
+        return f"{part} of both sides"
+    return f"{'left' if left > right else 'right'} {part}"
