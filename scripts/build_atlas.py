@@ -77,7 +77,7 @@ def part_names():
 
 def grid(spacing):
     """Shape and affine of a grid along MNI axes."""
-    shape = tuple(int(round((high - low) / spacing)) + 1 for low, high in BOUNDS)
+    shape = tuple(round(float(high - low) / spacing) + 1 for low, high in BOUNDS)
     affine = np.diag([spacing] * 3 + [1.0])
     affine[:3, 3] = BOUNDS[:, 0]
     return shape, affine

@@ -1,4 +1,4 @@
-"""Can this be judged: whole brains pass without a word; wrong ones are refused, not judged, or noted; gaps are found."""
+"""Can this be judged: whole brains pass without a word; wrong ones are refused, not judged or noted; gaps are found."""
 
 from dataclasses import replace
 
@@ -27,10 +27,19 @@ def test_a_whole_adult_brain_is_judged_without_a_word():
 
 @pytest.mark.parametrize(
     ("bright", "sequence", "suits"),
-    [(T1W, "T1w", True), (T2W, "T2w", True), (FLAIR, "FLAIR", True), (T2W, "T1w", False), (FLAIR, "T1w", False)]
-    + [(T1W, "T2w", False), (T1W, "FLAIR", False), (T2W, "FLAIR", False), ((0.5, 0.5, 0.5), "T1w", False)]
-    + [(T2W, "PDw", True)],
-)  # fmt: skip
+    [
+        (T1W, "T1w", True),
+        (T2W, "T2w", True),
+        (FLAIR, "FLAIR", True),
+        (T2W, "PDw", True),
+        (T2W, "T1w", False),
+        (FLAIR, "T1w", False),
+        (T1W, "T2w", False),
+        (T1W, "FLAIR", False),
+        (T2W, "FLAIR", False),
+        ((0.5, 0.5, 0.5), "T1w", False),
+    ],
+)
 def test_the_contrast_must_suit_the_sequence(bright, sequence, suits):
     found = assess(template_scan(bright, sequence=sequence, noise=0.03))
     assert found.judged == suits
@@ -113,7 +122,10 @@ def test_a_void_within_the_brain_mask_is_missing_tissue():
     void[scan_voxel(scan, (-30, 10, 25))] = True
     void = ndimage.binary_dilation(void, iterations=2)
     found = assess(replace(scan, image=np.where(void, 0, scan.image).astype(np.float32)))
-    assert np.array_equal(found.missing, void & ndimage.binary_dilation(ndimage.binary_erosion(void, np.ones((3, 3, 3))), np.ones((3, 3, 3))))
+    assert np.array_equal(
+        found.missing,
+        void & ndimage.binary_dilation(ndimage.binary_erosion(void, np.ones((3, 3, 3))), np.ones((3, 3, 3))),
+    )
     assert "left" in found.missing_words
 
 

@@ -50,7 +50,12 @@ def test_the_headline_says_what_decided():
 
 @pytest.mark.parametrize(
     ("quality", "score", "word", "decided"),
-    [(0, 2, BORDERLINE, "focal"), (1.5, 0, BORDERLINE, "quality"), (1.5, 9, OUTSIDE, "focal"), (9, 2, OUTSIDE, "quality")],
+    [
+        (0, 2, BORDERLINE, "focal"),
+        (1.5, 0, BORDERLINE, "quality"),
+        (1.5, 9, OUTSIDE, "focal"),
+        (9, 2, OUTSIDE, "quality"),
+    ],
 )
 def test_the_worst_decides(quality, score, word, decided):
     found = verdict(quality, score)

@@ -12,6 +12,7 @@ FORMAT = 2  # of `finding.json`; 1 had neither `questions` nor what follows them
 
 WORST_FIRST = (VERDICTS[2], VERDICTS[1], NOT_JUDGED, VERDICTS[0], UNKNOWN)  # how lists are sorted
 
+
 @dataclass(frozen=True)
 class Finding:
     """Maps on the scan's grid, and numbers placed against the model's healthy validation scans.

@@ -53,7 +53,7 @@ def high_level(error: np.ndarray, brain: np.ndarray) -> float:
 def focal_limits(healthy: Sequence[float]) -> tuple[float, float]:
     """Return the focal scores above which a scan is borderline, and outside the healthy range.
 
-    Borderline is the conformal 95 % quantile of n healthy scans, their (n + 1) · 0.95th smallest, or their highest where
+    Borderline is the conformal 95 % quantile of n healthy scans, their (n + 1) · 0.95th smallest, or their highest if
     they are fewer than 19. Outside is three times that, and no healthy scan is.
 
     Example:

@@ -254,7 +254,7 @@ def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
 
 
 def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Quality | None) -> Finding:
-    """Return a finding with its verdict from three questions, see `itermask.verdict`; missing tissue becomes part of it.
+    """Return a finding with its verdict from three questions, see `itermask.verdict`, and with missing tissue.
 
     Args:
         finding: from `restore`.
@@ -263,6 +263,7 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
         quality: of the image; None where it was not measured.
     """
     voxel_ml = float(abs(np.linalg.det(finding.affine[:3, :3]))) / 1000
+    quality = None if quality is None else for_scanner(quality, model)
     healthy = model.calibration.get("healthy", {})
     to_mni = None if plausible.registration is None else plausible.registration.to_mni
     regions, _ = find_regions(finding.anomaly, finding.error, finding.affine, to_template=to_mni, most=MOST_COMPARED)
@@ -298,6 +299,21 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
         anomaly=anomaly,
         anomaly_fraction=float(anomaly.sum() / brain.sum()),
         missing=plausible.missing,
+    )
+
+
+def for_scanner(quality: Quality, model: Model) -> Quality:
+    """Return a quality whose limits are those of the scanner that a model was calibrated for, if it was."""
+    shift = float(model.calibration.get("quality", {}).get("shift", 0.0))
+    if not shift:
+        return quality
+    low, high = (limit + shift for limit in quality.limits)
+    level = int(quality.score >= low) + int(quality.score >= high)
+    return replace(
+        quality,
+        limits=(low, high),
+        range=("within", "borderline", "outside")[level],
+        likely=quality.likely if level else None,
     )
 
 

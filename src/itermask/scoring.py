@@ -16,9 +16,7 @@ FURTHEST = 5.0  # times the borderline: outside never begins further up, however
 VERDICT_SCORES = (PROFILE_SCORE, "mask_size")
 
 
-def all_scores(
-    detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()
-) -> dict[str, float]:
+def all_scores(detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()) -> dict[str, float]:
     """The method's own scores; the healthy-profile distance and the focal score where the model is calibrated for it.
 
     Args:

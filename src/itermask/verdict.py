@@ -101,7 +101,10 @@ def answer_judged(found: Plausibility) -> Answer:
         level, sentence = None, " ".join(found.reasons)
     elif found.registration is not None:
         overlap = 100 * found.registration.overlap
-        level, sentence = 0, f"Yes: a brain of {volume:.0f} mL, whose shape overlaps with the template by {overlap:.0f} %."
+        level, sentence = (
+            0,
+            f"Yes: a brain of {volume:.0f} mL, whose shape overlaps with the template by {overlap:.0f} %.",
+        )
         if missing:
             sentence = f"Yes, but tissue is missing: {missing}."
     elif volume is None:
@@ -146,7 +149,15 @@ def answer_quality(quality: ImageQuality | None, placed: Mapping[str, Mapping[st
     )[level]
     headline = "The whole image differs from healthy scans: it is spoiled, or from another kind of scanner"
     return Answer(
-        QUALITY, ASKS[QUALITY], level, sentence, headline, "distance of the errors from healthy scans’", value, "", *ends
+        QUALITY,
+        ASKS[QUALITY],
+        level,
+        sentence,
+        headline,
+        "distance of the errors from healthy scans’",
+        value,
+        "",
+        *ends,
     )
 
 

@@ -37,7 +37,9 @@ def calibrate(
     from itermask.training.train import calibrate_model
 
     with progress_bar(out.name) as bar:
-        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar, method, align, threads, print)
+        calibrate_model(
+            data, model, out, dict(_pair(text) for text in setting or []), device, bar, method, align, threads, print
+        )
     print(f"model written to {out}")
 
 

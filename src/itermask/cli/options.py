@@ -46,7 +46,7 @@ ReferenceByOption = Annotated[
     Optional[str],
     typer.Option(
         "--reference-by",
-        help="Columns that tell scanners apart for relative scores, e.g. site,protocol; else maker, model, field, site.",
+        help="Columns that tell scanners apart for relative scores, e.g. site,protocol; else the scanner's.",
     ),
 ]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")]

@@ -23,7 +23,19 @@ FIRST += ("decided_by", "quality_score", "likely_fault", "score", "percentile", 
 SCANNER = ("manufacturer", "scanner_model", "field_strength", "site", "protocol")
 RELATIVE = ("reference_group", "reference_scans", "relative_quality", "relative_focal")
 THEN = (*RELATIVE, "anomaly_ml", "brain_ml", "mean_error", "threshold")
-LAST = ("age", "sex", *SCANNER, "model", "brain_mask", "bias_correction", "alignment", "notes", "report", "scan", "reason")
+LAST = (
+    "age",
+    "sex",
+    *SCANNER,
+    "model",
+    "brain_mask",
+    "bias_correction",
+    "alignment",
+    "notes",
+    "report",
+    "scan",
+    "reason",
+)
 COLUMNS: dict[str, dict[str, Any]] = {
     "name": {"Description": "Name of the scan, without ending"},
     "participant_id": {"Description": "Who was scanned"},
@@ -49,7 +61,11 @@ COLUMNS: dict[str, dict[str, Any]] = {
     },
     "decided_by": {
         "Description": "The question that decided the verdict",
-        "Levels": {"judged": "can it be judged", "quality": "is the image spoiled", "focal": "does something stand out"},
+        "Levels": {
+            "judged": "can it be judged",
+            "quality": "is the image spoiled",
+            "focal": "does something stand out",
+        },
     },
     "quality_score": {"Description": "How spoiled the image looks; higher is worse, see the documentation"},
     "likely_fault": {"Description": "The likely fault of the image, in words"},
@@ -228,6 +244,11 @@ def write_group(
         write_text(out / f"group_{sequence}.tsv", table(rows))
         write_text(out / f"group_{sequence}.json", dictionary(rows))
         page = out / f"group_{sequence}.html"
-        write_text(page, render(sequence, rows, note, [group.sentence() for group in groups], pictures_of(outliers_first(rows), out)))
+        write_text(
+            page,
+            render(
+                sequence, rows, note, [group.sentence() for group in groups], pictures_of(outliers_first(rows), out)
+            ),
+        )
         pages.append(page)
     return pages

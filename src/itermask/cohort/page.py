@@ -94,7 +94,11 @@ def _counts(rows: Sequence[Row]) -> list[dict[str, str]]:
     """How many scans there are of each verdict, and how many failed."""
     of = Counter(str(row.record.figures.get("verdict")) if row.ok else "failed" for row in rows)
     listed = [("scans", len(rows), "grey")]
-    listed += [(verdict, of[verdict], TONES.get(verdict, "grey")) for verdict in (*VERDICTS, NOT_JUDGED, UNKNOWN) if of[verdict]]
+    listed += [
+        (verdict, of[verdict], TONES.get(verdict, "grey"))
+        for verdict in (*VERDICTS, NOT_JUDGED, UNKNOWN)
+        if of[verdict]
+    ]
     listed += [("could not be looked at", of["failed"], "failed")] if of["failed"] else []
     return [{"label": label, "value": str(value), "tone": tone} for label, value, tone in listed]
 

@@ -17,8 +17,9 @@ from itermask.errors import InputError
 SCANNER = ("manufacturer", "scanner_model", "field_strength", "site")
 KEYS = (*SCANNER, "protocol", "session_id")  # what `--reference-by` may name
 FEWEST = 5  # scans of a group that scores can be relative to
-TOGETHER = 0.6  # share of a group beyond the borderline that is most of it
-CLOSE = 1.0  # spread of their extents, in steps from borderline to outside, that is close together
+TOGETHER = 0.7  # share of a group beyond the borderline, and near its median, that is most of it
+CLOSE = 0.75  # of a step from borderline to outside: extents this near to their median are close together
+USUAL = 0.5  # extent of a usual healthy scan
 LEAST_SPREAD = 0.25  # of extents; a group that happens to be tight must not make small differences large
 
 
@@ -118,8 +119,8 @@ def _group(name: str, members: Sequence[Row]) -> Group:
     middle = float(np.median(quality)) if len(quality) else None
     shift = 0.0
     if middle is not None and len(quality) >= FEWEST:
-        together = np.mean(quality > 1) >= TOGETHER and float(np.subtract(*np.percentile(quality, [80, 20]))) < CLOSE
-        shift = max(0.0, middle - 0.5) if together else 0.0
+        together = min(np.mean(quality > 1), np.mean(abs(quality - middle) < CLOSE)) >= TOGETHER
+        shift = max(0.0, middle - USUAL) if together else 0.0
     return Group(name, len(members), middle, float(np.median(focal)) if len(focal) else None, shift)
 
 

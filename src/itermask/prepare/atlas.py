@@ -48,9 +48,7 @@ class Template:
         """Centre of the brain's mass in MNI millimetres."""
         places = np.argwhere(self.brain > 0.05)
         weights = self.brain[self.brain > 0.05]
-        return np.asarray(
-            self.affine[:3, :3] @ np.average(places, axis=0, weights=weights) + self.affine[:3, 3]
-        )
+        return np.asarray(self.affine[:3, :3] @ np.average(places, axis=0, weights=weights) + self.affine[:3, 3])
 
 
 @cache

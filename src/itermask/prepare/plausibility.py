@@ -86,7 +86,7 @@ class Plausibility:
         return not self.reasons
 
 
-def assess(scan: Scan, population: Population = Population(), *, slices: bool = False) -> Plausibility:  # noqa: B008
+def assess(scan: Scan, population: Population = Population(), *, slices: bool = False) -> Plausibility:
     """Ask whether a scan can be judged.
 
     Args:
@@ -225,7 +225,7 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
 
 
 def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray) -> bool:
-    """Whether a brain fits but for missing pieces: none of it lies outside, and its tissues are where they should be."""
+    """Whether a brain fits but for missing pieces: none of it lies outside, its tissues are where they should be."""
     return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > TISSUES_FIT
 
 
@@ -339,7 +339,7 @@ def which_part(missing: np.ndarray, share: float) -> str:
     """
     grid = template()
     places = np.argwhere(missing) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    x, y, z = places.mean(axis=0) - grid.centre
+    _, y, z = places.mean(axis=0) - grid.centre
     amount = "about half of the brain, " if share > HALF else ""
     sided = np.mean(places[:, 0] > 0)
     if share > 0.15:
@@ -371,8 +371,11 @@ def _contrast(sequence: str | None, found: Registration) -> list[str]:
     if right:
         return []
     if sequence == "T1w" and found.explained < UNFIT:
-        return ["Grey and white matter are not seen where they should be: it is no T1w image, or its brain mask is wrong."]
+        return [
+            "Grey and white matter are not seen where they should be: it is no T1w image, or its brain mask is wrong."
+        ]
     order = ", ".join(
-        f"{name} {value:.2f}" for name, value in zip(("fluid", "grey matter", "white matter"), found.tissues, strict=True)
+        f"{name} {value:.2f}"
+        for name, value in zip(("fluid", "grey matter", "white matter"), found.tissues, strict=True)
     )
     return [f"The contrast is not that of {sequence}, which shows {wanted}; brightness here: {order}."]

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from itermask.finding import VERDICTS, Finding
-from itermask.regions import mni_transform, regions_of, template_transform, tells_sides, voxel_ml
+from itermask.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
 from itermask.report import charts, embed, pictures, words
 from itermask.scan import Scan
 

@@ -239,7 +239,7 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
 
 
 def _place(position: float, axis: int) -> str:
-    """A position in signed mm along a scanner axis; a letter such as L would name a side that the zero does not tell."""
+    """A position in signed mm along a scanner axis: a letter such as L would tell a side that the zero does not."""
     return f"{AXES[axis]} {signed(position)} mm"
 
 

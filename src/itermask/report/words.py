@@ -20,8 +20,8 @@ REASONS = {
 }
 LEVELS = ("green", "amber", "red")
 TRUST = (
-    "An answer within the range does not show that the scan is healthy: small, faint and diffuse changes are missed, and "
-    "a region that is marked may be nothing."
+    "An answer within the range does not show that the scan is healthy: small, faint and diffuse changes are missed, "
+    "and a region that is marked may be nothing."
 )
 
 
@@ -224,7 +224,13 @@ def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings, timings and versions as rows of text."""
     single = {key: value for key, value in finding.search.items() if not isinstance(value, list | tuple | dict)}
     timings = {stage: f"{seconds:.2f} s" for stage, seconds in finding.timings.items()}
-    groups = {"Image quality": dict(quality_rows(finding)), "Settings": finding.settings, "Search": single, "Timings": timings, "Versions": finding.versions}
+    groups = {
+        "Image quality": dict(quality_rows(finding)),
+        "Settings": finding.settings,
+        "Search": single,
+        "Timings": timings,
+        "Versions": finding.versions,
+    }
     rows = {title: [(key, _plain_value(value)) for key, value in group.items()] for title, group in groups.items()}
     return [(title, listed) for title, listed in rows.items() if listed]
 

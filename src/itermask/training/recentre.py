@@ -4,6 +4,7 @@ The mask's operating point stays, and so does the spread of every score: a few s
 each score moves towards the local scans' median, by a weight that grows with their number.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,9 @@ def recentre(
         scores.append(all_scores(detection, calibration, scan.prepared.spacing))
     healthy = {}
     for name, values in base["healthy"].items():
-        kept = name == PROFILE_SCORE or any(name not in one for one in scores)  # a distance from a centre has none itself
+        kept = name == PROFILE_SCORE or any(
+            name not in one for one in scores
+        )  # a distance from a centre has none itself
         healthy[name] = list(values) if kept else moved(values, [one[name] for one in scores], weight)
     return calibration | {
         "healthy": healthy,
@@ -99,6 +102,31 @@ def recentre(
             "medians": {name: float(f"{np.median([one[name] for one in scores]):.6g}") for name in scores[0]},
         },
     }
+
+
+def quality_shift(scores: Sequence[float], limits: tuple[float, float], count: int) -> float:
+    """Return by how much the limits of image quality rise for a scanner, so that its healthy scans lie within.
+
+    They rise to the local scans' conformal 95 % quantile, but by no more than twice the way from borderline to outside,
+    times the weight of the local scans: what lies further is not the scanner's. They never fall.
+
+    Args:
+        scores: image-quality scores of local healthy scans.
+        limits: the scores from which a scan is borderline, and outside.
+        count: how many people were scanned.
+
+    Example:
+        >>> quality_shift([1.0, 2.5, 3.0, 2.0], (2.0, 4.0), 4)
+        1.0
+        >>> quality_shift([0.0, 1.0], (2.0, 4.0), 2)
+        0.0
+    """
+    if not scores:
+        return 0.0
+    ordered = sorted(scores)
+    reached = ordered[min(len(ordered), math.ceil(0.95 * (len(ordered) + 1))) - 1]
+    most = 2 * weight_of(count) * max(limits[1] - limits[0], 0.0)
+    return float(f"{min(max(reached - limits[0], 0.0), most):.6g}")
 
 
 def check_masks(sizes: Sequence[float]) -> None:

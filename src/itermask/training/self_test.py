@@ -54,9 +54,7 @@ class Tried:
         return text if self.marked is None else f"{text}, {self.marked} of {self.scans} marked by the mask"
 
 
-def self_test(
-    model: Model, scans: Sequence[Scan], progress: Callable[[str, float], None] | None = None
-) -> list[Tried]:
+def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, float], None] | None = None) -> list[Tried]:
     """Put artifacts and lesions on healthy scans, and say what is still found.
 
     Args:
@@ -68,7 +66,9 @@ def self_test(
         one entry for the scans as they are, and one for each thing put on them. What cannot be put on a scan is left
         out for that scan.
     """
-    chosen = [with_brain(scans[index])[0] for index in np.linspace(0, len(scans) - 1, min(SCANS, len(scans))).astype(int)]
+    chosen = [
+        with_brain(scans[index])[0] for index in np.linspace(0, len(scans) - 1, min(SCANS, len(scans))).astype(int)
+    ]
     names = ["healthy", *ARTIFACTS, *KINDS]
     tried, done = [], 0
     for name in names:

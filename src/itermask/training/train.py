@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from itermask.io.nifti import read_scan
 from itermask.methods import Method, build_method
 from itermask.models.card import FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
-from itermask.prepare.plausibility import ADULT_ML
+from itermask.prepare.brain import with_brain
+from itermask.prepare.plausibility import ADULT_ML, Population
 from itermask.prepare.prepare import Grid, grid_from
+from itermask.quality import assess as assess_quality
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Trainer
-from itermask.training.recentre import FEW, recentre
+from itermask.training.recentre import FEW, quality_shift, recentre
 from itermask.training.self_test import Tried, as_card, self_test
 from itermask.training.table import Entry, Note, read_data
 
@@ -194,9 +197,23 @@ def population_of(scans: list[HealthyScan]) -> dict[str, Any]:
     return {"name": "any" if whole and not low <= float(np.median(volumes)) <= high else "adult"}
 
 
-def try_out(
-    folder: Path, entries: list[Entry], device: str, report: Report, threads: int | None = None
-) -> list[Tried]:
+def shift_quality(folder: Path, entries: list[Entry], device: str, threads: int | None) -> None:
+    """Store in a model's card by how much the limits of image quality rise for the scanner of some healthy scans."""
+    model = load_model(folder, device=device, threads=threads)
+    if Population.of(model.card).name != "adult":
+        return
+    found = []
+    for entry in entries:
+        scan, _ = with_brain(read_scan(entry.path, model.sequence, entry.brain_mask))
+        with suppress(ValueError):  # what cannot be measured takes no part
+            found.append(assess_quality(scan))
+    if found:
+        shift = quality_shift([one.score for one in found], found[0].limits, len({entry.subject for entry in entries}))
+        calibration = model.card["calibration"] | {"quality": {"shift": shift, "scans": len(found)}}
+        save_card(folder, model.card | {"calibration": calibration})
+
+
+def try_out(folder: Path, entries: list[Entry], device: str, report: Report, threads: int | None = None) -> list[Tried]:
     """Put artifacts and lesions on the scans that a model was calibrated on, and store in its card what is found."""
     model = load_model(folder, device=device, threads=threads)
     tried = self_test(model, [read_scan(one.path, model.sequence, one.brain_mask) for one in entries], report)
@@ -260,6 +277,8 @@ def calibrate_model(
     save_card(out, card | {"calibration": kept})
     told = report or (lambda stage, share: None)
     calibrate_folder(out, validation, device, told, threads)
+    if kept:
+        shift_quality(out, validation, device, threads)
     if tell:
         for one in try_out(out, validation, device, told, threads):
             tell(one.sentence())

@@ -80,8 +80,8 @@ class Entry:
 def list_scans(out: Path) -> list[Entry]:
     """All scans of a folder of results and of the folders in it, the least normal first.
 
-    That is: the worst verdict first, then what stands out most, then the highest score; those that could not be looked at come last, by name.
-    Links to folders are not followed, and what lies behind links that lead out is not read.
+    That is: the worst verdict first, then what stands out most, then the highest score; those that could not be looked
+    at come last, by name. Links to folders are not followed, and what lies behind links that lead out is not read.
 
     Args:
         out: folder of the results.
