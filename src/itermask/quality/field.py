@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from itermask.quality.look import Look
 
-GRID = 4.0  # mm, voxels that the field is fitted on
+GRID = 6.0  # mm, voxels that the field is fitted on
 ORDER = 3
 ROUNDS = 12
 ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact `bias_field`
