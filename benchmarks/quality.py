@@ -25,6 +25,7 @@ from itermask.artifacts import ARTIFACTS
 from itermask.evaluation.benchmark.write import between_marks
 
 SIZES = {"ixi-t1": (45, 25, 3), "novosibirsk-t1": (8, 30, 3), "lgg-flair": (12, 0, 2)}
+THICK_SIZES = {"ixi-t1": (0, 16, 3), "novosibirsk-t1": (0, 16, 3)}
 REFERENCE = Path("src/itermask/quality/reference.json")
 ORIGIN = {
     "made_by": "benchmarks/quality.py",
@@ -59,11 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser().parse_args(arguments)
     if chosen.step == "learn":
         collect(samples.plan(chosen.data, SIZES), "learn", chosen)
+        collect(samples.plan(chosen.data, THICK_SIZES, samples.THICK), "learn-thick", chosen)
     elif chosen.step == "try":
         wanted = samples.trial(chosen.data, chosen.source, chosen.split, chosen.severities, chosen.subjects)
         collect(wanted, f"try-{chosen.source}-{chosen.split}", chosen)
     elif chosen.step == "fit":
-        rows = [row for row in read(chosen.out, "learn") if row["source"] in ORIGIN["scans"]]
+        rows = [row for row in learned(chosen.out) if row["source"] in ORIGIN["scans"]]
         reference = fit.fit(rows, tuple(sorted(ARTIFACTS)), chosen.penalty, ORIGIN)
         REFERENCE.write_text(json.dumps(reference.to_json()) + "\n")
         print(f"{REFERENCE}: {len(rows)} samples, {len(reference.names)} features, limits {reference.limits}")
@@ -94,6 +96,11 @@ def collect(wanted: Iterable[samples.Sample], name: str, chosen: argparse.Namesp
             file.write(json.dumps(row) + "\n")
         count += 1
     print(f"{path}: {count} samples in {time.process_time() - started:.0f} s of processor time")
+
+
+def learned(out: Path) -> list[dict[str, Any]]:
+    """All samples to learn from."""
+    return read(out, "learn") + read(out, "learn-thick")
 
 
 def read(out: Path, name: str) -> list[dict[str, Any]]:

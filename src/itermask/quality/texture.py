@@ -105,5 +105,5 @@ def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
             corner = corner[tuple(second)] - corner[tuple(first)]
             good = good[tuple(second)] & good[tuple(first)]
     scale = np.sqrt(2.0 ** sum(size > 2 for size in image.shape))
-    levels = _places(corner * corner * good, good, (3, 3, 3))
-    return float(np.sqrt(np.percentile(levels, FLAT)) / scale) if len(levels) else float("nan")
+    levels = _places(corner * corner * good, good, (4, 4, 4))
+    return float(np.sqrt(np.percentile(levels, 2 * FLAT)) / scale) if len(levels) else float("nan")
