@@ -1,7 +1,7 @@
 """Clean and spoiled scans, as the quality's features see them."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from itermask.quality.look import EMPTY, look_at
 from itermask.scan import Scan, top_axis
 
 SEVERITIES = (1.0, 2.0, 3.0, 5.0, 8.0)
+THICK = 100  # virtual scanners from this number on make thick slices
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,13 @@ def load(data: Path, source: str, name: str, skull: bool) -> Scan:
         brain = np.asanyarray(nib.load(data / source / f"{base}_brain.nii.gz").dataobj) > 0
     else:
         brain = ndimage.binary_fill_holes(image > 0)
+    affine = read.affine
     if not skull:
         image = np.where(brain, image, 0)
-    return Scan(image, read.affine, name.rsplit("_", 1)[1], brain, name)
+        box = tuple(slice(max(0, p.start - 4), p.stop + 4) for p in ndimage.find_objects(brain.view(np.uint8))[0])
+        image, brain = image[box], brain[box]
+        affine = affine @ nib.affines.from_matvec(np.eye(3), [p.start for p in box])
+    return Scan(image, affine, name.rsplit("_", 1)[1], brain, name)
 
 
 def seed_of(*words: object) -> int:
@@ -80,11 +85,11 @@ def clean_scan(data: Path, sample: Sample) -> Scan:
     scan = load(data, sample.source, sample.subject, sample.skull)
     if sample.variant == 0:
         return scan
-    voxels = (1.1, 2.0) if sample.source == "novosibirsk-t1" else (1.6, 2.4)
+    voxels = (1.3, 2.0) if sample.source == "novosibirsk-t1" else (1.6, 2.4)
     rng = np.random.default_rng(seed_of("virtual", sample.source, sample.subject, sample.variant))
     if sample.source == "lgg-flair":
         return scan
-    return virtual_scan(scan, rng, voxels)
+    return virtual_scan(scan, rng, voxels, thick=sample.variant >= THICK)
 
 
 def spoiled(scan: Scan, sample: Sample) -> Scan:
@@ -107,30 +112,59 @@ def spoiled(scan: Scan, sample: Sample) -> Scan:
     return replace(scan, image=made.image, brain_mask=brain)
 
 
-def plan(data: Path, source: str, split: str, variants: int, each: int, extra: int) -> Iterator[Sample]:
-    """Samples to learn from: `each` artifacts of random severity for every scan and variant, `extra` clean variants."""
-    names = sorted(ARTIFACTS)
-    for subject in subjects(data, source, split):
-        for variant in range(variants + extra):
+def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> Iterator[Sample]:
+    """Samples to learn from, so ordered that every beginning of the list is a fair choice of the whole.
+
+    Args:
+        data: folder of the data sets.
+        sizes: source → how many subjects as they are, how many virtual scanners, how many artifacts on each.
+        first: number of the first virtual scanner; from `THICK` on they make thick slices.
+
+    Yields:
+        for each scan the clean one, and the same with artifacts of random severity; the kinds take turns.
+    """
+    rows: list[tuple[float, list[Sample]]] = []
+    turn = 0
+    for source, (real, virtual, each) in sizes.items():
+        names = subjects(data, source, "train")
+        kinds = sorted(ARTIFACTS)
+        wanted = [(names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)]
+        order = np.random.default_rng(seed_of("order", source)).permutation(len(wanted))
+        for place, number in enumerate(order):
+            subject, variant = wanted[number]
             rng = np.random.default_rng(seed_of("plan", source, subject, variant))
-            skull = bool(source in ("ixi-t1", "lgg-flair") and rng.random() < 0.5)
-            start = Sample(source, subject, variant, skull)
-            yield start
-            if variant >= variants:
-                continue
-            for artifact in rng.permutation(names)[:each]:
-                severity = float(rng.choice(SEVERITIES))
-                yield replace(start, artifact=str(artifact), severity=severity, known=bool(rng.random() < 0.5))
+            start = Sample(source, subject, variant, bool(source == "lgg-flair" or (source == "ixi-t1" and rng.random() < 0.4)))
+            made = [start]
+            for _ in range(each):
+                kind = kinds[(5 * turn) % len(kinds)]
+                turn += 1
+                severity = float(rng.choice(SEVERITIES, p=(0.1, 0.2, 0.3, 0.25, 0.15)))
+                made.append(replace(start, artifact=kind, severity=severity, known=bool(rng.random() < 0.5)))
+            rows.append((place / len(wanted), made))
+    for _, made in sorted(rows, key=lambda row: row[0]):
+        yield from made
 
 
-def trial(data: Path, source: str, split: str, severities: tuple[float, ...]) -> Iterator[Sample]:
-    """Samples to report on: every artifact at every severity on every scan as it is, both kinds of brain mask."""
-    for number, subject in enumerate(subjects(data, source, split)):
-        start = Sample(source, subject, 0, source in ("ixi-t1", "lgg-flair") and number % 2 == 0)
-        yield start
-        for artifact in sorted(ARTIFACTS):
+def trial(
+    data: Path, source: str, split: str, severities: Sequence[float], per: int = 1000
+) -> Iterator[Sample]:
+    """Samples to report on: the clean scans as they are, then every artifact at every severity on some of them.
+
+    Args:
+        data: folder of the data sets.
+        source: one of them.
+        split: of it.
+        severities: of the artifacts.
+        per: how many subjects each artifact is put on; they take turns.
+    """
+    names = subjects(data, source, split)
+    starts = [Sample(source, name, 0, source in ("ixi-t1", "lgg-flair") and n % 2 == 0) for n, name in enumerate(names)]
+    yield from starts
+    for turn in range(min(per, len(names))):
+        for number, artifact in enumerate(sorted(ARTIFACTS)):
+            place = (turn + number) % len(names)
             for severity in severities:
-                yield replace(start, artifact=artifact, severity=severity, known=bool((number // 2) % 2 == 0))
+                yield replace(starts[place], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
 
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:

@@ -17,16 +17,21 @@ CURVES = {  # what CSF, grey matter and white matter of a T1w scan become
 }
 
 
-def virtual_scan(scan: Scan, rng: np.random.Generator, voxels: tuple[float, float]) -> Scan:
+def virtual_scan(scan: Scan, rng: np.random.Generator, voxels: tuple[float, float], thick: bool = False) -> Scan:
     """One draw of all parts.
 
     Args:
         scan: clean, with its brain mask.
         rng: the only source of randomness.
         voxels: finest and coarsest edge of the voxels it may be brought to, mm.
+        thick: whether it becomes a stack of slices 2.5 to 6.5 mm thick.
     """
     chosen = scan
-    if rng.random() < 0.6:
+    if thick:
+        edges = np.full(3, rng.uniform(max(1.0, voxels[0]), voxels[1]))
+        edges[rng.integers(3)] = rng.uniform(2.5, 6.5)
+        chosen = resample(chosen, edges, False)
+    elif rng.random() < 0.6:
         chosen = resample(chosen, _edges(rng, voxels), rng.random() < 0.5)
     image, brain = chosen.image, chosen.brain_mask
     assert brain is not None

@@ -4,7 +4,7 @@ import numpy as np
 
 from itermask.quality.field import field_features
 from itermask.quality.look import Look
-from itermask.quality.slices import cut_features, hole_features, slice_features
+from itermask.quality.slices import cut_features, empty_share, slice_features
 from itermask.quality.spectra import FEWEST, line_features, plane_features, volume_features
 from itermask.quality.texture import axis_features, noise_level
 
@@ -28,7 +28,7 @@ def summarise(look: Look, axes: dict[str, np.ndarray]) -> dict[str, float]:
     found = {
         "wave": volume_features(look.detail, look.spacing)["wave"],
         "noise": float(np.log(max(noise_level(look.image, look.inside), 1e-5))),
-        **hole_features(look.image, look.brain),
+        "empty": empty_share(look.image, look.brain),
         **field_features(look),
     }
     for name, values in axes.items():

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from itermask.quality.look import Look
 
-GRID = 4.0  # mm, voxels that the field is fitted on
+GRID = 6.0  # mm, voxels that the field is fitted on
 ORDER = 3
 ROUNDS = 12
 ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact `bias_field`
@@ -77,10 +77,15 @@ def field_features(look: Look) -> dict[str, float]:
         `patch_bright`, `patch_dark`: largest and smallest mean of about 16 mm of what the field leaves, over its
             robust spread;
         `lopsided`: 98th percentile of the difference of the two halves, over the robust spread of what is left;
-        `lopsided_mean`: its mean size.
+        `lopsided_mean`: its mean size;
+        `patch_peak`, `lopsided_peak`: how far the brightest patch, and the patch that differs most from the other
+            side, lie beyond what is usual in this scan.
     """
     image, full, spacing = coarse(look)
-    names = ("field", "patch_bright", "patch_dark", "lopsided", "lopsided_mean")
+    names = (
+        *("field", "patch_bright", "patch_dark", "patch_peak"),
+        *("lopsided", "lopsided_mean", "lopsided_peak"),
+    )
     if full.sum() < 200:
         return dict.fromkeys(names, float("nan"))
     field = fit_field(image, full, spacing)
@@ -99,8 +104,11 @@ def field_features(look: Look) -> dict[str, float]:
     mirrored, known = _mirror(soft, inner, look.right)
     both = inner & known
     odd = np.abs(soft - mirrored)[both] if both.sum() > 100 else np.array([np.nan])
+    usual, bright_end, brightest = np.percentile(soft[inner], [50, 95, 99.8])
     return {
         "field": float(bright - dark),
+        "patch_peak": float(np.log((brightest - usual + 0.02) / (bright_end - usual + 0.02))),
+        "lopsided_peak": float(np.log((np.percentile(odd, 99.8) + 0.02) / (np.percentile(odd, 90) + 0.02))),
         "patch_bright": float((np.percentile(soft[inner], 99.5) - mid) / spread),
         "patch_dark": float((mid - np.percentile(soft[inner], 0.5)) / spread),
         "lopsided": float(np.log(np.percentile(odd, 98) / spread + 1e-3)),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-CLIP = 6.0  # robust standard deviations beyond which a feature counts no more
+BEND = 4.0  # robust standard deviations from which on a feature counts as its logarithm
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Reference:
     """A fitted reference.
 
     Attributes:
-        names: features, in the order of the arrays.
+        names: features, in the order of the arrays, each with the side that counts: `jag_max+` is what lies above the
+            centre, `noise-` what lies below it.
         centre: medians over clean scans.
         spread: robust standard deviations over clean scans, within and between scanners.
         faults: names of the kinds of fault.
-        weights: one row a fault, of the standardised features.
+        weights: one row a fault, of the standardised features; none is negative, so that a scan never seems cleaner
+            for what is unusual about it.
         offsets: one a fault.
         limits: the scores from which a scan is borderline, and outside.
         origin: what it was fitted on, and under which licence that is.
@@ -40,10 +42,19 @@ class Reference:
     origin: dict[str, Any]
 
     def standardise(self, found: dict[str, float]) -> np.ndarray:
-        """Features in clean scans' standard deviations, at most `CLIP` of them; 0 where one is not known."""
-        values = np.array([found.get(name, np.nan) for name in self.names])
-        z = (values - self.centre) / self.spread
-        return np.where(np.isfinite(z), CLIP * np.tanh(z / CLIP), 0.0)
+        """How far features lie on the side that counts, in clean scans' standard deviations.
+
+        Args:
+            found: features by name.
+
+        Returns:
+            one value for each of `names`, not negative: `BEND · log(1 + z / BEND)`; 0 for a feature that lies on the
+            other side, or is not known.
+        """
+        values = np.array([found.get(name[:-1], np.nan) for name in self.names])
+        sides = np.array([1.0 if name.endswith("+") else -1.0 for name in self.names])
+        z = sides * (values - self.centre) / self.spread
+        return BEND * np.log1p(np.where(z > 0, z, 0.0) / BEND)
 
     def score(self, found: dict[str, float]) -> tuple[float, dict[str, float]]:
         """The score, and each fault's share in it as the logarithm of its odds against a clean scan.

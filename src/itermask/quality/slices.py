@@ -7,6 +7,7 @@ from itermask.quality.look import EMPTY
 from itermask.quality.texture import APART, difference, thinned
 
 FEWEST = 12  # slices with brain along an axis that is looked along
+POLE = 32.0  # mm; a slice of this thickness at the pole of a ball of 65 mm radius is as large as its largest section
 COVERED = 0.25  # share of the brain's largest section that a slice must fill
 
 
@@ -86,24 +87,21 @@ def cut_features(
             the field of view is small, which is no fault of the image.
 
     Returns:
-        `face`: logarithm of the largest area of tissue that begins or ends from one slice to the next, over the
-            brain's largest section, of a slab's usual size where it is smaller;
-        `face_two`: the second largest.
+        `face`: the largest area of tissue that begins or ends from one slice to the next, over the brain's largest
+            section, against what a ball of a brain's size has at its poles, as a logarithm;
+        `face_two`: the same of the second largest.
     """
     tissue = np.moveaxis(brain & (image > EMPTY), axis, 0)
     section = tissue.sum((1, 2)).max()
-    first, last = (np.zeros_like(end) if inside else end for end, inside in zip((tissue[:1], tissue[-1:]), ends_inside))
-    padded = np.concatenate([first, tissue, last])
-    ends = (padded[1:] & ~padded[:-1]).sum((1, 2)), (padded[:-1] & ~padded[1:]).sum((1, 2))
-    sizes = np.sort(np.concatenate(ends) / max(section, 1))[::-1]
-    rounded = spacing / 60.0
-    return {"face": float(np.log(sizes[0] + rounded)), "face_two": float(np.log(sizes[1] + rounded))}
+    low, high = (0 if inside else 1 for inside in ends_inside)  # a brain that the volume cuts goes on outside
+    padded = np.concatenate([tissue[:1] & bool(low), tissue, tissue[-1:] & bool(high)])
+    areas = (padded[1:] & ~padded[:-1]).sum((1, 2)), (padded[:-1] & ~padded[1:]).sum((1, 2))
+    sizes = np.sort(np.concatenate(areas) / max(section, 1))[::-1]
+    pole = spacing / POLE
+    excess = np.log((sizes[:2] + 0.03) / (pole + 0.03))
+    return {"face": float(excess[0]), "face_two": float(excess[1])}
 
 
-def hole_features(image: np.ndarray, brain: np.ndarray) -> dict[str, float]:
-    """`empty`: logarithm of the share of the brain mask that holds no signal; `clipped`: that is far above the level."""
-    inner = image[brain]
-    return {
-        "empty": float(np.log(np.mean(inner < EMPTY) + 1e-3)),
-        "over": float(np.log(np.mean(inner > 1.4) + 1e-4)),
-    }
+def empty_share(image: np.ndarray, brain: np.ndarray) -> float:
+    """Logarithm of the share of the brain mask that holds no signal."""
+    return float(np.log(np.mean(image[brain] < EMPTY) + 1e-3))

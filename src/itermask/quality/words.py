@@ -7,38 +7,40 @@ from itermask.scan import Scan
 
 AXES = {"R": "left–right", "L": "left–right", "A": "front–back", "P": "front–back", "S": "head–foot", "I": "head–foot"}
 
-FAULTS = {  # what the kinds of artifact are called, and the feature whose axis is named
-    "bias_field": ("uneven brightness (coil sensitivity)", None),
-    "folding": ("fold-over: the head reaches beyond the field of view", "face"),
-    "gaussian_noise": ("noise", None),
-    "ghosting": ("ghosting", "echo"),
-    "gibbs": ("ringing at edges (Gibbs)", "cliff"),
-    "kspace_empty_line": ("stripes from lost k-space lines", "jag"),
-    "kspace_line": ("stripes from a disturbed k-space line", "peak"),
-    "kspace_point": ("herringbone stripes", None),
-    "line_shift": ("a displaced band of the image", "jump"),
-    "missing_chunk": ("a missing slab", "face"),
-    "missing_chunk_middle": ("a missing slab", "face"),
-    "motion": ("motion", "agree_coarse"),
-    "noise": ("noise", None),
-    "smoothing": ("blur", None),
-    "spike": ("stripes from spikes in k-space", None),
-    "susceptibility": ("distortion, as near metal or air", None),
-    "zipper": ("zipper lines", "noisy"),
+# What the kinds of artifact are called, the feature whose largest value tells their axis, and how the axis is put.
+FAULTS: dict[str, tuple[str, str | None, str]] = {
+    "bias_field": ("uneven brightness (coil sensitivity)", None, ""),
+    "folding": ("fold-over", "face", "along"),
+    "gaussian_noise": ("noise", None, ""),
+    "ghosting": ("ghosting", "echo", "along"),
+    "gibbs": ("ringing at edges (Gibbs)", "cliff", "along"),
+    "kspace_empty_line": ("stripes from lost k-space lines", "jag", "along"),
+    "kspace_line": ("stripes from a disturbed k-space line", "peak", "along"),
+    "kspace_point": ("herringbone stripes", "weave", "in slices across"),
+    "line_shift": ("a displaced band", "jump", "across"),
+    "missing_chunk": ("a missing slab", "face", "across"),
+    "missing_chunk_middle": ("a missing slab", "face", "across"),
+    "motion": ("motion", None, ""),
+    "noise": ("noise", None, ""),
+    "smoothing": ("blur", None, ""),
+    "spike": ("stripes from spikes in k-space", None, ""),
+    "susceptibility": ("distortion, as near metal or air", None, ""),
+    "zipper": ("zipper lines", "noisy", "across"),
 }
 LEAST = 0.4  # share of all faults' odds that the likely one has at least
 
 
-def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Scan) -> str | None:
-    """The fault that explains most of the score, with its axis where it has one.
+def leading(heads: dict[str, float]) -> str | None:
+    """The fault with most of the odds, in words; None where none has `LEAST` of them.
 
     Args:
-        heads: fault → logarithm of its odds against a clean scan.
-        axes: features along each axis.
-        scan: whose affine names the axes.
+        heads: kind of artifact → logarithm of its odds against a clean scan.
 
-    Returns:
-        words, or None where no fault has `LEAST` of the odds.
+    Examples:
+        >>> leading({"noise": 3.0, "gaussian_noise": 2.5, "motion": 0.0})
+        'noise'
+        >>> leading({"zipper": 0.1, "motion": 0.0, "gibbs": 0.0}) is None
+        True
     """
     shares: dict[str, float] = {}
     highest = max(heads.values())
@@ -46,11 +48,25 @@ def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Sca
         words = FAULTS[fault][0]
         shares[words] = shares.get(words, 0.0) + float(np.exp(odds - highest))
     words = max(shares, key=lambda name: shares[name])
-    if shares[words] < LEAST * sum(shares.values()):
+    return words if shares[words] >= LEAST * sum(shares.values()) else None
+
+
+def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Scan) -> str | None:
+    """The fault that explains most of the score, with its axis where it has one that can be told.
+
+    Args:
+        heads: kind of artifact → logarithm of its odds against a clean scan.
+        axes: features along each axis.
+        scan: whose affine names the axes.
+
+    Returns:
+        words, such as "ghosting along the front–back axis"; None where no fault has `LEAST` of the odds.
+    """
+    words = leading(heads)
+    if words is None:
         return None
-    feature = next(feature for name, feature in FAULTS.values() if name == words)
+    feature, how = next((feature, how) for name, feature, how in FAULTS.values() if name == words)
     if feature is None or not np.isfinite(axes[feature]).any():
         return words
-    values = -axes[feature] if feature.startswith("agree") else axes[feature]
-    code = nib.aff2axcodes(scan.affine)[int(np.nanargmax(values))]
-    return f"{words} along the {AXES[code]} axis" if code in AXES else words
+    code = nib.aff2axcodes(scan.affine)[int(np.nanargmax(axes[feature]))]
+    return f"{words} {how} the {AXES[code]} axis" if code in AXES else words
