@@ -5,7 +5,7 @@ import numpy as np
 from itermask.prepare.atlas import template
 from itermask.scan import Scan
 
-T1W, T2W, FLAIR = (0.1, 0.5, 0.9), (0.9, 0.4, 0.3), (0.1, 0.7, 0.75)  # of fluid, grey and white matter
+T1W, T2W, FLAIR = (0.1, 0.5, 0.9), (0.9, 0.4, 0.3), (0.1, 0.72, 0.73)  # of fluid, grey and white matter
 
 
 def template_scan(bright=T1W, size=None, sequence="T1w", noise=0.01, keep=None, **changes):
