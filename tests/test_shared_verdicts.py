@@ -54,8 +54,14 @@ def test_a_brain_is_judged_without_a_word(made, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["half-voxels_T1w.nii", "too-large_T1w.nii.gz", "noise_T1w.nii.gz", "tiny_T1w.nii.gz", "slice_T1w.nii.gz"]
-    + ["dicom/knee"],  # noqa: RUF005
+    [
+        "half-voxels_T1w.nii",
+        "too-large_T1w.nii.gz",
+        "noise_T1w.nii.gz",
+        "tiny_T1w.nii.gz",
+        "slice_T1w.nii.gz",
+        "dicom/knee",
+    ],
 )
 def test_what_is_no_brain_is_refused_in_one_line(made, name):
     with pytest.raises(InputError) as caught:

@@ -153,6 +153,7 @@ def run(
         "alignment": aligned_with,
         **({} if alignment is None else {"aligned": alignment.summary()}),
         **({} if plausible.registration is None else {"registered": plausible.registration.summary()}),
+        **({"trust": model.card["trust"]} if model.card.get("trust") else {}),
         "computed_with": model.runtime.description,
         "voxel_size_mm": list(scan.spacing),
         "model_voxel_size_mm": list(prepared.spacing),

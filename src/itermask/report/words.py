@@ -60,6 +60,22 @@ def headline(finding: Finding) -> str:
     return f"{finding.headline}." if finding.headline else verdict_sentence(finding)
 
 
+def trust(finding: Finding) -> str:
+    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned."""
+    measured = finding.settings.get("trust")
+    if not measured:
+        return TRUST
+    within, scans = measured["healthy"]
+    parts = [
+        f"Of {scans} healthy scans from scanners that the model had not learned, {scans - within} were not within."
+    ]
+    for kind in ("lesions", "artifacts"):
+        found = [f"{what}: {noticed} of {tried}" for what, (noticed, tried) in measured.get(kind, {}).items()]
+        if found:
+            parts.append(f"Of {kind} put on them these were not within: {'; '.join(found)}.")
+    return f"{' '.join(parts)} {TRUST}"
+
+
 def question_rows(finding: Finding) -> list[dict[str, str]]:
     """The three questions with their answers, numbers and healthy ranges."""
     return [
@@ -226,7 +242,7 @@ def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
     timings = {stage: f"{seconds:.2f} s" for stage, seconds in finding.timings.items()}
     groups = {
         "Image quality": dict(quality_rows(finding)),
-        "Settings": finding.settings,
+        "Settings": {key: value for key, value in finding.settings.items() if key != "trust"},
         "Search": single,
         "Timings": timings,
         "Versions": finding.versions,
