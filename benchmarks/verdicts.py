@@ -2,10 +2,10 @@
 
 usage: python benchmarks/verdicts.py MODEL OUT.tsv SCAN|TABLE [...] [--shapes tumour_shapes.npz] [--card]
 
-Each scan (a NIfTI file, or those of a table with columns path and brain_mask) is looked at as it is, with every artifact at
-severities 1 to 8, and with dark, bright and textured lesions of 1, 3, 10 and 20 mL; seed 0. Rows are written as they come,
-and those of an earlier run are kept, so that a run can be continued. `--card` writes the rates into the model's card, from
-where reports take them; the scans must then be of scanners that the model has not learned.
+Each scan (a NIfTI file, or those of a table with columns path and brain_mask) is looked at as it is, with every
+artifact at severities 1 to 8, and with dark, bright and textured lesions of 1, 3, 10 and 20 mL; seed 0. Rows are
+written as they come, and those of an earlier run are kept, so that a run can be continued. `--card` writes the rates
+into the model's card, from where reports take them; the scans must then be of scanners that it has not learned.
 """
 
 import argparse

@@ -125,6 +125,8 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
         reasons.append(turned)
         return Plausibility(tuple(reasons), tuple(notes), numbers)
     if found.misfit > FITS and not missing.any():
+        if slices:
+            return Plausibility(tuple(reasons), (*notes, UNPLACED), numbers)
         raise InputError(
             f"{scan.name}: what was taken for the brain does not have the shape of one (overlap with a template "
             f"{100 * found.overlap:.0f} %); check the scan and its brain mask"
@@ -211,11 +213,10 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
     missing = missing_on_template(copy, found)
     if found.misfit <= FITS or (found.misfit <= GAP_FITS and _is_part(copy, found, missing)):
         return found, missing, ""
-    for axis, angle in TURNS:
-        turn = Rotation.from_euler(axis, angle, degrees=True).as_matrix()
-        other = register(copy, [(turn, np.zeros(3))])
-        if other.misfit <= min(FITS, TURNED_FITS * found.misfit):
-            return other, np.zeros(1, bool), TURNED
+    turns = [(Rotation.from_euler(axis, angle, degrees=True).as_matrix(), np.zeros(3)) for axis, angle in TURNS]
+    other = register(copy, turns)
+    if other.misfit <= min(FITS, TURNED_FITS * found.misfit):
+        return other, np.zeros(1, bool), TURNED
     shifts = [np.zeros(3)] + [sign * SHIFTS * axis for axis in np.eye(3) for sign in (1, -1)]
     part = register(copy, [(np.eye(3), shift) for shift in shifts], incomplete=True)
     missing = missing_on_template(copy, part)
@@ -229,6 +230,7 @@ def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray) -> bool:
     return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > TISSUES_FIT
 
 
+UNPLACED = "The brain could not be laid over a template, so it is not known whether a part of it is missing."
 TURNS = (("x", 180), ("y", 180), ("z", 180), ("x", 90), ("x", -90), ("y", 90), ("y", -90), ("z", 90), ("z", -90))
 TURNED = (
     "The head does not lie as the file’s header says: the brain fits only when it is turned by 90° or 180°. Correct "
