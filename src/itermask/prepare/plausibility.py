@@ -31,7 +31,7 @@ MISSING_ML = 5.0  # of brain that the template has and the scan lacks in one pie
 SURPLUS_ML = 20.0  # of brain where the template has none, above which a shape is no part of a brain
 HALF = 0.35  # share of the brain missing from which a half is spoken of
 SURE, ABSENT = 0.9, 0.3  # the template's brain, and the scan's share of brain, in missing tissue
-VOID_ML = 0.5  # of exactly empty voxels within the brain
+VOID_ML = 1.0  # of exactly empty voxels within the brain
 SHIFTS = 30.0  # mm by which the start is moved where a part of the brain may be missing
 
 
