@@ -30,6 +30,7 @@ include_patterns = [
     "CHANGELOG.md",
     "src/itermask/methods/*/README.md",
     "src/itermask/demo_data/CREDITS.md",
+    "src/itermask/prepare/atlas_data/CREDITS.md",
 ]
 exclude_patterns = [".*", "benchmarks", "configs", "demo-output", "runs", "scripts", "site", "build", "tests"]
 source_suffix = {".md": "markdown"}

@@ -35,9 +35,20 @@ def bright_half():
     return image
 
 
+@pytest.mark.parametrize("artifact", ["noise", "gaussian_noise"])
+@pytest.mark.parametrize("edge", [0.5, 1])
+def test_noise_in_a_slice_looks_alike_on_any_voxels(artifact, edge):
+    """Averaged over pixels of 2 mm, noise of one severity has one standard deviation."""
+    count = round(2 / edge)
+    image = np.full((16 * count, 16 * count, 24), 1000, dtype=np.float32)
+    result = corrupt(image, artifact, 0.5, 0, brain=image > 0, spacing=(edge, edge, 2.5))
+    pixels = result.image.reshape(16, count, 16, count, 24).mean(axis=(1, 3))
+    assert pixels.std() == pytest.approx(7.5, rel=0.05)
+
+
 def test_noise_is_rician():
     image = bright_half()
-    result = corrupt(image, "noise", 5, 0, brain=image > 0)
+    result = corrupt(image, "noise", 5, 0, brain=image > 0, spacing=(2, 2, 2))
     sigma = result.parameters["deviation"]
     assert sigma == pytest.approx(75)
     air, tissue = result.image[:20], result.image[20:]
@@ -48,7 +59,7 @@ def test_noise_is_rician():
 
 def test_gaussian_noise_is_unbiased_in_tissue_and_cut_off_in_air():
     image = bright_half()
-    result = corrupt(image, "gaussian_noise", 5, 0, brain=image > 0)
+    result = corrupt(image, "gaussian_noise", 5, 0, brain=image > 0, spacing=(2, 2, 3))
     sigma = result.parameters["deviation"]
     assert sigma == pytest.approx(75)
     air, tissue = result.image[:20], result.image[20:].astype(float)
@@ -130,10 +141,12 @@ def test_kspace_line_adds_one_wavelength_of_random_strength_and_phase(axis):
     result = corrupt(air + 1000, "kspace_line", 4, 1, axis, spacing=spacing)
     line = result.parameters["line"]
     assert 5.5 < shape[axis] * spacing[axis] / abs(line) < 27
-    assert result.parameters["strength"] == pytest.approx(80)
+    finest = min(size for a, size in enumerate(spacing) if a != axis)
+    strength = 80 * np.sqrt(2 / finest)
+    assert result.parameters["strength"] == pytest.approx(strength)
     rows = np.moveaxis(replay(air, "kspace_line", result.parameters), axis, 0)
     np.testing.assert_allclose(rows, np.broadcast_to(rows[0], rows.shape), rtol=1e-4)
-    assert np.sqrt(np.mean(rows**2)) == pytest.approx(80, rel=0.05)
+    assert np.sqrt(np.mean(rows**2)) == pytest.approx(strength, rel=0.05)
     assert rows[0].std() > 20
     spectrum = np.abs(np.fft.fft(np.moveaxis(result.image, axis, 0), axis=0)).mean(axis=(1, 2))
     assert set(np.argsort(spectrum)[-3:]) == {0, abs(line), shape[axis] - abs(line)}
@@ -356,7 +369,7 @@ def test_zipper_is_lines_of_noise_that_run_along_the_phase_axis(axis):
         assert all(1 <= stop - start <= 3 for start, stop in drawn["lines"])
         noise = replay(np.zeros_like(image), "zipper", drawn).take(drawn["lines"][0][0], axis=drawn["readout"])
         assert np.sqrt(np.mean(noise**2)) == pytest.approx(drawn["strength"], rel=0.1)
-        assert drawn["strength"] == pytest.approx(60)
+        assert drawn["strength"] == pytest.approx(60 * np.sqrt(2))
         rows = np.moveaxis(noise, axis - (axis > drawn["readout"]), 0)
         neighbours = np.corrcoef(rows[1:].ravel(), rows[:-1].ravel())[0, 1]
         assert abs(neighbours) < 0.15  # bright and dark dots

@@ -28,6 +28,7 @@ from itermask.report import pictures
 from itermask.scan import Scan
 
 MAPS = ("anomaly", "error", "reconstruction", "brain")
+STAGES = {"read", "find brain", "plausibility", "prepare", "detect", "restore", "quality"}
 SENSITIVE = RunSettings(gamma=0.005)  # flags something in any scan
 
 
@@ -132,7 +133,7 @@ def test_two_runs_are_the_same_down_to_the_files_bytes(model, tmp_path, monkeypa
         assert first == second
     summaries = [json.loads((folder / "finding.json").read_text()) for folder in folders]
     for summary in summaries:
-        assert set(summary.pop("timings")) == {"read", "find brain", "prepare", "detect", "restore"}
+        assert set(summary.pop("timings")) == STAGES
     assert summaries[0] == summaries[1]
 
 
@@ -258,7 +259,7 @@ def test_what_cannot_be_looked_at_is_refused_by_name_in_one_line(model, changes,
 def test_run_takes_paths_of_a_scan_and_of_a_model(model, folder, tmp_path):
     path = write_nifti(tmp_path / "sub-1_T1w.nii.gz", SCANS["stripped"])
     finding = run(str(path), folder)
-    assert set(finding.timings) == {"read", "load model", "find brain", "prepare", "detect", "restore"}
+    assert set(finding.timings) == STAGES | {"load model"}
     assert np.array_equal(finding.affine, nib.load(path).affine)
     assert {file.name for file in folder.iterdir()} == {CARD, WEIGHTS}
 

@@ -69,6 +69,7 @@ def tiny_card(**changes):
     config = tiny_config()
     card = {
         "format_version": FORMAT_VERSION,
+        "population": {"name": "any"},
         "version": "0",
         "method": "itermask3d",
         "method_settings": {"steps": 5, "focused": False},

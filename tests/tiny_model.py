@@ -100,6 +100,7 @@ def tiny_card(**changes):
     arguments = {"dims": 3, "in_channels": 3, "widths": [4, 8], "group_size": 4}
     card = {
         "format_version": FORMAT_VERSION,
+        "population": {"name": "any"},
         "version": "0",
         "method": "itermask3d",
         "method_settings": {"steps": 5, "focused": False},

@@ -1,12 +1,16 @@
 """What the program has to say about one scan, on the scan's own grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 VERDICTS = ("within the healthy range", "borderline", "outside the healthy range")
 UNKNOWN = "unknown, as the model has no healthy range"
+NOT_JUDGED = "not judged"  # the scan is none that the model can judge
+FORMAT = 2  # of `finding.json`; 1 had neither `questions` nor what follows them
+
+WORST_FIRST = (VERDICTS[2], VERDICTS[1], NOT_JUDGED, VERDICTS[0], UNKNOWN)  # how lists are sorted
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Finding:
         anomaly_fraction: share of the brain's voxels in `anomaly`, 0 to 1.
         mean_error: mean of `error` over the brain on the model's grid.
         percentile: share (0 to 100) of healthy validation scans with a lower `score`.
-        verdict: one of `VERDICTS`, or `UNKNOWN`.
+        verdict: one of `VERDICTS`, `NOT_JUDGED`, or `UNKNOWN`.
         threshold: error level of the anomaly mask.
         scores: every score of the method: value, percentile, the healthy scans' median and 95th percentile.
         search: how the threshold and the mask were found (curve, chosen step, mask size per pass, …).
@@ -34,6 +38,13 @@ class Finding:
         versions: versions of this package, the model and the libraries that compute.
         revealed: uint8, the pass that revealed each voxel of the brain for good, from 1; in `anomaly` one more than
             there were passes, 0 outside the brain. None where the method makes no passes.
+        headline: one sentence that says what decided the verdict; empty in findings of format 1.
+        decided_by: the question that decided: `judged`, `quality` or `focal`; empty if all is within the range.
+        questions: the three questions with their answers, numbers and healthy ranges, see `itermask.verdict.Answer`.
+        stands_out: how far the scan is from healthy ones, for sorting, see `itermask.verdict.Verdict`.
+        quality: image-quality score, range, likely fault and numbers; empty where they were not measured.
+        plausibility: numbers behind the first question, such as `brain_ml`.
+        missing: boolean, tissue that is missing, which is part of `anomaly` and of `brain`; None if none is.
     """
 
     anomaly: np.ndarray
@@ -55,10 +66,24 @@ class Finding:
     settings: dict[str, Any]
     versions: dict[str, str]
     revealed: np.ndarray | None = None
+    headline: str = ""
+    decided_by: str = ""
+    questions: tuple[dict[str, Any], ...] = ()
+    stands_out: float = float("nan")
+    quality: dict[str, Any] = field(default_factory=dict)
+    plausibility: dict[str, float] = field(default_factory=dict)
+    missing: np.ndarray | None = None
 
     def summary(self) -> dict[str, Any]:
         """Everything but the arrays, as `finding.json` holds it."""
         return {
+            "format": FORMAT,
+            "headline": self.headline,
+            "decided_by": self.decided_by,
+            "questions": list(self.questions),
+            "stands_out": self.stands_out,
+            "quality": self.quality,
+            "plausibility": self.plausibility,
             "score": self.score,
             "anomaly_fraction": self.anomaly_fraction,
             "mean_error": self.mean_error,

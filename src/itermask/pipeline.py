@@ -21,13 +21,19 @@ from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
 from itermask.prepare.passes import restore_passes
+from itermask.prepare.plausibility import Plausibility, Population, assess
 from itermask.prepare.prepare import Prepared, half_or_more, prepare, restore_maps
+from itermask.quality import Quality
+from itermask.quality import assess as assess_quality
+from itermask.regions import find_regions
 from itermask.scan import Scan
 from itermask.scoring import place_scores, verdict
+from itermask.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
 
 Result = TypeVar("Result")
 
 THINNEST = 20.0  # mm; a volume that is thinner holds no brain
+MOST_COMPARED = 20  # largest regions, of which the one that stands out most is named
 LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
 
 
@@ -111,6 +117,9 @@ def run(
     aligned_with = align_name() if wanted else "none"
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
+    population = Population.of(model.card)
+    with _timed(timings, "plausibility"):
+        plausible = assess(scan, population, slices=model.grid.slices)
     even, field = scan, None
     if settings.n4:
         with _timed(timings, "correct bias"):
@@ -130,6 +139,9 @@ def run(
         finding = restore(scan, model, prepared, detection)
         if field is not None:  # what the model expects, under the scan's own bias
             finding = replace(finding, reconstruction=finding.reconstruction * field)
+    with _timed(timings, "quality"):
+        quality = measured_quality(scan, finding) if population.name == "adult" else None
+    finding = judge(finding, model, plausible, quality)
     used = {
         "scan": scan.name,
         "sequence": scan.sequence,
@@ -142,6 +154,8 @@ def run(
         "bias_correction": correction,
         "alignment": aligned_with,
         **({} if alignment is None else {"aligned": alignment.summary()}),
+        **({} if plausible.registration is None else {"registered": plausible.registration.summary()}),
+        **({"trust": model.card["trust"]} if model.card.get("trust") else {}),
         "computed_with": model.runtime.description,
         "voxel_size_mm": list(scan.spacing),
         "model_voxel_size_mm": list(prepared.spacing),
@@ -213,7 +227,9 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     flagged, error, reconstruction = restore_maps([detection.mask, detection.error, expected], prepared, brain)
     anomaly = half_or_more(flagged)
     revealed = None if detection.revealed is None else restore_passes(detection.revealed, prepared, brain)
-    placed, standardised, default = place_scores(detection, model.calibration)
+    share = float(anomaly.sum() / brain.sum())  # one number for one thing: that of the scan's own grid
+    detection = replace(detection, scores=detection.scores | {"mask_size": share})
+    placed, standardised, default = place_scores(detection, model.calibration, prepared.spacing)
     word, reasons = verdict(placed, model.calibration)
     return Finding(
         anomaly=anomaly,
@@ -222,7 +238,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
         brain=brain,
         affine=scan.affine,
         score=placed[default]["value"],
-        anomaly_fraction=float(anomaly.sum() / brain.sum()),
+        anomaly_fraction=share,
         mean_error=detection.scores["mean_error"],
         percentile=placed[default].get("percentile", float("nan")),
         verdict=word,
@@ -236,6 +252,96 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
         versions={},
         revealed=revealed,
     )
+
+
+def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
+    """Return a scan's image quality; None where its brain holds nothing that could be measured.
+
+    Args:
+        scan: with the brain mask that was used.
+        finding: whose reconstruction says what the model expects.
+    """
+    residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
+    try:
+        return assess_quality(scan, residual)
+    except ValueError:
+        return None
+
+
+def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Quality | None) -> Finding:
+    """Return a finding with its verdict from three questions, see `itermask.verdict`, and with missing tissue.
+
+    Args:
+        finding: from `restore`.
+        model: whose healthy scans the scores are compared with.
+        plausible: whether the scan can be judged.
+        quality: of the image; None where it was not measured.
+    """
+    voxel_ml = float(abs(np.linalg.det(finding.affine[:3, :3]))) / 1000
+    quality = None if quality is None else for_scanner(quality, model)
+    healthy = model.calibration.get("healthy", {})
+    to_mni = None if plausible.registration is None else plausible.registration.to_mni
+    regions, _ = find_regions(finding.anomaly, finding.error, finding.affine, to_template=to_mni, most=MOST_COMPARED)
+    largest = max(regions, key=lambda region: region.mean_error * region.volume_ml, default=None)
+    missing_ml = plausible.numbers.get("missing_ml", 0.0)
+    verdict = combine(
+        answer_judged(plausible),
+        answer_quality(quality, finding.scores, healthy),
+        answer_focal(
+            finding.scores,
+            healthy,
+            float(finding.anomaly.sum()) * voxel_ml,
+            largest.volume_ml if largest else 0.0,
+            largest.place if largest else "",
+            missing_ml,
+            plausible.missing_words,
+        ),
+    )
+    brain, anomaly = finding.brain, finding.anomaly
+    if plausible.missing is not None:
+        brain, anomaly = brain | plausible.missing, anomaly | plausible.missing
+    return replace(
+        finding,
+        verdict=verdict.word,
+        headline=verdict.headline,
+        decided_by=verdict.decided_by,
+        questions=tuple(plain_answers(verdict.answers)),
+        stands_out=verdict.stands_out,
+        quality={} if quality is None else quality_summary(quality),
+        plausibility=plausible.numbers,
+        warnings=(*plausible.reasons, *plausible.notes, *finding.warnings),
+        brain=brain,
+        anomaly=anomaly,
+        anomaly_fraction=float(anomaly.sum() / brain.sum()),
+        missing=plausible.missing,
+    )
+
+
+def for_scanner(quality: Quality, model: Model) -> Quality:
+    """Return a quality whose limits are those of the scanner that a model was calibrated for, if it was."""
+    shift = float(model.calibration.get("quality", {}).get("shift", 0.0))
+    if not shift:
+        return quality
+    low, high = (limit + shift for limit in quality.limits)
+    level = int(quality.score >= low) + int(quality.score >= high)
+    return replace(
+        quality,
+        limits=(low, high),
+        range=("within", "borderline", "outside")[level],
+        likely=quality.likely if level else None,
+    )
+
+
+def quality_summary(quality: Quality) -> dict[str, Any]:
+    """Return image quality as `finding.json` holds it."""
+    return {
+        "score": quality.score,
+        "limits": list(quality.limits),
+        "range": quality.range,
+        "likely": quality.likely,
+        "numbers": {name: {"value": one.value, "unit": one.unit} for name, one in quality.numbers.items()},
+        "left_out": quality.left_out,
+    }
 
 
 def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
@@ -255,7 +361,7 @@ def _warnings(detection: Detection) -> Iterator[str]:
     """Sentences that a reader must know."""
     trace = detection.trace
     if trace.get("crossed") is False:
-        yield "The threshold curve never became steep enough: the highest threshold that the model allows was taken."
+        yield "No part of the brain stands apart from the rest, so the mask holds only what exceeds the model’s limit."
     if trace.get("settled") is False:
         yield f"Refinement was stopped after {trace.get('passes')} passes without settling."
     if detection.scores.get("mask_size", 0) > LARGE_MASK:

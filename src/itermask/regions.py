@@ -1,6 +1,6 @@
 """The findings of a scan one by one: each connected region of the anomaly mask, with its place, size and error."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import nibabel as nib
@@ -8,10 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.finding import Finding
+from itermask.prepare.atlas import place_of
 from itermask.scan import Scan
 
 MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
 REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
+PLACES = 2000  # voxels of a region that are asked for the part of the brain they lie in
+MISSING = "missing tissue"
 MIDDLE = 2.0  # mm from the middle of an aligned head within which an alignment does not tell left from right
 
 
@@ -29,8 +32,11 @@ class Region:
         side: `left` or `right` of the patient, `middle` on the line between, within 2 mm of it where the scan was
             aligned; None where it was not and its coordinates are not those of a standard head, so that its middle is
             not known.
-        position_mni_mm: the position along MNI axes, of a scan that was aligned; else None. The alignment is rigid, so
-            these are distances in this head: places of a smaller brain lie nearer to the middle than the template's.
+        position_mni_mm: the position in MNI millimetres of a scan whose brain was registered to the template. Of one
+            that was only aligned, distances in this head along MNI axes. Else None.
+        place: the part of the brain that most of it lies in, such as `left frontal white matter`; empty where that is
+            not known.
+        kind: `anomaly`, or `missing tissue`.
     """
 
     position_mm: tuple[float, float, float]
@@ -41,6 +47,8 @@ class Region:
     peak_error: float
     side: str | None = None
     position_mni_mm: tuple[float, float, float] | None = None
+    place: str = ""
+    kind: str = "anomaly"
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
@@ -57,6 +65,8 @@ def find_regions(
     *,
     registered: bool = False,
     to_mni: np.ndarray | None = None,
+    to_template: np.ndarray | None = None,
+    missing: np.ndarray | None = None,
     most: int = MOST,
 ) -> tuple[list[Region], int]:
     """The connected regions of a mask, the largest first.
@@ -67,6 +77,8 @@ def find_regions(
         affine: 4×4, voxel indices → mm (RAS+).
         registered: whether these are the coordinates of a standard head, so that left and right can be told.
         to_mni: 4×4, these mm → mm along MNI axes, of a scan that was aligned.
+        to_template: 4×4, these mm → MNI mm, of a scan whose brain was registered to the template; goes before `to_mni`.
+        missing: boolean of the mask's shape, where tissue is missing.
         most: how many are described at most.
 
     Returns:
@@ -90,7 +102,10 @@ def find_regions(
         part = parts[number]
         inside = labels[part] == number + 1
         first = corner + [cut.start for cut in part]
-        described.append(_describe(inside, error[box][part][inside], first, affine, registered, to_mni))
+        region = _describe(inside, error[box][part][inside], first, affine, registered, to_mni, to_template)
+        if missing is not None and 2 * missing[box][part][inside].sum() > region.voxels:
+            region = replace(region, kind=MISSING)
+        described.append(region)
     return described, int(count)
 
 
@@ -101,19 +116,24 @@ def _describe(
     affine: np.ndarray,
     registered: bool,
     to_mni: np.ndarray | None,
+    to_template: np.ndarray | None,
 ) -> Region:
     """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
     places = np.argwhere(inside)
     away = (places - places.mean(axis=0)) @ affine[:3, :3].T
     voxel = first + places[np.argmin((away**2).sum(axis=1))]
     x, y, z = (affine[:3, :3] @ voxel + affine[:3, 3]).round(2).tolist()
-    side, mni = None, None
+    side, mni, name = None, None, ""
+    to_mni = to_mni if to_template is None else to_template
     if to_mni is not None:
         right, front, top = (to_mni[:3, :3] @ (x, y, z) + to_mni[:3, 3]).round(2).tolist()
         mni = (right + 0.0, front + 0.0, top + 0.0)
         side = _side(right, MIDDLE)
     elif registered:
         side = _side(x, 0.0)
+    if to_template is not None:
+        some = first + places[:: max(1, len(places) // PLACES)]
+        name = place_of(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
     i, j, k = voxel.tolist()
     return Region(
         position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero
@@ -124,6 +144,7 @@ def _describe(
         peak_error=float(errors.max()),
         side=side,
         position_mni_mm=mni,
+        place=name,
     )
 
 
@@ -143,9 +164,16 @@ def mni_transform(finding: Finding) -> np.ndarray | None:
     return None if aligned is None else np.array(aligned["scanner_to_mni"], dtype=float)
 
 
+def template_transform(finding: Finding) -> np.ndarray | None:
+    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template."""
+    registered = finding.settings.get("registered")
+    return None if registered is None else np.array(registered["scanner_to_mni"], dtype=float)
+
+
 def tells_sides(scan: Scan, finding: Finding) -> bool:
-    """Whether left and right of the head are known: by an alignment, or by the scan's own coordinates."""
-    return mni_transform(finding) is not None or is_registered(scan.header)
+    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates."""
+    known = (mni_transform(finding), template_transform(finding))
+    return any(transform is not None for transform in known) or is_registered(scan.header)
 
 
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
@@ -156,6 +184,8 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
         finding.affine,
         registered=is_registered(scan.header),
         to_mni=mni_transform(finding),
+        to_template=template_transform(finding),
+        missing=finding.missing,
         most=most,
     )
 

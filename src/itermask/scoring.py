@@ -1,35 +1,47 @@
 """A scan's scores, placed against the healthy validation scans of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from itermask.finding import UNKNOWN, VERDICTS
+from itermask.focal import FOCAL, focal_score
 from itermask.methods.base import Detection
 from itermask.profile import HealthyProfiles
 
 PROFILE_SCORE = "profile_distance"
 FENCE = 2.0  # interquartile ranges
+FURTHEST = 5.0  # times the borderline: outside never begins further up, however few healthy scans there are
 VERDICT_SCORES = (PROFILE_SCORE, "mask_size")
 
 
-def all_scores(detection: Detection, calibration: Mapping[str, Any]) -> dict[str, float]:
-    """The method's own scores, and the healthy-profile distance where the model is calibrated for it."""
+def all_scores(detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()) -> dict[str, float]:
+    """The method's own scores; the healthy-profile distance and the focal score where the model is calibrated for it.
+
+    Args:
+        detection: what a method found.
+        calibration: of the model; may be empty.
+        spacing: of the detection's grid in mm; without it there is no focal score.
+    """
     scores = dict(detection.scores)
     if detection.profile and calibration.get("profile"):
         scores[PROFILE_SCORE] = HealthyProfiles.from_json(calibration["profile"]).distance(detection.profile)
+    if len(spacing) and calibration.get("focal"):
+        voxel_ml, unit = float(np.prod(spacing)) / 1000, float(calibration["focal"]["unit"])
+        scores[FOCAL] = focal_score(detection.mask, detection.error, unit, voxel_ml)
     return scores
 
 
 def place_scores(
-    detection: Detection, calibration: Mapping[str, Any]
+    detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], str]:
     """Scores with percentiles, the profile with standardised values, and the default score's name.
 
     Args:
         detection: what a method found.
         calibration: of the model; may be empty, then there are no percentiles.
+        spacing: of the detection's grid in mm; without it there is no focal score.
 
     Returns:
         `{score: {value, percentile, healthy_median, healthy_p95}}`, `{feature: {value, z}}`, and the name of
@@ -37,7 +49,7 @@ def place_scores(
     """
     healthy = calibration.get("healthy", {})
     placed = {}
-    for name, value in all_scores(detection, calibration).items():
+    for name, value in all_scores(detection, calibration, spacing).items():
         placed[name] = {"value": float(value)}
         if name in healthy:
             values = np.asarray(healthy[name])
@@ -59,12 +71,13 @@ def limits(healthy: list[float]) -> tuple[float, float]:
 
     Borderline is above the 95th percentile; outside is above the upper quartile plus two interquartile ranges of the
     logarithms (a fence between Tukey's inner and outer one, which one odd healthy scan cannot move), and never
-    below the 95th percentile.
+    below the 95th percentile or above `FURTHEST` times it.
     """
     values = np.log(np.maximum(healthy, 1e-6))
     lower, upper = np.percentile(values, [25, 75])
     borderline = float(np.percentile(healthy, 95))
-    return borderline, max(borderline, float(np.exp(upper + FENCE * (upper - lower))))
+    fence = min(float(np.exp(upper + FENCE * (upper - lower))), FURTHEST * borderline)
+    return borderline, max(borderline, fence)
 
 
 def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -15,6 +15,7 @@ import numpy as np
 SEVERITIES = (0.0, 10.0)
 FOREGROUND = 0.1  # without a brain mask: voxels above this share of the 99th percentile
 REFERENCE = 90.0  # percentile of the brain's intensities that noise and stripes are measured against
+PIXEL = 2.0  # mm, the pixels that the strength of what differs from voxel to voxel is stated for
 
 Parameters = dict[str, Any]
 
@@ -184,6 +185,21 @@ def choose_axis(subject: Subject, rng: np.random.Generator) -> int:
     """The axis asked for, or a random one; one number is drawn either way."""
     chosen = int(rng.integers(3))
     return chosen if subject.axis is None else subject.axis
+
+
+def in_slice(strength: float, spacing: Sequence[float]) -> float:
+    """Strength on this scan's voxels of noise that is to look as `strength` does on pixels of 2 mm.
+
+    Who reads a slice takes in a patch of it at once, in which independent voxels cancel out: noise looks alike where its
+    standard deviation times the edge of a pixel is the same. The slice lies across the longest voxel edge.
+    """
+    first, second, _ = sorted(spacing)
+    return strength * PIXEL / float(np.sqrt(first * second))
+
+
+def on_line(strength: float, spacing: float) -> float:
+    """The same for what differs from voxel to voxel along one axis of a slice only, with that axis' voxel size."""
+    return strength * float(np.sqrt(PIXEL / spacing))
 
 
 def extent(mask: np.ndarray, axis: int) -> tuple[int, int]:

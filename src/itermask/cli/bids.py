@@ -28,6 +28,7 @@ from itermask.cli.options import (
     MemoryOption,
     ModelOption,
     N4Option,
+    ReferenceByOption,
     ReportsOnlyOption,
     RetryFailedOption,
     SeedOption,
@@ -103,6 +104,7 @@ def bids(
     shard: ShardOption = "1/1",
     dask: DaskOption = None,
     retry_failed: RetryFailedOption = False,
+    reference_by: ReferenceByOption = None,
     reports_only: ReportsOnlyOption = False,
     dry_run: DryRunOption = False,
     as_json: JSONOption = False,
@@ -112,12 +114,14 @@ def bids(
     from itermask.cohort.derivative import describe_derivative, validate
     from itermask.cohort.job import Plan
     from itermask.cohort.own import check_results
+    from itermask.cohort.relative import parse_keys
     from itermask.cohort.run import run_cohort, shard_of
     from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
         part = parse_shard(shard)
+        by = parse_keys(reference_by)
         wanted = levels or ([Level.participant, Level.group] if part == (1, 1) else [Level.participant])
         if not bids_dir.is_dir():
             raise InputError(f"{bids_dir}: no such folder; give the BIDS tree of the scans")
@@ -154,5 +158,5 @@ def bids(
             except InputError as error:
                 print(f"itermask: {error}; ages and sexes are left out", file=sys.stderr)
                 people = {}
-            tables = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}))
+            tables = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}), by)
         finish(shard_of(jobs, part), out, tally, tables, as_json)

@@ -13,7 +13,7 @@ from itermask.errors import InputError
 
 
 def calibrate(
-    data: Annotated[Path, typer.Argument(help="BIDS tree or table of healthy scans; split val, or all without one.")],
+    data: Annotated[Path, typer.Argument(help="BIDS tree or table of healthy scans; every one is used, or split val.")],
     out: Annotated[Path, typer.Option(help="Folder of the new model.")],
     model: Annotated[
         str, typer.Option(help="Model folder or bundled name to calibrate anew.", autocompletion=complete.models)
@@ -28,12 +28,18 @@ def calibrate(
     ] = None,
     align: AlignOption = False,
     device: DeviceOption = "auto",
+    threads: Annotated[Optional[int], typer.Option(help="Threads on the CPU; else PyTorch's own number.")] = None,
 ) -> None:
-    """Calibrate a model on healthy scans of one's own scanner; no labels are needed. The weights stay as they are."""
+    """Calibrate a model on healthy scans of one's own scanner; no labels are needed.
+
+    Weights and operating point stay: only the centre of the healthy range moves. Ends with a self-test.
+    """
     from itermask.training.train import calibrate_model
 
     with progress_bar(out.name) as bar:
-        calibrate_model(data, model, out, dict(_pair(text) for text in setting or []), device, bar, method, align)
+        calibrate_model(
+            data, model, out, dict(_pair(text) for text in setting or []), device, bar, method, align, threads, print
+        )
     print(f"model written to {out}")
 
 

@@ -25,6 +25,7 @@ from itermask.cli.options import (
     MemoryOption,
     ModelOption,
     N4Option,
+    ReferenceByOption,
     ReportsOnlyOption,
     RetryFailedOption,
     SeedOption,
@@ -56,6 +57,7 @@ def cohort(
     shard: ShardOption = "1/1",
     dask: DaskOption = None,
     retry_failed: RetryFailedOption = False,
+    reference_by: ReferenceByOption = None,
     reports_only: ReportsOnlyOption = False,
     dry_run: DryRunOption = False,
     as_json: JSONOption = False,
@@ -68,12 +70,14 @@ def cohort(
     from itermask.cohort.job import Plan
     from itermask.cohort.lists import age_and_sex, list_jobs
     from itermask.cohort.own import check_results
+    from itermask.cohort.relative import parse_keys
     from itermask.cohort.run import run_cohort, shard_of
     from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
         part = parse_shard(shard)
+        by = parse_keys(reference_by)
         check_place(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         plan = Plan(out, "folders", settings, model, device, reports_only)
@@ -90,5 +94,5 @@ def cohort(
         tables = None
         if part == (1, 1):
             people = {name: age_and_sex(groups) for name, groups in about.items()}
-            tables = write_tables(jobs, out, "folders", lambda record: people.get(record.name, {}))
+            tables = write_tables(jobs, out, "folders", lambda record: people.get(record.name, {}), by)
         finish(shard_of(jobs, part), out, tally, tables, as_json)

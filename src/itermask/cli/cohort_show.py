@@ -161,15 +161,19 @@ class Tables:
 
 
 def write_tables(
-    jobs: "Sequence[Job]", out: Path, layout: str, about: "Callable[[Record], Mapping[str, str]]"
+    jobs: "Sequence[Job]",
+    out: Path,
+    layout: str,
+    about: "Callable[[Record], Mapping[str, str]]",
+    by: "Sequence[str]" = (),
 ) -> Tables:
-    """Write tables and pages of a results folder."""
+    """Write tables and pages of a results folder; `by` as `write_group` takes it."""
     from itermask.cohort.group import write_group
     from itermask.cohort.manifest import FAILED, read_records
     from itermask.cohort.run import not_looked_at
 
     note = not_looked_at(jobs, out)
-    pages = write_group(out, layout, about, note)
+    pages = write_group(out, layout, about, note, by)
     return Tables(pages, note, sum(record.state == FAILED for record in read_records(out)))
 
 

@@ -42,6 +42,13 @@ ShardOption = Annotated[str, typer.Option("--shard", help="i/n: only every n-th 
 DaskOption = Annotated[
     Optional[str], typer.Option("--dask", help="Scheduler of a Dask cluster, e.g. tcp://node1:8786.")
 ]
+ReferenceByOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--reference-by",
+        help="Columns that tell scanners apart for relative scores, e.g. site,protocol; else the scanner's.",
+    ),
+]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")]
 ReportsOnlyOption = Annotated[
     bool, typer.Option("--reports-only", help="Draw the reports of finished scans again, nothing else.")

@@ -36,13 +36,17 @@ class StageBar:
 
 
 def print_finding(name: str, finding: Finding, out: Path) -> None:
-    """Three lines about one scan."""
+    """The verdict, the answers to the three questions, notes, and where the report lies."""
     lines = console()
     colour = COLOURS.get(finding.verdict, "white")
     lines.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")
+    if finding.headline:
+        lines.print(f"  {escape(finding.headline)}")
+    for answer in finding.questions:
+        lines.print(f"  {escape(answer['asks'])} {escape(answer['sentence'])}")
     known = np.isfinite(finding.percentile)
     place = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
     lines.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
     for warning in finding.warnings:
-        lines.print(f"  [yellow]note:[/yellow] {warning}")
+        lines.print(f"  [yellow]note:[/yellow] {escape(warning)}")
     lines.print(f"  {escape(str(out / 'report.html'))}")

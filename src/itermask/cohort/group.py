@@ -6,7 +6,7 @@ Merges the records of all shards. A scan that could not be looked at is a row wi
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,28 @@ from itermask.cohort.derivative import write_text
 from itermask.cohort.job import Job
 from itermask.cohort.layouts import names_of
 from itermask.cohort.manifest import DONE, Record, read_records
-from itermask.finding import UNKNOWN, VERDICTS
+from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS
 from itermask.report.charts import score_name
 
 MISSING = "n/a"
-FIRST = ("name", "participant_id", "session_id", "status", "verdict", "score", "percentile", "anomaly_fraction")
-THEN = ("anomaly_ml", "brain_ml", "mean_error", "threshold")
-LAST = ("age", "sex", "model", "brain_mask", "bias_correction", "alignment", "notes", "report", "scan", "reason")
+FIRST = ("name", "participant_id", "session_id", "status", "verdict", "headline", "stands_out")
+FIRST += ("decided_by", "quality_score", "likely_fault", "score", "percentile", "anomaly_fraction")
+SCANNER = ("manufacturer", "scanner_model", "field_strength", "site", "protocol")
+RELATIVE = ("reference_group", "reference_scans", "relative_quality", "relative_focal")
+THEN = (*RELATIVE, "anomaly_ml", "brain_ml", "mean_error", "threshold")
+LAST = (
+    "age",
+    "sex",
+    *SCANNER,
+    "model",
+    "brain_mask",
+    "bias_correction",
+    "alignment",
+    "notes",
+    "report",
+    "scan",
+    "reason",
+)
 COLUMNS: dict[str, dict[str, Any]] = {
     "name": {"Description": "Name of the scan, without ending"},
     "participant_id": {"Description": "Who was scanned"},
@@ -32,12 +47,41 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "verdict": {
         "Description": "Where the score lies among healthy scans",
         "Levels": {
-            VERDICTS[0]: "no score above the healthy scans' 95th percentile",
-            VERDICTS[1]: "a score above the healthy scans' 95th percentile",
-            VERDICTS[2]: "a score far above it, see the documentation",
+            VERDICTS[0]: "neither image quality nor a region stands out from healthy scans",
+            VERDICTS[1]: "one of them is above the healthy scans' 95th percentile",
+            VERDICTS[2]: "one of them is far above it, or tissue is missing",
+            NOT_JUDGED: "it is no brain scan that the model can judge",
             UNKNOWN: "the model has no healthy range",
         },
     },
+    "headline": {"Description": "What decided the verdict, in one sentence"},
+    "stands_out": {
+        "Description": "How far the scan is from healthy ones: image quality and focal score together, each 1 at its "
+        "borderline and 2 where outside begins; the table's page is sorted by it within a verdict"
+    },
+    "decided_by": {
+        "Description": "The question that decided the verdict",
+        "Levels": {
+            "judged": "can it be judged",
+            "quality": "is the image spoiled",
+            "focal": "does something stand out",
+        },
+    },
+    "quality_score": {"Description": "How spoiled the image looks; higher is worse, see the documentation"},
+    "likely_fault": {"Description": "The likely fault of the image, in words"},
+    "reference_group": {"Description": "The scans of this table that the relative scores compare with"},
+    "reference_scans": {"Description": "How many scans that group has"},
+    "relative_quality": {
+        "Description": "Image-quality score over the median of its reference group, in robust standard deviations"
+    },
+    "relative_focal": {
+        "Description": "Logarithm of the focal score over the median of its group, in robust standard deviations"
+    },
+    "manufacturer": {"Description": "Of the scanner, as the sidecar or header says it"},
+    "scanner_model": {"Description": "The manufacturer's name for the scanner"},
+    "field_strength": {"Description": "Of the scanner", "Units": "tesla"},
+    "site": {"Description": "Where it was scanned, as the sidecar or header says it"},
+    "protocol": {"Description": "Name of the protocol"},
     "score": {"Description": "The model's default score of the whole scan; higher is less normal"},
     "percentile": {
         "Description": "Share of the model's healthy validation scans with a lower score",
@@ -70,12 +114,14 @@ class Row:
         report: the report's path, relative to the results folder; "" without one.
         age: in years as the data set says it, or "".
         sex: as the data set says it, or "".
+        relative: columns relative to the scan's group, see `itermask.cohort.relative`.
     """
 
     record: Record
     report: str
     age: str = ""
     sex: str = ""
+    relative: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -132,6 +178,7 @@ def cells(row: Row, scores: Sequence[str]) -> dict[str, Any]:
         "status": "ok" if row.ok else "failed",
         "age": row.age or None,
         "sex": row.sex or None,
+        **{name: row.relative.get(name) for name in RELATIVE},
         "notes": " ".join(figures.get("warnings", ())) or None,
         "report": row.report or None,
         "scan": record.scan,
@@ -168,7 +215,9 @@ def dictionary(rows: Sequence[Row]) -> str:
     return json.dumps({name: COLUMNS.get(name) or told[name] for name in columns(scores)}, indent=1) + "\n"
 
 
-def write_group(out: Path, layout: str, about: Callable[[Record], Mapping[str, str]], note: str = "") -> list[Path]:
+def write_group(
+    out: Path, layout: str, about: Callable[[Record], Mapping[str, str]], note: str = "", by: Sequence[str] = ()
+) -> list[Path]:
     """Write table, data dictionary and page of each sequence in a results folder.
 
     Args:
@@ -176,6 +225,7 @@ def write_group(out: Path, layout: str, about: Callable[[Record], Mapping[str, s
         layout: of the run, one of `LAYOUTS`.
         about: gives `age` and `sex` of a record's subject, where known.
         note: a sentence for the pages, such as how many scans have not been looked at yet.
+        by: columns that tell scanners apart, see `itermask.cohort.relative`; its own choice if empty.
 
     Returns:
         the pages.
@@ -183,13 +233,22 @@ def write_group(out: Path, layout: str, about: Callable[[Record], Mapping[str, s
     Raises:
         InputError: they cannot be written.
     """
-    from itermask.cohort.page import render
+    from itermask.cohort.mosaic import pictures_of
+    from itermask.cohort.page import outliers_first, render
+    from itermask.cohort.relative import SCANNER as BY_SCANNER
+    from itermask.cohort.relative import relative_to_groups
 
     pages = []
-    for sequence, rows in rows_of(out, layout, about).items():
+    for sequence, found in rows_of(out, layout, about).items():
+        rows, groups = relative_to_groups(found, by or BY_SCANNER)
         write_text(out / f"group_{sequence}.tsv", table(rows))
         write_text(out / f"group_{sequence}.json", dictionary(rows))
         page = out / f"group_{sequence}.html"
-        write_text(page, render(sequence, rows, note))
+        write_text(
+            page,
+            render(
+                sequence, rows, note, [group.sentence() for group in groups], pictures_of(outliers_first(rows), out)
+            ),
+        )
         pages.append(page)
     return pages

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -12,12 +12,17 @@ from markupsafe import Markup
 
 from itermask.cohort import charts
 from itermask.cohort.group import Row, cells, number, score_names
-from itermask.finding import UNKNOWN, VERDICTS
+from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS, WORST_FIRST
 from itermask.report.charts import number as short
 from itermask.report.charts import score_name
 from itermask.report.page import NOTICE, TONES
 
+EMPTY: Mapping[str, str] = {}
 NUMBERS = {
+    "stands_out": "Stands out",
+    "quality_score": "Image-quality score",
+    "relative_quality": "Quality, relative",
+    "relative_focal": "Focal, relative",
     "score": "Score",
     "percentile": "Percentile",
     "anomaly_fraction": "Anomaly, % of the brain",
@@ -26,13 +31,17 @@ NUMBERS = {
 }
 
 
-def render(sequence: str, rows: Sequence[Row], note: str = "") -> str:
+def render(
+    sequence: str, rows: Sequence[Row], note: str = "", groups: Sequence[str] = (), pictures: Mapping[str, str] = EMPTY
+) -> str:
     """The page as HTML; the same rows give the same text.
 
     Args:
         sequence: of all rows.
         rows: in any order.
         note: a sentence for the top.
+        groups: sentences on scanners whose scans move together; empty ones are left out.
+        pictures: a data URI for the scans of the mosaic, by name.
     """
     folder = files("itermask.cohort")
     template = folder.joinpath("group.html.j2").read_text(encoding="utf-8")
@@ -46,6 +55,8 @@ def render(sequence: str, rows: Sequence[Row], note: str = "") -> str:
         notice=NOTICE,
         sequence=sequence,
         note=note,
+        groups=[sentence for sentence in groups if sentence],
+        mosaic=_mosaic(ordered, pictures),
         counts=_counts(rows),
         charts=_charts(rows),
         columns=_columns(more, *shown),
@@ -56,13 +67,20 @@ def render(sequence: str, rows: Sequence[Row], note: str = "") -> str:
 
 
 def outliers_first(rows: Sequence[Row]) -> list[Row]:
-    """Worst verdict first, then highest score; then scans that could not be looked at, by name."""
-    order = {verdict: place for place, verdict in enumerate((*VERDICTS[::-1], UNKNOWN))}
+    """Worst verdict first, then what stands out most, then the highest score; those that failed last, by name.
+
+    Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
+    """
+    order = {verdict: place for place, verdict in enumerate(WORST_FIRST)}
 
     def key(row: Row) -> tuple[Any, ...]:
         score = row.score
         place = order.get(str(row.record.figures.get("verdict")), len(order))
-        return (not row.ok, place, score is None, -(score or 0.0), row.record.name)
+        out = number(row.record.figures.get("stands_out"))
+        among = number(row.relative.get("sorted_by"))
+        if among is not None and out is not None and among < out:
+            place, out = order[VERDICTS[2 if among > 2 else 1 if among > 1 else 0]], among
+        return (not row.ok, place, -1.0 if out is None else -out, score is None, -(score or 0.0), row.record.name)
 
     return sorted(rows, key=key)
 
@@ -76,7 +94,11 @@ def _counts(rows: Sequence[Row]) -> list[dict[str, str]]:
     """How many scans there are of each verdict, and how many failed."""
     of = Counter(str(row.record.figures.get("verdict")) if row.ok else "failed" for row in rows)
     listed = [("scans", len(rows), "grey")]
-    listed += [(verdict, of[verdict], TONES.get(verdict, "grey")) for verdict in (*VERDICTS, UNKNOWN) if of[verdict]]
+    listed += [
+        (verdict, of[verdict], TONES.get(verdict, "grey"))
+        for verdict in (*VERDICTS, NOT_JUDGED, UNKNOWN)
+        if of[verdict]
+    ]
     listed += [("could not be looked at", of["failed"], "failed")] if of["failed"] else []
     return [{"label": label, "value": str(value), "tone": tone} for label, value, tone in listed]
 
@@ -109,15 +131,36 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     """One row: name, link, verdict, numbers with the value they are sorted by, and text."""
     found = cells(row, more)
     values = [number(found[name]) for name in (*NUMBERS, *more)]
-    values[2] = None if values[2] is None else 100 * values[2]
+    share = list(NUMBERS).index("anomaly_fraction")
+    values[share] = None if values[share] is None else 100 * values[share]
     return {
         "name": row.record.name,
         "report": row.report,
         "verdict": found["verdict"] if row.ok else "could not be looked at",
         "tone": TONES.get(str(found["verdict"]), "grey") if row.ok else "failed",
         "numbers": [*map(_number, values), *([_number(number(row.age), row.age or "–")] if age else [])],
-        "texts": [*([row.sex or "–"] if sex else []), row.record.reason or found["notes"] or ""],
+        "texts": [*([row.sex or "–"] if sex else []), row.record.reason or _said(found)],
     }
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    """A scan's headline and notes."""
+    headline = f"{found['headline']}." if found.get("headline") else ""
+    return " ".join(filter(None, (headline, found["notes"])))
+
+
+def _mosaic(rows: Sequence[Row], pictures: Mapping[str, str]) -> list[dict[str, str]]:
+    """The scans' small pictures with their verdicts' colours, in the rows' order."""
+    return [
+        {
+            "name": row.record.name,
+            "report": row.report,
+            "tone": TONES.get(str(row.record.figures.get("verdict")), "grey"),
+            "picture": pictures[row.record.name],
+        }
+        for row in rows
+        if row.record.name in pictures
+    ]
 
 
 def _number(value: float | None, text: str | None = None) -> dict[str, str]:

@@ -28,7 +28,8 @@ from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
 from itermask.pipeline import check_sequence, known_sequence, run
 from itermask.report.page import write_report
-from itermask.scan import Scan
+from itermask.scan import Scan, Source
+from itermask.verdict import Answer, extent
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _one_at_a_time = threading.Lock()  # a Dask worker may have several threads; libraries below do not expect that
@@ -80,7 +81,7 @@ def _look(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
     check_sequence(scan, model)
     finding = run(scan, model, plan.settings)
     outputs = layouts.write(scan, replace(finding, timings={}), job, plan.layout, plan.out / part)
-    outcome = Outcome(job, part, outputs, figures_of(finding))
+    outcome = Outcome(job, part, outputs, figures_of(finding, scan.source))
     return outcome, {"timings": finding.timings, "computed_with": model.runtime.description}
 
 
@@ -104,13 +105,25 @@ def loaded(plan: Plan, scan: Scan) -> Model:
     return replace(_loaded[key], why=choice.why)
 
 
-def figures_of(finding: Finding) -> dict[str, Any]:
-    """What a cohort's tables show of a finding, in values that JSON can hold; None where there is no number."""
+def figures_of(finding: Finding, source: Source | None = None) -> dict[str, Any]:
+    """What a cohort's tables show of a finding, in values that JSON can hold; None where there is no number.
+
+    Args:
+        finding: of the scan.
+        source: what the scan's header or sidecar says of the scanner.
+    """
+    source = source or Source()
     default = str(finding.search.get("default_score", ""))
     healthy = finding.scores.get(default, {})
     voxel = abs(float(np.linalg.det(finding.affine[:3, :3]))) / 1000
     figures = {
         "verdict": finding.verdict,
+        "headline": finding.headline,
+        "decided_by": finding.decided_by,
+        "stands_out": finding.stands_out,
+        "quality_score": finding.quality.get("score"),
+        "quality_extent": quality_extent(finding),
+        "likely_fault": finding.quality.get("likely"),
         "score": finding.score,
         "percentile": finding.percentile,
         "anomaly_fraction": finding.anomaly_fraction,
@@ -124,11 +137,23 @@ def figures_of(finding: Finding) -> dict[str, Any]:
         "scores": {name: score.get("value") for name, score in finding.scores.items()},
         "warnings": list(finding.warnings),
         "model": finding.settings.get("model"),
+        "manufacturer": source.manufacturer,
+        "scanner_model": source.model,
+        "field_strength": source.field_strength,
+        "site": source.site,
+        "protocol": source.protocol,
         "brain_mask": finding.settings.get("brain_mask"),
         "bias_correction": finding.settings.get("bias_correction"),
         "alignment": finding.settings.get("alignment"),
     }
     return dict(layouts.plain(figures))
+
+
+def quality_extent(finding: Finding) -> float | None:
+    """Return how far a scan's image quality lies out: 1 at its borderline, 2 where outside begins."""
+    answers = {answer["question"]: answer for answer in finding.questions}
+    quality = answers.get("quality")
+    return None if quality is None or quality["value"] is None else extent(Answer(**quality))
 
 
 def _single_thread() -> None:

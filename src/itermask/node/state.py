@@ -5,14 +5,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from itermask.finding import UNKNOWN, VERDICTS
+from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS
 from itermask.node.complete import QUIET, WHOLE
 from itermask.node.config import NodeConfig
 from itermask.node.outbox import GIVEN_UP, SENT
 from itermask.node.runs import DONE, FAILED, LOOKING
 from itermask.node.store import GIB, Store, run_name
 
-TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True)) | {UNKNOWN: "grey"}
+TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True)) | {UNKNOWN: "grey", NOT_JUDGED: "grey"}
 MOST = 200  # rows of the page
 STAGES = {"detect": "looking for anomalies", "search": "looking for anomalies", "refine": "outlining"}
 
@@ -92,6 +92,7 @@ def _row(run: Any, now: Mapping[str, Any], deliveries: list[dict[str, str]]) -> 
         "state": _state(run, now, bool(result)),
         "tone": tone,
         "verdict": verdict,
+        "headline": str(result.get("headline") or ""),
         "alert": alert and run["number"] == run["newest"],
         "score": result.get("score"),
         "percentile": result.get("percentile"),

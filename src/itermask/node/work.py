@@ -120,6 +120,7 @@ def figures(finding: "Finding") -> dict[str, Any]:
         plain(
             {
                 "verdict": finding.verdict,
+                "headline": finding.headline,
                 "score": finding.score,
                 "percentile": finding.percentile,
                 "anomaly_fraction": finding.anomaly_fraction,

@@ -23,7 +23,8 @@ Z_LIMIT = 10.0  # bars of the profile end here
 Z_NORMAL = 2.0
 P95_AT = 0.8  # a strip's healthy 95th percentile stands no further right than this
 SCORE_NAMES = {
-    "profile_distance": "Healthy-profile distance",
+    "focal": "Focal score (mL at a high error)",
+    "profile_distance": "Distance of the errors from healthy scans’",
     "mask_size": "Anomaly-mask size (share of the brain)",
     "mean_error": "Mean error",
 }

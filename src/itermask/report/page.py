@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from itermask.finding import VERDICTS, Finding
-from itermask.regions import mni_transform, regions_of, tells_sides, voxel_ml
+from itermask.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
 from itermask.report import charts, embed, pictures, words
 from itermask.scan import Scan
 
@@ -73,8 +73,10 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
         facts=words.facts(scan, finding),
         tone=TONES.get(finding.verdict, "grey"),
         verdict=finding.verdict[:1].upper() + finding.verdict[1:],
-        sentence=words.verdict_sentence(finding),
-        reason=words.reason(finding),
+        sentence=words.headline(finding),
+        reason="" if finding.headline else words.reason(finding),
+        questions=words.question_rows(finding),
+        trust=words.trust(finding),
         numbers=words.numbers(finding),
         warnings=finding.warnings,
         regions=_regions(scan, finding),
@@ -146,7 +148,8 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
         "rows": words.region_rows(regions),
         "note": words.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
         "registered": registered,
-        "aligned": mni_transform(finding) is not None,
+        "aligned": mni_transform(finding) is not None or template_transform(finding) is not None,
+        "named": template_transform(finding) is not None,
     }
 
 

@@ -19,7 +19,7 @@ from itermask.scan import Scan
 PLANES = ("axial", "coronal", "sagittal")
 AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}  # of an array in L-P-I order
 EDGES = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}  # left, right, top, bottom
-DIRECTIONS = ("RL", "AP", "SI")  # letters of the positive and the negative end of each scanner axis
+AXES = ("x", "y", "z")  # of the scanner: towards right, front and top
 SLICES = 5  # a plane
 STACK_SLICES, STACK_ROW = 30, 6  # of a thick stack: at most so many, so many in a row
 ROW_WIDTH = 1500  # pixels of a full row of slices
@@ -239,9 +239,18 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
 
 
 def _place(position: float, axis: int) -> str:
-    """A position in mm along a scanner axis, in words that need no minus sign."""
-    whole = round(float(position))
-    return f"{DIRECTIONS[axis][0 if whole >= 0 else 1]} {abs(whole)} mm"
+    """A position in signed mm along a scanner axis: a letter such as L would tell a side that the zero does not."""
+    return f"{AXES[axis]} {signed(position)} mm"
+
+
+def signed(value: float) -> str:
+    """Return whole millimetres with their sign.
+
+    >>> signed(12.4), signed(-3.0), signed(-0.2)
+    ('+12', '−3', '0')
+    """
+    whole = round(float(value))
+    return "0" if whole == 0 else f"{whole:+d}".replace("-", "−")
 
 
 def _pad(tile: np.ndarray, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from itermask.finding import UNKNOWN, Finding
 from itermask.regions import Region
 from itermask.report import charts
-from itermask.report.pictures import DIRECTIONS
+from itermask.report.pictures import AXES, signed
 from itermask.scan import Scan
 
 FEATURES_NAMED = 3
@@ -18,6 +18,11 @@ REASONS = {
     "profile_distance": "the errors over the whole brain are unlike those of healthy scans",
     "mask_size": "more of the brain is marked than in healthy scans",
 }
+LEVELS = ("green", "amber", "red")
+TRUST = (
+    "An answer within the range does not show that the scan is healthy: small, faint and diffuse changes are missed, "
+    "and a region that is marked may be nothing."
+)
 
 
 def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
@@ -48,6 +53,64 @@ def _standing(percentile: float | None) -> str | None:
     if percentile <= 0:
         return "not higher than in any healthy validation scan"
     return f"higher than in {min(percentile, 99.9):.3g} % of the healthy validation scans"
+
+
+def headline(finding: Finding) -> str:
+    """What decided the verdict, in one sentence; of a finding without questions its score and where that stands."""
+    return f"{finding.headline}." if finding.headline else verdict_sentence(finding)
+
+
+def trust(finding: Finding) -> str:
+    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned."""
+    measured = finding.settings.get("trust")
+    if not measured:
+        return TRUST
+    within, scans = measured["healthy"]
+    parts = [
+        f"Of {scans} healthy scans from scanners that the model had not learned, {scans - within} were not within."
+    ]
+    for kind in ("lesions", "artifacts"):
+        found = [f"{what}: {noticed} of {tried}" for what, (noticed, tried) in measured.get(kind, {}).items()]
+        if found:
+            parts.append(f"Of {kind} put on them these were not within: {'; '.join(found)}.")
+    return f"{' '.join(parts)} {TRUST}"
+
+
+def question_rows(finding: Finding) -> list[dict[str, str]]:
+    """The three questions with their answers, numbers and healthy ranges."""
+    return [
+        {
+            "asks": str(answer["asks"]),
+            "sentence": str(answer["sentence"]),
+            "tone": "grey" if answer["level"] is None else LEVELS[answer["level"]],
+            "number": _answer_number(answer),
+        }
+        for answer in finding.questions
+    ]
+
+
+def _answer_number(answer: Mapping[str, Any]) -> str:
+    """A number with its healthy range in words; empty where there is none."""
+    value = charts.finite(answer["value"])
+    if value is None:
+        return ""
+    unit = f" {answer['unit']}" if answer["unit"] else ""
+    text = f"{str(answer['number']).capitalize()} {charts.number(value)}{unit}"
+    low, high = charts.finite(answer["borderline"]), charts.finite(answer["outside"])
+    if low is None or high is None:
+        return text
+    if answer["question"] == "judged":
+        return f"{text}; adults’ {charts.number(low)} to {charts.number(high)}"
+    return f"{text}; borderline above {charts.number(low)}, outside above {charts.number(high)}"
+
+
+def quality_rows(finding: Finding) -> list[tuple[str, str]]:
+    """The image-quality numbers as rows of text."""
+    numbers = finding.quality.get("numbers", {})
+    return [
+        (name.replace("_", " "), f"{charts.number(charts.finite(one.get('value')))} {one.get('unit', '')}".strip())
+        for name, one in numbers.items()
+    ]
 
 
 def verdict_sentence(finding: Finding) -> str:
@@ -177,7 +240,13 @@ def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
     """Settings, timings and versions as rows of text."""
     single = {key: value for key, value in finding.search.items() if not isinstance(value, list | tuple | dict)}
     timings = {stage: f"{seconds:.2f} s" for stage, seconds in finding.timings.items()}
-    groups = {"Settings": finding.settings, "Search": single, "Timings": timings, "Versions": finding.versions}
+    groups = {
+        "Image quality": dict(quality_rows(finding)),
+        "Settings": {key: value for key, value in finding.settings.items() if key != "trust"},
+        "Search": single,
+        "Timings": timings,
+        "Versions": finding.versions,
+    }
     rows = {title: [(key, _plain_value(value)) for key, value in group.items()] for title, group in groups.items()}
     return [(title, listed) for title, listed in rows.items() if listed]
 
@@ -194,11 +263,8 @@ def _plain_value(value: Any) -> str:
 
 
 def place(position: Sequence[float]) -> str:
-    """A position in mm in letters and whole numbers, such as `R 24, A 12, S 40`."""
-    return ", ".join(
-        f"{ends[0] if round(value) >= 0 else ends[1]} {abs(round(value))}"
-        for ends, value in zip(DIRECTIONS, position, strict=True)
-    )
+    """A position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`."""
+    return ", ".join(f"{axis} {signed(value)}" for axis, value in zip(AXES, position, strict=True))
 
 
 def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
@@ -208,6 +274,8 @@ def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "place": place(region.position_mm),
             "mm": " ".join(f"{value:.2f}" for value in region.position_mm),
             "side": region.side or "",
+            "part": region.place or ("outside the brain’s parts" if region.position_mni_mm else ""),
+            "kind": region.kind,
             "mni": place(region.position_mni_mm) if region.position_mni_mm else "",
             "volume": f"{region.volume_ml:.2f}" if region.volume_ml >= 0.1 else f"{region.volume_ml:.3f}",
             "voxels": thousands(region.voxels),
@@ -233,5 +301,8 @@ def regions_note(shown: int, count: int, volume: float, registered: bool) -> str
     if count > shown:
         note += f" The {shown} largest are listed; the other {thousands(count - shown)} have {volume:.2f} ml together."
     if not registered:
-        note += " Places are in the scanner’s coordinates, which do not tell where the middle of the head is."
+        note += (
+            " The brain could not be laid over a template, so places are millimetres of the scanner, which do not tell "
+            "where the middle of the head is."
+        )
     return note

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from itermask.focal import FOCAL, focal_score, high_level
+from itermask.methods.base import Detection
 from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model
 from itermask.prepare.prepare import Prepared
@@ -39,7 +41,8 @@ def calibrate(
         progress: called with (what, share done).
 
     Returns:
-        the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `default_score`,
+        the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `focal` (the
+        unit of its score), `default_score`,
         counts, and the `planes` of scans whose own slices were looked at.
 
     Raises:
@@ -63,6 +66,13 @@ def calibrate(
     detections = [model.method.conclude(search, point) for search in searches]
     scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
     calibration: dict[str, Any] = {"operating_point": point, "default_score": "mask_size"}
+    unit = focal_unit(scans, detections)
+    if unit > 0:
+        calibration["focal"] = {"unit": float(f"{unit:.6g}")}
+        scores[FOCAL] = [
+            focal_score(one.mask, one.error, unit, float(np.prod(scan.prepared.spacing)) / 1000)
+            for one, scan in zip(detections, scans, strict=True)
+        ]
     profiles = [detection.profile for detection in detections]
     if profiles[0]:
         scores["profile_distance"] = held_out_distances(profiles, subjects)
@@ -74,6 +84,12 @@ def calibrate(
     calibration |= {"planes": planes} if planes else {}
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
+
+
+def focal_unit(scans: list[HealthyScan], detections: list[Detection]) -> float:
+    """Return the error that is high in healthy scans, the unit of the focal score; see `itermask.focal`."""
+    levels = [high_level(one.error, scan.prepared.brain) for one, scan in zip(detections, scans, strict=True)]
+    return float(np.median(levels))
 
 
 def check_subjects(subjects: Iterable[str]) -> None:

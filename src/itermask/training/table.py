@@ -42,6 +42,7 @@ def read_data(
     needed: tuple[str, ...] = ("train", "val"),
     target: str | None = None,
     note: Note | None = None,
+    whole: bool = False,
 ) -> list[Entry]:
     """The scans of one sequence in a data set's folder or a table (a `.tsv` or `.csv` file).
 
@@ -51,6 +52,7 @@ def read_data(
         needed: splits that must have a scan.
         target: a second sequence: every scan gets the one of the same subject and session.
         note: told which scans were left out.
+        whole: take every scan whose split is not stated for validation; a table then needs no column `split`.
 
     Raises:
         InputError: nothing there, a table without the needed columns, a subject in two splits, or a needed
@@ -58,9 +60,9 @@ def read_data(
     """
     data = Path(data)
     if data.is_dir() or (data.is_file() and _lists_cases(data, sequence)):
-        entries = _from_cases(read_dataset(data), sequence, target, note)
+        entries = _from_cases(read_dataset(data), sequence, target, note, whole)
     elif data.is_file():
-        entries = read_table(data, sequence, target)
+        entries = read_table(data, sequence, target, whole)
     else:
         raise InputError(f"{data}: no such table or folder")
     splits: dict[str, str] = {}
@@ -84,13 +86,15 @@ def _lists_cases(table: Path, sequence: str) -> bool:
     return "path" not in header and sequence in map(canonical_sequence, header)
 
 
-def read_table(table: Path, sequence: str, target: str | None = None) -> list[Entry]:
+def read_table(table: Path, sequence: str, target: str | None = None, whole: bool = False) -> list[Entry]:
     """A scan a row. A scan may be listed several times, with different brain masks.
 
     Columns: path, split, and optionally brain_mask, lesion, participant_id, session, sequence. Paths may be relative
     to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
     """
     rows = read_rows(table)
+    if whole:
+        rows = [{"split": "val"} | row for row in rows]
     if not rows or not {"path", "split"} <= set(rows[0]):
         raise InputError(f"{table}: a table with the columns path and split is needed (brain_mask is optional)")
     if target and "participant_id" not in rows[0]:
@@ -103,6 +107,7 @@ def read_table(table: Path, sequence: str, target: str | None = None) -> list[En
         named = canonical_sequence(row.get("sequence", "")) or sequence_of(path)
         if named not in (None, sequence, target):
             continue
+        row["split"] = row["split"] or ("val" if whole else "")
         if row["split"] not in SPLITS:
             raise InputError(f"{where}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
         mask, lesion = (table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion"))
@@ -117,7 +122,9 @@ def read_table(table: Path, sequence: str, target: str | None = None) -> list[En
     return [replace(entry, target=targets.get(visit)) for entry, visit in found]
 
 
-def _from_cases(cases: list[Case], sequence: str, target: str | None, note: Note | None) -> list[Entry]:
+def _from_cases(
+    cases: list[Case], sequence: str, target: str | None, note: Note | None, whole: bool = False
+) -> list[Entry]:
     """The scans of a data set's cases.
 
     Patients without a lesion map are left out. Where a case names no split, a tenth of the subjects, chosen by a
@@ -133,7 +140,7 @@ def _from_cases(cases: list[Case], sequence: str, target: str | None, note: Note
         Entry(
             case.paths[sequence],
             case.brain_mask,
-            case.split or drawn[case.subject],
+            case.split or ("val" if whole else drawn[case.subject]),
             case.subject,
             case.lesion,
             case.paths.get(target) if target else None,

@@ -5,21 +5,30 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from itermask import __version__
 from itermask.errors import InputError
 from itermask.io.result_folder import check_place, digest_of
+from itermask.io.nifti import read_scan
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD, FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
+from itermask.prepare.brain import with_brain
+from itermask.prepare.plausibility import ADULT_ML, Population
 from itermask.prepare.prepare import Grid, grid_from
+from itermask.quality import assess as assess_quality
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Trainer
+from itermask.training.recentre import FEW, quality_shift, recentre
+from itermask.training.self_test import Tried, as_card, self_test
 from itermask.training.table import Entry, Note, read_data
 
 Report = Callable[[str, float], None]
@@ -157,24 +166,62 @@ def finish(
     calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
 
 
-def calibrate_folder(folder: Path, entries: list[Entry], device: str, report: Report) -> None:
+def calibrate_folder(
+    folder: Path, entries: list[Entry], device: str, report: Report, threads: int | None = None
+) -> None:
     """Calibrate a model folder on healthy scans and complete its card.
+
+    A model that is calibrated already is moved to these scans, see `itermask.training.recentre`.
 
     Raises:
         InputError: too few subjects; the weights stay, without calibration.
     """
-    model = load_model(folder, device=device)
+    model = load_model(folder, device=device, threads=threads)
     started = time.perf_counter()
     slices = by_slices(model.method, model.grid)
     looks = [(prepare_entry(entry, model.sequence, model.grid, slices), entry.subject) for entry in entries]
     scans = [HealthyScan(prepared, subject) for prepared, subject in looks if prepared.brain.any()]
     try:
-        calibration = calibrate(model, scans, report)
+        calibration = recentre(model, scans, report) if model.calibration else calibrate(model, scans, report)
     except ValueError as error:
         raise InputError(f"{folder}: {error}; the weights are there, but not calibrated") from error
     calibration["seconds"] = round(time.perf_counter() - started, 1)
     metrics = model.card["metrics"] | calibration_metrics(calibration)
-    save_card(folder, model.card | {"calibration": calibration, "metrics": metrics})
+    population = model.card.get("population") or population_of(scans)
+    save_card(folder, model.card | {"population": population, "calibration": calibration, "metrics": metrics})
+
+
+def population_of(scans: list[HealthyScan]) -> dict[str, Any]:
+    """Return whose brains a model has learned, by the volume of its validation brains; see `Population`."""
+    volumes = [float(scan.prepared.brain.sum() * np.prod(scan.prepared.spacing)) / 1000 for scan in scans]
+    low, high = ADULT_ML
+    whole = all(scan.prepared.plane == "" for scan in scans)
+    return {"name": "any" if whole and not low <= float(np.median(volumes)) <= high else "adult"}
+
+
+def shift_quality(folder: Path, entries: list[Entry], device: str, threads: int | None) -> None:
+    """Store in a model's card by how much the limits of image quality rise for the scanner of some healthy scans."""
+    model = load_model(folder, device=device, threads=threads)
+    if Population.of(model.card).name != "adult":
+        return
+    found = []
+    for entry in entries:
+        scan, _ = with_brain(read_scan(entry.path, model.sequence, entry.brain_mask))
+        with suppress(ValueError):  # what cannot be measured takes no part
+            found.append(assess_quality(scan))
+    if found:
+        shift = quality_shift([one.score for one in found], found[0].limits, len({entry.subject for entry in entries}))
+        calibration = model.card["calibration"] | {"quality": {"shift": shift, "scans": len(found)}}
+        save_card(folder, model.card | {"calibration": calibration})
+
+
+def try_out(folder: Path, entries: list[Entry], device: str, report: Report, threads: int | None = None) -> list[Tried]:
+    """Put artifacts and lesions on the scans that a model was calibrated on, and store in its card what is found."""
+    model = load_model(folder, device=device, threads=threads)
+    tried = self_test(model, [read_scan(one.path, model.sequence, one.brain_mask) for one in entries], report)
+    calibration = model.card["calibration"] | {"self_test": as_card(tried)}
+    save_card(folder, model.card | {"calibration": calibration})
+    return tried
 
 
 def calibrate_model(
@@ -186,11 +233,13 @@ def calibrate_model(
     report: Report | None = None,
     method: str | None = None,
     align: bool = False,
+    threads: int | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Calibrate a model anew: on other healthy scans (one's own scanner), or with other test-time settings.
 
     Args:
-        data: table or folder of healthy scans; those of split `val`, or all if there is none.
+        data: table or folder of healthy scans. Every scan is used, but where splits are stated those of `val`.
         name: a model folder or a bundled model's name.
         out: the new model folder.
         settings: method settings to change; only those that training does not depend on.
@@ -198,6 +247,9 @@ def calibrate_model(
         report: called with (stage, share done).
         method: use the networks with this method of the same family, see `Method.family`.
         align: look along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
+        threads: on the CPU; PyTorch's own number if None.
+        tell: told on how many scans it is calibrated, what to mind, and what the self-test found; without it there is
+            no self-test.
 
     Returns:
         the new model folder.
@@ -215,12 +267,24 @@ def calibrate_model(
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: is the model itself; give another folder")
     check_model_folder(out, source / WEIGHTS)
-    entries = read_data(data, card["sequence"], needed=())
+    entries = read_data(data, card["sequence"], needed=(), whole=True)
     validation = [entry for entry in entries if entry.split == "val"] or entries
+    subjects = len({entry.subject for entry in validation})
+    if tell:
+        tell(f"calibrating on {len(validation)} scans of {subjects} subjects")
+        if subjects < FEW:
+            tell(f"fewer than {FEW} subjects: the healthy range of your scanner stays uncertain; give more if you can")
+    kept = card["calibration"] if not (settings or method or align) else {}
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
-    save_card(out, card | {"calibration": {}})
-    calibrate_folder(out, validation, device, report or (lambda stage, share: None))
+    save_card(out, card | {"calibration": kept})
+    told = report or (lambda stage, share: None)
+    calibrate_folder(out, validation, device, told, threads)
+    if kept:
+        shift_quality(out, validation, device, threads)
+    if tell:
+        for one in try_out(out, validation, device, told, threads):
+            tell(one.sentence())
     return out
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from itermask.cohort.manifest import DONE, LOGS, MANIFEST, Record, read_records
 from itermask.errors import InputError
-from itermask.finding import UNKNOWN, VERDICTS
+from itermask.finding import UNKNOWN, WORST_FIRST
 from itermask.regions import voxel_ml
 from itermask.report.charts import finite
 from itermask.report.page import TONES
@@ -49,6 +49,8 @@ class Entry:
         report: path of its report below the folder that is shown; "" without one.
         notes: what a reader must know.
         reason: why it could not be looked at; "" if it could.
+        headline: what decided the verdict, in one sentence; "" in older results.
+        stands_out: how far the scan is from healthy ones; None in older results.
     """
 
     scan: str
@@ -67,6 +69,8 @@ class Entry:
     report: str = ""
     notes: tuple[str, ...] = ()
     reason: str = ""
+    headline: str = ""
+    stands_out: float | None = None
 
     def values(self) -> dict[str, Any]:
         """All of it as JSON can hold it."""
@@ -76,8 +80,8 @@ class Entry:
 def list_scans(out: Path) -> list[Entry]:
     """All scans of a folder of results and of the folders in it, the least normal first.
 
-    That is: the worst verdict first, then the highest score; those that could not be looked at come last, by name.
-    Links to folders are not followed, and what lies behind links that lead out is not read.
+    That is: the worst verdict first, then what stands out most, then the highest score; those that could not be looked
+    at come last, by name. Links to folders are not followed, and what lies behind links that lead out is not read.
 
     Args:
         out: folder of the results.
@@ -104,9 +108,9 @@ def list_scans(out: Path) -> list[Entry]:
 
 def _order(entry: Entry) -> tuple[Any, ...]:
     """What entries are sorted by; the order of a cohort's page."""
-    places = (*VERDICTS[::-1], UNKNOWN)
-    place = places.index(entry.verdict) if entry.verdict in places else len(places)
-    return (bool(entry.reason), place, entry.score is None, -(entry.score or 0.0), entry.scan)
+    place = WORST_FIRST.index(entry.verdict) if entry.verdict in WORST_FIRST else len(WORST_FIRST)
+    out = -1.0 if entry.stands_out is None else entry.stands_out
+    return (bool(entry.reason), place, -out, entry.score is None, -(entry.score or 0.0), entry.scan)
 
 
 def _below(root: Path, path: Path) -> str:
@@ -140,6 +144,7 @@ def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
         healthy = _mapping(scores[known[0]]) if known else {}
         figures = {key: summary[key] for key in ("verdict", "score", "percentile", "anomaly_fraction", "warnings")}
         figures |= {key: healthy.get(key) for key in ("healthy_median", "healthy_p95")}
+        figures |= {key: summary.get(key) for key in ("headline", "stands_out")}
         figures |= {"model": settings.get("model"), "anomaly_ml": _volume(root, prefix, summary)}
     except (OSError, ValueError, KeyError, TypeError):
         return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; look at the scan again")
@@ -169,6 +174,8 @@ def _entry(root: Path, scan: str, figures: Mapping[str, Any], sequence: str, rep
         model=str(figures.get("model") or ""),
         report=report,
         notes=tuple(notes),
+        headline=str(figures.get("headline") or ""),
+        stands_out=finite(figures.get("stands_out")),
     )
 
 

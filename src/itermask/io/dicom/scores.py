@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from itermask import __version__
-from itermask.finding import UNKNOWN, VERDICTS, Finding
+from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS, Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity, device_uid
 from itermask.io.dicom.series import Series
 
 SCHEME = "99ITERMASK"  # private codes, for what no public one exists
-VERDICT_CODES = dict(zip((*VERDICTS, UNKNOWN), ("within", "borderline", "outside", "unknown"), strict=True))
+CODES = ("within", "borderline", "outside", "not judged", "unknown")
+VERDICT_CODES = dict(zip((*VERDICTS, NOT_JUDGED, UNKNOWN), CODES, strict=True))
 
 
 def score_report(
@@ -86,7 +87,7 @@ def score_report(
     )
     whole[0].ContentSequence.extend(
         sr.TextContentItem(codes.DCM.Comment, sentence, sr.RelationshipTypeValues.CONTAINS)
-        for sentence in finding.warnings
+        for sentence in (*said(finding), *finding.warnings)
     )
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
@@ -109,6 +110,14 @@ def score_report(
         series_description=f"{MAKER} scores ({NOTICE})",
         coding_schemes=[hd.coding_schemes.CodingSchemeIdentificationItem(SCHEME, name=f"{MAKER} codes")],
     )
+
+
+def said(finding: Finding) -> Iterator[str]:
+    """Yield the headline and the answers to the three questions, as comments."""
+    if finding.headline:
+        yield f"{finding.headline}."
+    for answer in finding.questions:
+        yield f"{answer['asks']} {answer['sentence']}"
 
 
 def _measurements(finding: Finding) -> Iterator[Any]:

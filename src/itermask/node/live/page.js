@@ -60,6 +60,7 @@ function card(row) {
   }
   if (row.seconds !== null) facts.push(`${row.seconds} s after the last image`);
   if (facts.length) parts.push(make("p", upper(facts.join(", ")) + "."));
+  if (row.headline) parts.splice(1, 0, make("p", row.headline + "."));
   for (const note of row.notes) parts.push(make("p", note, "quiet"));
   if (row.report) {
     const where = make("p");

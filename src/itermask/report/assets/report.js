@@ -19,9 +19,9 @@
   };
   const share = (voxels) => `${number(100 * voxels / about.brain)} % of the brain`;
   const own = () => about.hidden[about.passes];
-  const place = (mm) => ["RL", "AP", "SI"].map((ends, axis) => {
-    const whole = Math.round(mm[axis]);
-    return `${ends[whole >= 0 ? 0 : 1]} ${Math.abs(whole)}`;
+  const place = (mm) => "xyz".split("").map((axis, index) => {
+    const whole = Math.round(mm[index]);
+    return `${axis} ${whole > 0 ? "+" : whole < 0 ? "−" : ""}${Math.abs(whole)}`;
   }).join(", ");
 
   function levelText(level) {

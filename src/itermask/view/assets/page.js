@@ -81,7 +81,7 @@ function mark(scan) {
 function matches(scan) {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const { rating, comment } = ratingOf(scan.scan), wanted = byId("rated").value;
-  const text = [scan.name, scan.title, scan.sequence, scan.verdict, scan.model, scan.reason, comment, ...scan.notes]
+  const text = [scan.name, scan.title, scan.sequence, scan.verdict, scan.headline, scan.model, scan.reason, comment, ...scan.notes]
     .join(" ").toLowerCase();
   return words.every((word) => text.includes(word)) && [scan.verdict, ""].includes(byId("verdict").value)
     && (!wanted || (wanted === "none" ? !rating : wanted === "any" ? Boolean(rating) : rating === wanted));
@@ -119,7 +119,7 @@ function open(scan, focus) {
   byId("bar").hidden = false;
   byId("back").hidden = true;
   byId("name").textContent = scan.name;
-  byId("said").textContent = scan.verdict;
+  byId("said").textContent = scan.headline ? `${scan.verdict}. ${scan.headline}` : scan.verdict;
   byId("said").className = `verdict ${scan.tone}`;
   byId("figures").textContent = [scan.sequence, ...figures(scan, true)].filter(Boolean).join(" · ");
   byId("notes").replaceChildren(...scan.notes.map((note) => make("li", note)));

@@ -1,0 +1,109 @@
+"""What neighbouring voxels tell: noise in flat places against edges, ripples, scales that no longer agree.
+
+Second differences `x[i−s] − 2 x[i] + x[i+s]` at a stride `s` are blind to slow shading and to contrast between tissues
+as such; their levels in the flattest places, at the median and at edges are compared within the scan.
+"""
+
+import numpy as np
+
+STRIDES = {"fine": 1.0, "middle": 2.0, "coarse": 4.0}  # mm; at least one, two and four voxels
+APART = 1.6  # mm, between lines that are looked at
+FLAT, EDGY = 15.0, 85.0  # percentiles of the places
+FEWEST = 12  # slices along an axis that is looked along
+
+
+def thinned(volume: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.ndarray:
+    """Lines along an axis, which comes last; of lines closer than 1.6 mm to each other only some."""
+    across = [max(1, round(APART / size)) for a, size in enumerate(spacing) if a != axis]
+    return np.ascontiguousarray(np.moveaxis(volume, axis, -1)[:: across[0], :: across[1]])
+
+
+def difference(lines: np.ndarray, stride: int) -> np.ndarray:
+    """Second difference along the last axis, shorter by twice the stride along it."""
+    return lines[..., : -2 * stride] - 2 * lines[..., stride:-stride] + lines[..., 2 * stride :]
+
+
+def axis_features(
+    image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int
+) -> dict[str, float]:
+    """Levels of second differences along one axis, and how well strides agree.
+
+    Args:
+        image: intensities over the brain's level.
+        inside: boolean, voxels well inside the brain.
+        spacing: voxel size in mm.
+        axis: along which.
+
+    Returns:
+        for every stride (`fine`, `middle`, `coarse`): `…_flat`, logarithm of the root mean square in the flattest
+        places; `…_rise`, the same at edges against it; `…_tail`, the differences' kurtosis; and `agree_…`, the
+        correlation between neighbouring strides.
+    """
+    found: dict[str, float] = {}
+    kept: list[tuple[int, np.ndarray, np.ndarray] | None] = []
+    lines, where = thinned(image, spacing, axis), thinned(inside, spacing, axis)
+    for least, (name, mm) in zip((1, 2, 4), STRIDES.items(), strict=True):
+        stride = max(least, round(mm / spacing[axis]))
+        if lines.shape[-1] < max(FEWEST, 4 * stride):
+            found |= {f"{name}_flat": np.nan, f"{name}_rise": np.nan, f"{name}_tail": np.nan}
+            kept.append(None)
+            continue
+        values = difference(lines, stride)
+        good = where[..., : -2 * stride] & where[..., 2 * stride :] & where[..., stride:-stride]
+        values *= good
+        square = values * values
+        count = max(int(good.sum()), 1)
+        levels = _places(square, good)
+        flat, edgy = np.percentile(levels, [FLAT, EDGY]) if len(levels) else (np.nan, np.nan)
+        fourth = float(np.vdot(square, square)) / count
+        found[f"{name}_flat"] = float(np.log(max(flat, 1e-10)) / 2)
+        found[f"{name}_rise"] = float(np.log(max(edgy, 1e-10) / max(flat, 1e-10)) / 2)
+        found[f"{name}_tail"] = float(np.log(fourth / max(float(square.sum()) / count, 1e-10) ** 2 + 1e-6))
+        kept.append((stride, values, good))
+    for name, one, other in (("agree_fine", 0, 1), ("agree_coarse", 1, 2)):
+        found[name] = _agreement(kept[one], kept[other])
+    return found
+
+
+def _places(square: np.ndarray, good: np.ndarray, edges: tuple[int, int, int] = (4, 4, 6)) -> np.ndarray:
+    """Mean of a map that is 0 where it is not good, in boxes of some voxels that are at least two thirds good."""
+    sizes = [n // edge * edge for n, edge in zip(square.shape, edges, strict=True)]
+    if min(sizes) == 0:
+        return square[good]
+    cut = tuple(slice(0, n) for n in sizes)
+    total, weight = square[cut], good[cut].astype(np.float32)
+    for axis, edge in enumerate(edges):
+        at = np.arange(0, sizes[axis], edge)
+        total, weight = np.add.reduceat(total, at, axis=axis), np.add.reduceat(weight, at, axis=axis)
+    full = weight >= np.prod(edges) * 2 / 3
+    return total[full] / weight[full]
+
+
+def _agreement(
+    one: tuple[int, np.ndarray, np.ndarray] | None, other: tuple[int, np.ndarray, np.ndarray] | None
+) -> float:
+    """Correlation of the second differences of two strides, at the same voxels."""
+    if one is None or other is None:
+        return float("nan")
+    (near, fine, good), (far, coarse, there) = one, other
+    cut = slice(far - near, fine.shape[-1] - (far - near))
+    a, b = fine[..., cut] * there, coarse * good[..., cut]
+    power = float(np.vdot(a, a)) * float(np.vdot(b, b))
+    return float(np.vdot(a, b)) / power**0.5 if power > 0 else float("nan")
+
+
+def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
+    """Standard deviation of the noise in the flattest places, as a share of the level.
+
+    Differences along all axes at once (the product of three first differences) hold the least anatomy.
+    """
+    corner, good = image, inside
+    for axis, size in enumerate(image.shape):
+        if size > 2:
+            first, second = [slice(None)] * 3, [slice(None)] * 3
+            first[axis], second[axis] = slice(0, size // 2 * 2, 2), slice(1, None, 2)
+            corner = corner[tuple(second)] - corner[tuple(first)]
+            good = good[tuple(second)] & good[tuple(first)]
+    scale = np.sqrt(2.0 ** sum(size > 2 for size in image.shape))
+    levels = _places(corner * corner * good, good, (4, 4, 4))
+    return float(np.sqrt(np.percentile(levels, 2 * FLAT)) / scale) if len(levels) else float("nan")
