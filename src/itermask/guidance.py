@@ -7,7 +7,9 @@ from scipy import fft
 
 CUTOFF_3D = 15 / 192  # cycles/mm: radius 15 on the published grid of 192 voxels of 1 mm
 CUTOFF_2D = 15 / 240  # cycles/mm: radius 15 on a slice of 240 mm
-ON_THE_SPHERE = 1e-9  # relative; frequencies that differ from the cut-off by less lie on it, and rounding decides nothing
+ON_THE_SPHERE = (
+    1e-9  # relative; frequencies that differ from the cut-off by less lie on it, and rounding decides nothing
+)
 
 
 def is_coarse(shape: Sequence[int], spacing: Sequence[float], cutoff: float, real: bool = False) -> np.ndarray:

@@ -44,9 +44,7 @@ class MaskMix:
             raise ValueError(f"ellipsoids are drawn in mm or voxel, not {self.unit!r}")
 
 
-def ellipsoid_mask(
-    brain: np.ndarray, rng: np.random.Generator, spacing: Sequence[float] | None = None
-) -> np.ndarray:
+def ellipsoid_mask(brain: np.ndarray, rng: np.random.Generator, spacing: Sequence[float] | None = None) -> np.ndarray:
     """Hide one random ellipsoid of the brain.
 
     A coarse grid is chosen (cells of 4 mm with probability 1/2, else of 2 or 8 mm: the published 1/4, 1/2 and 1/8 of

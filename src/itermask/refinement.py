@@ -187,12 +187,12 @@ def stop_threshold(
 ) -> StopThreshold:
     """Where the curve's slope first exceeds `gamma`.
 
-    A curve that falls now and then is taken for its running maximum, so that a later point never has a lower
-    threshold. T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; where R² over the first
+    T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; where R² over the first
     80 % is at least 0.85, its derivative a·b / cos²(b·i) is a slope that counts. The curve's own slope, averaged over
     `window` percent of the brain, counts always (with `tangent_alone` only where the fit is poor, as published: a
     tangent that fits most of a curve can miss a steep end). The step is the first at which one of them exceeds gamma.
-    If none ever does nothing stands out, and the last step is taken. So a larger gamma never gives a lower threshold.
+    If none ever does nothing stands out, and the last step is taken. The threshold is the largest of the curve up to
+    the step, since a curve may fall now and then; so a larger gamma never gives a lower threshold.
 
     The i-th of n points stands at 100·i/n on the percent axis, slopes are per percent and the window is in percent, so
     gamma means the same for curves of any length.
@@ -222,7 +222,6 @@ def stop_threshold(
         raise ValueError("the threshold curve must be one row of finite numbers")
     if not gamma > 0 or not fit_limit > 0 or not window > 0:
         raise ValueError(f"gamma ({gamma}), the fit limit ({fit_limit}) and the window ({window}) must be positive")
-    curve = np.maximum.accumulate(curve)
     percent = 100 * np.arange(1, curve.size + 1) / curve.size
     tangent, r_squared = _tangent_slope(percent, curve, fit_limit)
     good = r_squared >= POOR_FIT
@@ -232,7 +231,7 @@ def stop_threshold(
     above = np.flatnonzero(slope > gamma)
     step = int(above[0]) if above.size else curve.size - 1
     fitted = good and (tangent_alone or not above.size or bool(tangent[step] > gamma))
-    return StopThreshold(step, float(curve[step]), fitted, r_squared, bool(above.size), slope)
+    return StopThreshold(step, float(curve[: step + 1].max()), fitted, r_squared, bool(above.size), slope)
 
 
 def own_slope(curve: np.ndarray, window: float = WINDOW) -> np.ndarray:
