@@ -24,7 +24,6 @@ from itermask.methods.itermask2.method import EXCEEDING
 from itermask.models.folder import load_model
 from itermask.networks import build_network
 from itermask.prepare.prepare import prepare
-from itermask.refinement import stop_threshold
 from itermask.report import pictures
 from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.loop import Trainer
@@ -305,7 +304,7 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     wanted = validation_threshold(method, searches)
 
     def distance(gamma):
-        own = np.median([stop_threshold(search.curve, gamma, method.fit_limit).value for search in searches])
+        own = np.median([method.stop_at(search.curve, gamma).value for search in searches])
         return abs(np.log(max(own, 1e-6) / wanted))
 
     assert all(distance(point["gamma"]) <= distance(gamma) for gamma in (0.01, 0.1, 1.0, 10.0))
@@ -469,3 +468,28 @@ def test_the_report_of_a_stack_shows_its_slices(folder, tmp_path):
     skipped = (scan.brain_mask.sum((0, 1))[held] * 9 / 100 < 12).sum()
     assert skipped > 0
     assert f"{skipped} slices with less than 12 cm² of brain were not looked at." in page
+
+
+def test_the_first_network_sees_the_guidance_and_nothing_else():
+    """While it learns as well: it would learn nothing of use from the noise-filled slice."""
+    method = IterMask2(first="network", squares=1.0, slices=2, mask_channel=False)
+    prepared = prepare(tiny_stack(0), stack_grid())
+    volume = TrainingVolume(prepared.image[None], prepared.brain, prepared.spacing, "axial")
+    example = method.example(volume, np.random.default_rng(0))
+    seen = {}
+
+    class Watches(torch.nn.Module):
+        def __init__(self, role):
+            super().__init__()
+            self.role = role
+
+        def forward(self, x):
+            seen[self.role] = x
+            return x[:, :1]
+
+    batch = {key: torch.from_numpy(value)[None] for key, value in example.items()}
+    method.loss({role: Watches(role) for role in ("reconstruction", "first")}, batch)
+    np.testing.assert_array_equal(seen["first"].numpy()[:, 0], example["input"][:, 1])
+    assert seen["first"].shape[1] == 1
+    for fine, target in zip(seen["first"].numpy()[:, 0], example["target"][:, 0], strict=True):
+        np.testing.assert_allclose(fine, high_frequency(target, prepared.spacing[:2], method.cutoff), atol=1e-5)

@@ -463,3 +463,10 @@ def test_percents_that_do_not_rise_to_100_are_refused(percents):
     image = rng.standard_normal((6, 6, 6))
     with pytest.raises(ValueError, match="rise"):
         threshold_curve(image, np.ones(image.shape), lambda x, mask: x, percents=np.array(percents))
+
+
+def test_the_default_curve_ends_where_a_third_of_a_percent_is_hidden():
+    percents = focused_percents()
+    assert len(percents) == 17
+    assert 0.3 <= 100 - percents[-2] < 0.3 / 0.5**0.5
+    assert focused_percents(finest=0.05)[-2] > 99.9

@@ -39,8 +39,8 @@ class Evaluation:
     """What came out.
 
     Attributes:
-        rows: one a scan, in order: `scan`, `subject`, `group`, `prediction`, `label`, `problem` (empty if all is well), `score`
-            and the metrics that its files allow.
+        rows: one a scan, in order: `scan`, `subject`, `group`, `prediction`, `label`, `problem` (empty if all is well),
+            `score` and the metrics that its files allow.
         summary: as `summary.json` has it.
     """
 

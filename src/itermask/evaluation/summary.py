@@ -89,9 +89,9 @@ def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dic
         seed: of the bootstrap.
 
     Returns:
-        score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 % bootstrap by subject), and
-        the numbers of scans, `healthy` and `anomalous`. Scores that a scan lacks are left out; nothing
-        without scans of both kinds, or without scikit-learn.
+        score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 % bootstrap by subject), and the
+        numbers of scans, `healthy` and `anomalous`. Scores that a scan lacks are left out; nothing without scans of
+        both kinds, or without scikit-learn.
     """
     table: dict[str, dict[str, float]] = {}
     for name in SCAN_SCORES:

@@ -19,8 +19,8 @@ class Augmentation:
     Attributes:
         flip: probability of exchanging left and right.
         pose: probability of turning and scaling the head; it also smooths the image a little, as resampling does.
-        tilt: standard deviation in degrees of the rotation about each axis, in millimetres whatever the voxels' shape; of
-            slices, about their normal only.
+        tilt: standard deviation in degrees of the rotation about each axis, true in millimetres whatever the voxels'
+            shape; of slices, about their normal only.
         zoom: standard deviation of the relative size along each axis.
         shift: largest displacement in voxels along each axis; the brain never leaves the box.
         contrast: standard deviation of the relative slope, and of the offset in scaled intensities / 4.
@@ -84,7 +84,8 @@ class Augmentation:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
 
-        The rotation is one in millimetres, so that no head is sheared on voxels that are longer along one axis. Linear interpolation within the brain only, so that background does not bleed into its edge.
+        The rotation is one in millimetres, so that no head is sheared on voxels that are longer along one axis.
+        Linear interpolation within the brain only, so that background does not bleed into its edge.
         """
         angles = np.radians(self.tilt) * rng.standard_normal(3)
         zoom = np.exp(self.zoom * rng.standard_normal(3))

@@ -77,7 +77,8 @@ class ProtocolSpec:
         shapes: `.npz` file of lesion outlines, relative to the settings file.
         fractions: smallest and largest volume of an inserted lesion, share of the brain.
         sizes: `slices`: rising limits between groups by the size of the slice's lesion, in cm²; in pixels with `pixel`.
-        pixel: edge in mm of the pixels that `sizes` count; 0 for cm². IterMask2's groups are 200 and 800 pixels of 1.875.
+        pixel: edge in mm of the pixels that `sizes` count; 0 for cm². IterMask2's groups are 200 and 800 pixels of
+            1.875 mm.
         limit: only the first so many scans of each data set; all if 0.
         title: heading of its tables; made from the rest if empty.
     """
@@ -146,9 +147,8 @@ class Plan:
         for protocol in self.protocols:
             lost = [name for name in (*protocol.data, *protocol.spoiled) if name not in known]
             if lost or not protocol.data:
-                raise ValueError(
-                    f"protocol {protocol.kind}: data {', '.join(lost) or 'is empty'}; there are {', '.join(sorted(known))}"
-                )
+                named = ", ".join(lost) or "is empty"
+                raise ValueError(f"protocol {protocol.kind}: data {named}; there are {', '.join(sorted(known))}")
 
     def dataset(self, name: str) -> DataSpec:
         """The data of a name."""

@@ -144,9 +144,9 @@ def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
             by_size.append([method.name, *(with_interval(size, counted=True) for size in sizes), *flagged])
         title = f"{protocol.title or 'The slice with the largest lesion'}: {data}"
         note = (
-            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels. "
-            + UNDEFINED
+            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels."
         )
+        note += f" {UNDEFINED}"
         sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
         of = f"pixels of {protocol.pixel:g} mm" if protocol.pixel else "area"
         note = f"Label-free Dice by the size of the slice's lesion ({of}); then what is flagged in slices without one."

@@ -39,9 +39,10 @@ class IterMask3D(Method):
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
         window: percent of the brain over which the curve's own slope is averaged; 5 in the paper.
-        tangent_alone: where the tangent fits, its slope alone decides, as in the paper; else the curve's own counts too.
-        start: what the refinement begins with: the whole `brain`, or the mask that the `curve` had where it stopped (with
-            a focused curve, that of the last pass before).
+        tangent_alone: where the tangent fits, its slope alone decides, as in the paper; else the curve's own counts
+            too.
+        start: what the refinement begins with: the whole `brain`, or the mask that the `curve` had where it stopped
+            (with a focused curve, that of the last pass before).
         smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
         smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
         min_shrink: refinement stops when a pass reveals a smaller share of the mask than this; 0.01 in the paper, with
