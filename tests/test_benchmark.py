@@ -363,7 +363,7 @@ def test_a_cell_says_how_many_scans_it_is_of(done):
 
 
 def test_intervals_of_a_benchmark_are_drawn_by_subject(done):
-    """Three kinds of lesion in two heads are two subjects: the interval is that of two, however many scans there are."""
+    """Kinds of lesion put into two heads are of two subjects: the interval is that of two, not of four scans."""
     protocol = next(p for p in done.plan.protocols if p.kind == "lesions")
     rows = [
         row | {"metrics": row["metrics"] | {"dice": {"head0": 0.2, "head1": 0.6}[row["subject"]]}}

@@ -342,15 +342,15 @@ def test_settings_survive_a_card():
     assert set(method.network_specs()) == {"reconstruction", "first"}
 
 
-@pytest.mark.parametrize("name", ["itermask2", "itermask2-published"])
-def test_the_settings_that_come_with_the_package_can_be_trained(name, tmp_path, pytestconfig):
+@pytest.mark.parametrize("name", ["flair-2d", "itermask2-published"])
+def test_the_settings_that_come_with_the_package_can_be_trained(name, tmp_path):
     from itermask.training.config import read_config
 
     pytest.importorskip("monai")
-    config = read_config(pytestconfig.rootpath / "configs" / "flair" / f"{name}.toml")
+    config = read_config(None, preset=name)
     trainer = Trainer(config, config.grid(), tmp_path, "cpu")
     assert trainer.method.name == "itermask2"
-    assert config.batch * trainer.method.slices == (12 if name == "itermask2" else 32)
+    assert config.batch * trainer.method.slices == (12 if name == "flair-2d" else 32)
     with torch.no_grad():
         for role, network in trainer.networks.items():
             channels = trainer.specs[role][1]["in_channels"]

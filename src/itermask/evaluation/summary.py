@@ -125,8 +125,8 @@ def markdown(summary: Mapping[str, Any]) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{summary['scans']} scans of {summary['subjects']} subjects evaluated, {len(summary['failed'])} failed, {len(lone)} predictions without a "
-        f"label, {len(summary['labels_without_prediction'])} files among the labels that pair with nothing. "
+        f"{summary['scans']} scans of {summary['subjects']} subjects evaluated, {len(summary['failed'])} failed, "
+        f"{len(lone)} predictions without a label, {len(summary['labels_without_prediction'])} files among the labels that pair with nothing. "
         f"Means over scans with 95 % bootstrap intervals, drawn by subject (seed {summary['seed']}).",
         "",
         *_metric_table({"": {"scans": summary["scans"], "metrics": summary["metrics"]}}),
