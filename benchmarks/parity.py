@@ -2,10 +2,10 @@
 
     python benchmarks/parity.py runs/ixi/labelled.tsv --insert docs/reproduction.md
 
-`itermask.methods.itermask3d.reference` shares no code with the path that users run: its guidance is a full complex Fourier
-transform, its curve a sort, its refinement a loop of its own. Both look at the same scans, on the model's grid, with the same
-weights in float32 and the same noise. Of the threshold curves the largest difference in rank is told: how many voxels of a
-scan's brain have an error between the two thresholds of a step.
+`itermask.methods.itermask3d.reference` shares no code with the path that users run: its guidance is a full complex
+Fourier transform, its curve a sort, its refinement a loop of its own. Both look at the same scans, on the model's grid,
+with the same weights in float32 and the same noise. Of the threshold curves the largest difference in rank is told: how
+many voxels of a scan's brain have an error between the two thresholds of a step.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from itermask.methods.itermask3d.reference import (
     reference_refine,
     reference_step,
 )
-from itermask.models.folder import load_model, load_networks, read_card
-from itermask.models.folder import find_model
+from itermask.models.folder import find_model, load_model, load_networks, read_card
 from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.cache import prepare_entry
+from itermask.training.config import read_config
 from itermask.training.table import read_data
 
 NAME = "parity"
@@ -55,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(chosen: argparse.Namespace) -> str:
-    from itermask.training.config import read_config
-
     folder = find_model(chosen.model)
     card = read_card(folder)
     published = read_config(None, preset="itermask3d-published").method_settings

@@ -2,9 +2,9 @@
 
     python benchmarks/published.py --insert docs/reproduction.md
 
-Of every preset whose name ends in `-published`: parameters and FLOPs of a pass beside what the papers' pages state, and
-seconds and memory of training steps on noise in the preset's whole box. Each is trained in a process of its own, so that
-its memory can be told, and one that the machine cannot hold does not end the others.
+Of every preset whose name ends in `-published`: parameters and FLOPs of a pass beside what the papers' pages state,
+and seconds and memory of training steps on noise in the preset's whole box. Each is trained in a process of its own, so
+that its memory can be told, and one that the machine cannot hold does not end the others.
 """
 
 import argparse

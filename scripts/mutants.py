@@ -4,9 +4,9 @@
     python scripts/mutants.py --insert docs/reproduction.md
     python scripts/mutants.py --only refinement masking --sample 40 --minutes 15
 
-cosmic-ray changes one operator, number or branch at a time, in a copy of the package, and runs the module's own tests. A change
-that they notice is caught, one that they do not survives; one that makes them run for ever is caught too. A sample is drawn
-with a seed, so that it is the same everywhere. Survivors are listed with where they are.
+cosmic-ray changes one operator, number or branch at a time, in a copy of the package, and runs the module's own tests.
+A change that they notice is caught, one that they do not survives; one that makes them run for ever is caught too. A
+sample is drawn with a seed, so that it is the same everywhere. Survivors are listed with where they are.
 """
 
 import argparse

@@ -284,7 +284,7 @@ def test_a_protocol_asks_for_what_it_compares():
         ("seed = 3", "seed = -1", "seed must be"),
         ("seed = 3", "seed = 3.5", "seed must be a whole number, not 3.5"),
         ("seed = 3", 'seed = 3\nfolder = "x"', "unknown setting folder"),
-        ("sensitivity = 4.0", "sensitivity = 0.0", r"methods\[2\] sensitivity must be above 0"),
+        ("sensitivity = 4.0", "sensitivity = 0.0", r"\[\[methods\]\] number 2: sensitivity must be above 0"),
         ("sensitivity = 4.0", 'sensitivity = "4"', r"methods\[2\].sensitivity must be a number, not '4'"),
         ("severity = 8", 'severity = "8"', "severity must be a number, not '8'"),
         ("seed = 3", "sead = 3", "unknown setting sead"),

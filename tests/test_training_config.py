@@ -73,7 +73,7 @@ def test_changes_go_over_the_file(tmp_path):
         (b"spacing = [0.0, 2.0, 2.0]", "voxel sizes in mm"),
         (b"slice_area = 20.0", "own slices"),
         (b"[augmentation]\ntwist = 1", r"\[augmentation\] unknown setting twist"),
-        (b"[augmentation]\nflip = 1.5", "augmentation flip must be a share from 0 to 1, not 1.5"),
+        (b"[augmentation]\nflip = 1.5", r"\[augmentation\] flip must be a share from 0 to 1, not 1.5"),
         (b"[augmentation]\nshift = 1.5", "augmentation.shift must be a whole number, not 1.5"),
         (b"augmentation = 3", "augmentation must be a table of settings, not 3"),
         (b"box = [32, 48, 48]\n[augmentation]\nquarter_turns = 0.1", "equal first and third edges"),

@@ -170,7 +170,9 @@ def _explained(error: msgspec.ValidationError, values: Any) -> str:
     place = _place(steps)
     if error.__cause__ is not None:  # the dataclass itself refused it
         problem = " ".join(str(error.__cause__).split())
-        return f"{place} {problem}" if place else problem
+        if steps and isinstance(steps[-1], int):
+            return f"[[{_place(steps[:-1])}]] number {steps[-1] + 1}: {problem}"
+        return f"[{place}] {problem}" if place else problem
     for step in steps:
         values = values[step] if isinstance(values, Mapping) or isinstance(step, int) else None
     wanted, _, _ = text.removeprefix("Expected ").partition(", got")

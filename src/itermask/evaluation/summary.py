@@ -126,8 +126,9 @@ def markdown(summary: Mapping[str, Any]) -> str:
         "# Evaluation",
         "",
         f"{summary['scans']} scans of {summary['subjects']} subjects evaluated, {len(summary['failed'])} failed, "
-        f"{len(lone)} predictions without a label, {len(summary['labels_without_prediction'])} files among the labels that pair with nothing. "
-        f"Means over scans with 95 % bootstrap intervals, drawn by subject (seed {summary['seed']}).",
+        f"{len(lone)} predictions without a label, {len(summary['labels_without_prediction'])} files among the labels "
+        f"that pair with nothing. Means over scans with 95 % bootstrap intervals, drawn by subject "
+        f"(seed {summary['seed']}).",
         "",
         *_metric_table({"": {"scans": summary["scans"], "metrics": summary["metrics"]}}),
     ]
