@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def try_module(module: str, chosen: argparse.Namespace, ends: float) -> tuple[int, dict[str, bool], list[str]] | None:
-    """Changes there are of a module, which of those tried were caught, and the survivors in words; None without time."""
+    """How many changes a module has, which of those tried were caught, the survivors in words; None without time."""
     if time.monotonic() >= ends:
         return None
     copy = chosen.work / module.replace("/", "-")

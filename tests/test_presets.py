@@ -81,7 +81,9 @@ def test_wrong_channels_are_refused_before_anything_is_prepared():
     method = build_method(config.method, config.method_settings)
     networks = {"reconstruction": build_network("reference-unet-3d", {})}
     before = {key: value.clone() for key, value in networks["reconstruction"].state_dict().items()}
-    with pytest.raises(InputError, match="'reconstruction' takes 2 channels, but is given 3.*set mask_channel") as told:
+    with pytest.raises(
+        InputError, match=r"'reconstruction' takes 2 channels, but is given 3.*set mask_channel"
+    ) as told:
         check_networks(method, networks, config.grid())
     assert "\n" not in str(told.value)
     assert networks["reconstruction"].training
