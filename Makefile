@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check docs results baselines ablations flair speed damaged clean
+.PHONY: demo test check docs results baselines ablations ablations-training flair reproduction mutants speed damaged clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -34,7 +34,8 @@ TABLE := runs/ixi/table.tsv
 TRAIN := $(BIN)/itermask train $(TABLE) --sequence T1w --data-name "IXI (Hammersmith), 2 mm" \
     --data-license "CC BY-SA 3.0" --data-source "brain-development.org, through the NiChart project" --license "CC BY-SA 3.0"
 BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark
-ABLATIONS := bundled-fixed-threshold as-bundled one-pass fixed-threshold no-full-masks ellipsoids-only no-guidance
+ABLATIONS := bundled-fixed-threshold
+ARMS := default-masks no-full-masks ellipsoids-only voxel-ellipsoids no-guidance
 
 $(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi
@@ -47,6 +48,19 @@ baselines: $(BASELINES:%=runs/baselines/%/done)
 
 ablations: $(ABLATIONS:%=runs/ablations/%/done) runs/baselines/inpainting/done
 	$(BIN)/itermask benchmark benchmarks/ablations.toml --out runs/ablations --insert docs/results.md
+
+# Six trainings of 5 000 steps at 2 mm: the start, and each arm from it.
+ablations-training: $(ARMS:%=runs/ablations-training/%/done)
+	$(BIN)/itermask benchmark benchmarks/ablations-training.toml --out runs/ablations-training/results --insert docs/results.md
+
+# The published configurations: parameters, FLOPs, a few steps at full size; the default path against the reference.
+reproduction: $(TABLE) runs/ixi/labelled.tsv
+	$(BIN)/python benchmarks/published.py --insert docs/reproduction.md
+	$(BIN)/python benchmarks/parity.py runs/ixi/labelled.tsv --insert docs/reproduction.md
+
+# How many small changes of the mathematics, the metrics and the calibration a test notices; hours on few cores.
+mutants: .venv/installed
+	$(BIN)/python scripts/mutants.py --insert docs/reproduction.md
 
 FLAIR := itermask2 itermask2-validation itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity \
     short long no-guidance
@@ -74,7 +88,8 @@ damaged: .venv/installed
 	$(BIN)/python benchmarks/damaged_inputs.py $(DATA) runs/damaged
 
 runs/even-steps/done: $(TABLE)
-	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 --out $(@D)
+	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 \
+	    --setting window=5 --out $(@D)
 	touch $@
 
 # An interrupted training goes on where it stopped; `done` stands for a model that is calibrated.
@@ -90,16 +105,12 @@ runs/ablations/bundled-fixed-threshold/done: $(TABLE)
 	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting 'stop="fixed"' --out $(@D)
 	touch $@
 
-runs/ablations/one-pass/done: runs/ablations/as-bundled/done
-	$(BIN)/itermask calibrate $(TABLE) --model $(<D) --setting iterate=false --setting 'stop="fixed"' --out $(@D)
-	touch $@
-
-runs/ablations/fixed-threshold/done: runs/ablations/as-bundled/done
-	$(BIN)/itermask calibrate $(TABLE) --model $(<D) --setting 'stop="fixed"' --out $(@D)
-	touch $@
-
-runs/ablations/%/done: configs/ablations/%.toml $(TABLE)
+runs/ablations-training/start/done: configs/ablations/start.toml $(TABLE)
 	$(TRAIN) --config $< --out $(@D)
+	touch $@
+
+runs/ablations-training/%/done: configs/ablations/%.toml runs/ablations-training/start/done
+	$(TRAIN) --config $< --start-from runs/ablations-training/start --out $(@D)
 	touch $@
 
 runs/flair/itermask2-validation/done: runs/flair/itermask2/done
@@ -113,6 +124,10 @@ runs/flair/itermask2-own/done: runs/flair/itermask2/done
 
 runs/flair/itermask2-one-pass/done: runs/flair/itermask2/done
 	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model $(<D) --setting iterate=false --out $(@D)
+	touch $@
+
+runs/flair/itermask2/done: src/itermask/presets/flair-2d.toml
+	$(TRAIN_FLAIR) --preset flair-2d --out $(@D)
 	touch $@
 
 runs/flair/cyclic-unet/done runs/flair/mmccd/done: TRAIN_FLAIR += --target T1w

@@ -105,7 +105,8 @@ def draw_training_masks(look: Look, path: Path) -> None:
     figure, axes = panels(len(kinds))
     for ax, (title, shares, seed) in zip(axes, kinds, strict=True):
         show(ax, prepared.image[..., at], title, **GREY)
-        hide(ax, training_mask(prepared.brain, np.random.default_rng(seed), MaskMix(*shares))[..., at])
+        drawn = training_mask(prepared.brain, np.random.default_rng(seed), MaskMix(*shares), prepared.spacing)
+        hide(ax, drawn[..., at])
     save(figure, path)
 
 

@@ -1,7 +1,9 @@
 """A benchmark: from a settings file over tiny data sets to tables, resumable, one bad scan reported and skipped."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +23,7 @@ from itermask.evaluation.benchmark.results import (
     slice_results,
 )
 from itermask.evaluation.benchmark.slices import as_slice_row
-from itermask.evaluation.benchmark.tables import sections_of
+from itermask.evaluation.benchmark.tables import sections_of, with_interval
 from itermask.evaluation.benchmark.write import insert, markdown, page, write_all
 from itermask.evaluation.overlap import dice
 
@@ -179,11 +181,11 @@ def test_the_numbers_are_those_of_the_looks(done):
     clean = [row for row in done.rows if (row["method"], row["data"], row["condition"]) == ("tiny", "heads", "as is")]
     assert found["scans"] == 3
     assert found["median"] == np.median([row["anomaly_share"] for row in clean])
-    seg = segmentation(done, protocols["segmentation", ""], "keen", "patients", [AS_IS])
+    seg, count = segmentation(done, protocols["segmentation", ""], "keen", "patients", [AS_IS])
     dices = [row["metrics"]["dice"] for row in done.rows if row["method"] == "keen" and row["data"] == "patients"]
-    assert seg["scans"] == len(dices) == 2
-    assert seg["dice"].mean == pytest.approx(np.mean(dices))
-    assert seg["best_shared_dice"].mean <= seg["best_threshold_dice"].mean + 1e-6
+    assert count == seg["dice"].scans == seg["dice"].defined == len(dices) == 2
+    assert seg["dice"].interval.mean == pytest.approx(np.mean(dices))
+    assert seg["best_shared_dice"].interval.mean <= seg["best_threshold_dice"].interval.mean + 1e-6
     spiked = detection(done, protocols["detection", ""], "tiny", "heads", Condition("artifact", "spike", 8.0))
     scores = [row["scores"]["profile_distance"] for row in clean]
     spoiled = [
@@ -206,11 +208,11 @@ def test_a_scan_s_largest_slice_is_measured_as_if_it_were_all(done):
             (part["label"].sum() + part["outside"]) * SPACING[0] * SPACING[1] / 100
         )
     protocol = next(p for p in done.plan.protocols if p.kind == "slices")
-    found, sizes, free = slice_results(done, protocol, "keen", "patients")
+    found, count, sizes, free = slice_results(done, protocol, "keen", "patients")
     rows = [row for row in done.rows if row["method"] == "keen" and row["data"] == "patients"]
-    assert found["scans"] == 2
-    assert found["dice"].mean == pytest.approx(np.mean([row["slice"]["dice"] for row in rows]))
-    assert np.isfinite([size.mean for size in sizes]).any()
+    assert count == 2
+    assert found["dice"].interval.mean == pytest.approx(np.mean([row["slice"]["dice"] for row in rows]))
+    assert np.isfinite([size.interval.mean for size in sizes]).any()
     assert 0 <= free["flagged_share"] <= 1
 
 
@@ -280,19 +282,24 @@ def test_a_protocol_asks_for_what_it_compares():
     ("old", "new", "says"),
     [
         ("seed = 3", "seed = -1", "seed must be"),
-        ("seed = 3", "sead = 3", "unknown key sead"),
+        ("seed = 3", "seed = 3.5", "seed must be a whole number, not 3.5"),
+        ("seed = 3", 'seed = 3\nfolder = "x"', "unknown setting folder"),
+        ("sensitivity = 4.0", "sensitivity = 0.0", r"\[\[methods\]\] number 2: sensitivity must be above 0"),
+        ("sensitivity = 4.0", 'sensitivity = "4"', r"methods\[2\].sensitivity must be a number, not '4'"),
+        ("severity = 8", 'severity = "8"', "severity must be a number, not '8'"),
+        ("seed = 3", "sead = 3", "unknown setting sead"),
         ("seed = 3", "seed = ", "not valid TOML"),
         ('model = "model"\n\n', "\n\n", "model is missing"),
         ('name = "keen"', 'name = "tiny"', "twice"),
         ('kind = "healthy"', 'kind = "healthiness"', "unknown protocol"),
         ('data = ["patients"]', 'data = ["patient"]', "data patient"),
-        ('data = ["patients"]', 'data = "patients"', "of the wrong kind"),
+        ('data = ["patients"]', 'data = "patients"', "must be a list, not 'patients'"),
         ('"spike"]', '"spikes"]', "unknown artifact spikes"),
         ("severity = 8", "severity = 80", "between 0 and 10"),
         ("dark = 1.0", "black = 1.0", "lesions black"),
         ('shapes = "shapes.npz"\n', "", "needs shapes"),
-        ('root = "heads"', 'root = "heads"\nkind = "head"', "kind 'head'"),
-        ("sensitivity = 4.0", "sensitivty = 4.0", "unknown key sensitivty"),
+        ('root = "heads"', 'root = "heads"\nkind = "head"', "kind must be auto.*not 'head'"),
+        ("sensitivity = 4.0", "sensitivty = 4.0", "unknown setting sensitivty, did you mean sensitivity"),
     ],
 )
 def test_settings_that_mean_nothing_are_one_line(tmp_path, old, new, says):
@@ -311,3 +318,72 @@ def test_data_without_the_sequence_are_one_line(place, tmp_path):
         subjects_of(read_plan(place / "other.toml"))
     with pytest.raises(InputError, match="cannot be read"):
         read_plan(tmp_path / "nowhere.toml")
+
+
+def test_a_protocols_limit_leaves_scans_out_that_others_looked_at(done):
+    protocols = {p.kind: p for p in done.plan.protocols}
+    assert len(done.of(protocols["healthy"], "tiny", "heads", AS_IS)) == 3
+    limited = done.of(protocols["severity"], "tiny", "heads", AS_IS)
+    assert {row["subject"] for row in limited} == {"head0", "head1"}
+    spoiled = [row for row in done.rows if row["condition"] == "artifact noise 2"]
+    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even looked at
+    (done.plan.folder / "few.toml").write_text(PLAN.replace('root = "heads"', 'root = "heads"\nlimit = 1', 1))
+    few = subjects_of(read_plan(done.plan.folder / "few.toml"))
+    assert [one.name for one in few if one.data.name == "heads"] == ["head0"]
+
+
+def test_scans_without_a_lesion_are_no_lesion_scans(done):
+    """A healthy scan among the patients would count as a Dice of 0 or 1."""
+    protocol = next(p for p in done.plan.protocols if p.kind == "segmentation")
+    rows = [
+        row | {"metrics": {**row["metrics"], "label_ml": 0.0, "dice": 1.0}}
+        if (row["data"], row["subject"]) == ("patients", "patient5")
+        else row
+        for row in done.rows
+    ]
+    found, count = segmentation(replace(done, rows=rows), protocol, "keen", "patients", [AS_IS])
+    (other,) = [row for row in rows if (row["method"], row["subject"]) == ("keen", "patient6")]
+    assert count == found["dice"].scans == 1
+    assert found["dice"].interval.mean == other["metrics"]["dice"]
+
+
+def test_a_cell_says_how_many_scans_it_is_of(done):
+    """An empty mask has no precision and no border: it must not look as if it had improved them."""
+    protocol = next(p for p in done.plan.protocols if p.kind == "segmentation")
+    rows = [dict(row) for row in done.rows]
+    for row in rows:
+        if (row["method"], row["subject"]) == ("keen", "patient5"):
+            row["metrics"] = {k: v for k, v in row["metrics"].items() if k not in ("precision", "assd_mm")}
+    found, count = segmentation(replace(done, rows=rows), protocol, "keen", "patients", [AS_IS])
+    assert (found["precision"].defined, found["precision"].scans, count) == (1, 2, 2)
+    assert with_interval(found["precision"]).endswith("; n = 1)")
+    assert "n =" not in with_interval(found["dice"])
+    (section,) = [one for one in sections_of(replace(done, rows=rows)) if one.title == "Lesions: patients"]
+    assert any("n = 1" in cell for row in section.rows for cell in row)
+
+
+def test_intervals_of_a_benchmark_are_drawn_by_subject(done):
+    """Kinds of lesion put into two heads are of two subjects: the interval is that of two, not of four scans."""
+    protocol = next(p for p in done.plan.protocols if p.kind == "lesions")
+    rows = [
+        row | {"metrics": row["metrics"] | {"dice": {"head0": 0.2, "head1": 0.6}[row["subject"]]}}
+        for row in done.rows
+        if row["condition"].startswith("lesion") and row["method"] == "tiny"
+    ]
+    found, count = segmentation(replace(done, rows=rows), protocol, "tiny", "heads", conditions_of(protocol))
+    assert count == 4
+    assert tuple(found["dice"].interval) == pytest.approx((0.4, 0.2, 0.6))
+
+
+def test_aurocs_stand_with_their_intervals(done):
+    section = next(one for one in sections_of(done) if "every score" in one.title)
+    place = section.header.index("AUROC")
+    assert all(re.fullmatch(r"[01]\.\d{3} \(\d\.\d\d–\d\.\d\d\)", row[place]) for row in section.rows)
+
+
+def test_size_groups_may_be_the_papers_pixels(place, tmp_path, done):
+    path = place / "pixels.toml"
+    path.write_text(PLAN.replace('kind = "slices"\n', 'kind = "slices"\nsizes = [200, 800]\npixel = 1.875\n'))
+    plan = read_plan(path)
+    sections = [one for one in sections_of(replace(done, plan=plan)) if "by size" in one.title]
+    assert sections[0].header[1:4] == ["<200 px", "200–800 px", "≥800 px"]

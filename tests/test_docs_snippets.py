@@ -32,10 +32,13 @@ from typer.main import get_command
 
 from itermask.cli.main import app
 from itermask.evaluation.benchmark.plan import read_plan
+from itermask.methods import build_method
 from itermask.models import choice
+from itermask.networks import build_network
 from itermask.node.config import read_config as read_node
 from itermask.report import pictures
 from itermask.training.config import read_config as read_training
+from itermask.training.fit import check_networks
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -142,6 +145,12 @@ def test_settings_are_accepted(name, item, tmp_path):
     reads = {"protocols": read_plan, "sender": read_node, "watch": read_node, "look": read_node}
     read = next((reads[key] for key in values if key in reads), read_training)
     assert read(path) is not None
+    if read is read_training:
+        config = read_training(path)
+        method = build_method(config.method, config.method_settings)
+        own = {role: (spec["name"], spec.get("arguments", {})) for role, spec in config.networks.items()}
+        specs = method.network_specs() | own
+        check_networks(method, {role: build_network(*spec) for role, spec in specs.items()}, config.grid())
 
 
 # Python and commands, run

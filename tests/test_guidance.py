@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny import tiny_brain
 
-from itermask.guidance import CUTOFF_2D, CUTOFF_3D, high_frequency
+from itermask.guidance import CUTOFF_2D, CUTOFF_3D, high_frequency, is_coarse
 
 shapes = st.lists(st.integers(2, 9), min_size=1, max_size=3)
 seeds = st.integers(0, 2**32 - 1)
@@ -125,3 +125,26 @@ def test_refuses_voxels_that_are_not_finite(value):
     image[1, 2] = value
     with pytest.raises(ValueError, match="NaN or infinite"):
         high_frequency(image, (1, 1))
+
+
+def test_the_published_grid_has_the_bins_below_its_sphere_and_none_of_it():
+    """192 voxels of 1 mm and 15 bins: by whole numbers, i² + j² + k² < 225, along every axis alike."""
+    bins = np.rint(np.fft.fftfreq(192) * 192).astype(int)
+    squared = bins[:, None, None] ** 2 + bins[:, None] ** 2 + bins**2
+    assert (squared == 225).sum() == 150  # as (15, 0, 0), (10, 10, 5), (14, 5, 2)
+    low = is_coarse((192,) * 3, (1.0,) * 3, CUTOFF_3D)
+    np.testing.assert_array_equal(low, squared < 225)
+    np.testing.assert_array_equal(is_coarse((192,) * 3, (1.0,) * 3, CUTOFF_3D, real=True), low[..., :97])
+    for order in ((1, 0, 2), (2, 1, 0), (0, 2, 1)):
+        np.testing.assert_array_equal(low, low.transpose(order))
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "bins"),
+    [((192, 192), (1.25, 1.25), 15), ((96, 96, 96), (2.0, 2.0, 2.0), 15), ((240, 120), (1.0, 2.0), 15)],
+)
+def test_bins_on_the_sphere_keep_their_amplitude_at_any_voxel_size(shape, spacing, bins):
+    field = shape[0] * spacing[0]
+    axes = [np.rint(np.fft.fftfreq(size) * size).astype(int) for size in shape]
+    squared = sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij"))
+    np.testing.assert_array_equal(is_coarse(shape, spacing, bins / field), squared < bins**2)

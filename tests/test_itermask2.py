@@ -25,7 +25,6 @@ from itermask.methods.itermask2.method import EXCEEDING
 from itermask.models.folder import load_model
 from itermask.networks import build_network
 from itermask.prepare.prepare import prepare
-from itermask.refinement import stop_threshold
 from itermask.report import pictures
 from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.loop import Trainer
@@ -306,7 +305,7 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     wanted = validation_threshold(method, searches)
 
     def distance(gamma):
-        own = np.median([stop_threshold(search.curve, gamma, method.fit_limit).value for search in searches])
+        own = np.median([method.stop_at(search.curve, gamma).value for search in searches])
         return abs(np.log(max(own, 1e-6) / wanted))
 
     assert all(distance(point["gamma"]) <= distance(gamma) for gamma in (0.01, 0.1, 1.0, 10.0))
@@ -344,15 +343,15 @@ def test_settings_survive_a_card():
     assert set(method.network_specs()) == {"reconstruction", "first"}
 
 
-@pytest.mark.parametrize("name", ["itermask2", "itermask2-published"])
-def test_the_settings_that_come_with_the_package_can_be_trained(name, tmp_path, pytestconfig):
+@pytest.mark.parametrize("name", ["flair-2d", "itermask2-published"])
+def test_the_settings_that_come_with_the_package_can_be_trained(name, tmp_path):
     from itermask.training.config import read_config
 
     pytest.importorskip("monai")
-    config = read_config(pytestconfig.rootpath / "configs" / "flair" / f"{name}.toml")
+    config = read_config(None, preset=name)
     trainer = Trainer(config, config.grid(), tmp_path, "cpu")
     assert trainer.method.name == "itermask2"
-    assert config.batch * trainer.method.slices == (12 if name == "itermask2" else 32)
+    assert config.batch * trainer.method.slices == (12 if name == "flair-2d" else 32)
     with torch.no_grad():
         for role, network in trainer.networks.items():
             channels = trainer.specs[role][1]["in_channels"]
@@ -470,3 +469,28 @@ def test_the_report_of_a_stack_shows_its_slices(folder, tmp_path):
     skipped = (scan.brain_mask.sum((0, 1))[held] * 9 / 100 < 12).sum()
     assert skipped > 0
     assert f"{skipped} slices with less than 12 cm² of brain were not looked at." in page
+
+
+def test_the_first_network_sees_the_guidance_and_nothing_else():
+    """While it learns as well: it would learn nothing of use from the noise-filled slice."""
+    method = IterMask2(first="network", squares=1.0, slices=2, mask_channel=False)
+    prepared = prepare(tiny_stack(0), stack_grid())
+    volume = TrainingVolume(prepared.image[None], prepared.brain, prepared.spacing, "axial")
+    example = method.example(volume, np.random.default_rng(0))
+    seen = {}
+
+    class Watches(torch.nn.Module):
+        def __init__(self, role):
+            super().__init__()
+            self.role = role
+
+        def forward(self, x):
+            seen[self.role] = x
+            return x[:, :1]
+
+    batch = {key: torch.from_numpy(value)[None] for key, value in example.items()}
+    method.loss({role: Watches(role) for role in ("reconstruction", "first")}, batch)
+    np.testing.assert_array_equal(seen["first"].numpy()[:, 0], example["input"][:, 1])
+    assert seen["first"].shape[1] == 1
+    for fine, target in zip(seen["first"].numpy()[:, 0], example["target"][:, 0], strict=True):
+        np.testing.assert_allclose(fine, high_frequency(target, prepared.spacing[:2], method.cutoff), atol=1e-5)

@@ -1,6 +1,7 @@
 """IterMask3D as a method: what it learns from, and that a search can be concluded with any sensitivity."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tiny_method import SHAPE, KnowsNormal, spoilt
 from itermask.guidance import high_frequency
 from itermask.masking import MaskMix
 from itermask.methods import METHODS, TrainingVolume, build_method
-from itermask.methods.itermask3d import IterMask3D, detection
+from itermask.methods.itermask3d import IterMask3D, calibration, detection
 from itermask.methods.itermask3d.detection import smoothed_error, without_specks
 from itermask.methods.losses import squared_error
 from itermask.refinement import error_map
@@ -98,7 +99,7 @@ def test_a_lesion_is_found(changes):
     assert not (detection.mask & ~prepared.brain).any()
     assert detection.scores["mask_size"] == pytest.approx(detection.mask.sum() / prepared.brain.sum())
     assert detection.scores["mean_error"] == pytest.approx(detection.error[prepared.brain].mean())
-    assert detection.threshold == detection.trace["curve"][detection.trace["step"]]
+    assert detection.threshold == max(detection.trace["curve"][: detection.trace["step"] + 1])
     assert detection.trace["passes"] == len(detection.trace["mask_voxels"]) - 1
     assert json.loads(json.dumps(detection.trace)) == detection.trace
 
@@ -243,3 +244,61 @@ def test_a_curve_that_never_becomes_steep_stops_at_the_limit():
     assert found.threshold == pytest.approx(0.5 * search.curve[-1])
     assert (found.mask & ball).any()
     assert not method.conclude(search, {"gamma": np.inf}).mask.any()
+
+
+# Where the refinement starts, and the operating point
+
+
+def test_the_refinement_may_start_from_the_curves_mask():
+    prepared, _, runtime = case()
+    hidden = []
+    for start in ("brain", "curve"):
+        runtime.seen.clear()
+        method = IterMask3D(start=start, focused=False, steps=50)
+        found = method.detect(prepared, runtime, np.random.default_rng(0), {"gamma": 0.2})
+        first = runtime.seen[50 + 1][2] > 0  # after the curve, and the pass with nothing hidden
+        assert found.trace["mask_voxels"][0] == first.sum()
+        assert found.mask.any()
+        hidden.append((first, found))
+    (whole, _), (part, found) = hidden
+    np.testing.assert_array_equal(whole, prepared.brain)
+    left = 1 - (found.trace["step"] + 1) / 50  # of the brain, at the stop
+    assert part.sum() == pytest.approx(left * prepared.brain.sum(), abs=1)
+    assert not (part & ~prepared.brain).any()
+    assert (found.revealed[prepared.brain & ~part] == 1).all()
+
+
+def test_a_focused_curves_mask_is_that_of_the_last_pass_before_the_stop():
+    brain = np.ones((10, 10), bool)
+    masks = detection.CurveMasks(brain, np.array([20.0, 60.0, 100.0]))
+    for kept in (80, 40, 0):
+        mask = np.zeros_like(brain)
+        mask.flat[:kept] = True
+        masks.add(mask)
+    assert [int(masks.at(percent).sum()) for percent in (10, 20, 59, 60, 99.9, 100)] == [100, 80, 80, 40, 40, 0]
+
+
+def test_gamma_lies_in_the_middle_of_its_range(monkeypatch):
+    """From the smallest that suits healthy scans to the largest that their curves reach; neither end."""
+    gammas = calibration.GAMMAS
+    monkeypatch.setattr(calibration, "largest_reached", lambda method, searches: 25)
+
+    def sizes(point):
+        if "threshold_limit" in point:
+            return np.zeros(5) if point["threshold_limit"] >= 10 else np.ones(5)
+        return np.zeros(5) if point["gamma"] >= gammas[5] else np.ones(5)
+
+    point = calibration.operating_point(IterMask3D(), [], sizes)
+    assert point["gamma"] == gammas[15]
+    assert point["gamma"] == pytest.approx(np.sqrt(gammas[5] * gammas[25]), rel=0.05)
+    assert point["threshold_limit"] == 10
+
+
+def test_the_largest_gamma_is_one_that_half_of_the_curves_reach():
+    steep, flat = np.linspace(0, 1, 100) ** 8, np.linspace(0, 0.001, 100)
+    searches = [SimpleNamespace(curve=curve) for curve in (steep, steep, flat)]
+    place = calibration.largest_reached(IterMask3D(), searches)
+    method = IterMask3D()
+    assert method.stop_at(steep, calibration.GAMMAS[place]).step < 99
+    assert method.stop_at(steep, calibration.GAMMAS[place + 1]).step == 99
+    assert calibration.largest_reached(IterMask3D(), searches[2:]) == 0

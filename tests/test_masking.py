@@ -186,3 +186,69 @@ def test_masks_of_slices_are_as_large_as_those_of_volumes(seed, share):
     assert not (mask & ~brain).any()
     if np.random.default_rng(seed).random() < share:
         assert np.array_equal(mask, brain)
+
+
+def mean_share(brain, spacing, draws=150):
+    """Share of the brain that ellipsoids hide on average, and of draws that hide all of it."""
+    shares = [ellipsoid_mask(brain, np.random.default_rng(seed), spacing).sum() / brain.sum() for seed in range(draws)]
+    return np.mean(shares), np.mean(np.array(shares) > 0.999)
+
+
+def test_ellipsoids_have_their_size_in_millimetres():
+    """One brain of 144×168×144 mm at three voxel sizes: the same is hidden, and never the whole brain."""
+    shares = {}
+    for size in (2, 3, 4):
+        brain = tiny_brain((144 // size, 168 // size, 144 // size))[1]
+        shares[size], whole = mean_share(brain, (float(size),) * 3)
+        assert whole == 0
+        assert 0.1 < shares[size] < 0.25
+    assert max(shares.values()) - min(shares.values()) < 0.03
+    long_voxels = tiny_brain((72, 84, 36))[1]
+    assert mean_share(long_voxels, (2.0, 2.0, 4.0))[0] == pytest.approx(shares[2], abs=0.03)
+    assert mean_share(tiny_brain((36, 42, 36))[1], None)[0] > 2 * shares[4]  # 1 mm voxels: a small brain
+
+
+def test_voxels_count_as_millimetres_where_the_mix_says_so():
+    _, brain = tiny_brain((40, 48, 40))
+    old, plain = (MaskMix(1.0, 0.0, 0.0, unit) for unit in ("voxel", "mm"))
+    drawn = [
+        training_mask(brain, np.random.default_rng(seed), mix, (4.0, 4.0, 4.0))
+        for mix in (old, plain)
+        for seed in range(8)
+    ]
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        rng.random()  # the kind
+        np.testing.assert_array_equal(drawn[seed], ellipsoid_mask(brain, rng))
+    assert np.sum(drawn[:8]) > 2 * np.sum(drawn[8:])
+    with pytest.raises(ValueError, match="mm or voxel, not 'cm'"):
+        MaskMix(unit="cm")
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (1.0, 0.0, 1.0)])
+def test_a_voxel_size_that_is_none_is_refused(spacing):
+    with pytest.raises(ValueError, match="one positive number of mm for each of 3 axes"):
+        ellipsoid_mask(np.ones((4, 4, 4), bool), np.random.default_rng(0), spacing)
+
+
+class FirstDraw:
+    """A generator whose first number is given."""
+
+    def __init__(self, first, seed):
+        self._first, self._rng = first, np.random.default_rng(seed)
+
+    def random(self):
+        return self._first
+
+    def __getattr__(self, name):
+        return getattr(self._rng, name)
+
+
+def test_two_squares_masks_in_three_are_of_the_coarse_unit():
+    whole = np.ones((128, 128), bool)
+    sizes = {
+        first: np.mean([square_mask(whole, (1.875, 1.875), FirstDraw(first, seed)).sum() for seed in range(25)])
+        for first in (0.01, 0.65, 0.68, 0.99)
+    }
+    assert sizes[0.01] == sizes[0.65] > 2 * sizes[0.68]
+    assert sizes[0.68] == sizes[0.99]

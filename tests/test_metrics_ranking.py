@@ -133,3 +133,19 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch):
     for measure in (auroc_voxels, auprc_voxels):
         with pytest.raises(MissingExtraError, match=r"itermask\[evaluation\]"):
             measure(np.arange(2.0), np.array([False, True]), np.ones(2, dtype=bool))
+
+
+def test_label_voxels_outside_the_brain_count_as_missed():
+    """As they do for the best threshold and for Dice: a label that lies half outside cannot be ranked perfectly."""
+    brain = np.ones((4, 10), bool)
+    brain[:, :2] = False
+    label = np.zeros_like(brain)
+    label[0, :4] = True  # two voxels outside, two inside
+    error = np.where(label, 5.0, np.linspace(0, 1, 40).reshape(4, 10))
+    assert auroc_voxels(error, label, brain) == pytest.approx(0.5)  # two of four above all, two below all
+    inside = label & brain
+    assert auroc_voxels(error, inside, brain) == 1
+    assert auprc_voxels(error, inside, brain) == 1
+    assert auprc_voxels(error, label, brain) == pytest.approx(0.5 + 0.5 * 4 / 34)
+    outside = label & ~brain
+    assert auroc_voxels(error, outside, brain) == 0

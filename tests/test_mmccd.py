@@ -340,9 +340,10 @@ def test_trained_calibrated_and_run_on_one_sequence(tmp_path):
     assert same_finding(finding, itermask.run(scan, load_model(again, device="cpu")))
 
 
-@pytest.mark.parametrize("name", ["cyclic-unet", "mmccd", "mmccd-published"])
+@pytest.mark.parametrize("name", ["cyclic-unet", "mmccd", "cyclic-unet-published", "mmccd-published"])
 def test_the_settings_that_come_with_it_can_be_trained(name, tmp_path):
-    config = read_config(Path(__file__).parents[1] / "configs" / "flair" / f"{name}.toml")
+    own = Path(__file__).parents[1] / "configs" / "flair" / f"{name}.toml"
+    config = read_config(own) if own.is_file() else read_config(None, preset=name)
     trainer = Trainer(config, config.grid(), tmp_path, "cpu")
     assert trainer.method.name == config.method
     assert set(trainer.networks) == {"a_to_b", "b_to_a"}

@@ -169,3 +169,25 @@ def test_a_model_that_is_nowhere(tmp_path):
 def test_a_device_that_is_nowhere(folder):
     with pytest.raises(InputError, match="--device tpu9: unknown device"):
         load_model(folder, device="tpu9")
+
+
+def test_weights_that_half_precision_cannot_hold_stay_in_float32(tmp_path):
+    state = tiny_state()
+    key = next(iter(state))
+    state[key] = state[key] * 0 + 1e6  # as a batch norm's variance may be
+    save_model(tmp_path / "large", state, tiny_card())
+    stored = load_file(tmp_path / "large" / WEIGHTS)
+    assert stored[key].dtype == torch.float32
+    assert (stored[key] == 1e6).all()
+    assert {value.dtype for name, value in stored.items() if name != key} == {torch.float16}
+    assert load_model(tmp_path / "large", device="cpu").runtime is not None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_never_written(tmp_path, value):
+    state = tiny_state()
+    key = next(iter(state))
+    state[key] = state[key] * 0 + value
+    with pytest.raises(InputError, match=f"{key} is NaN or infinite"):
+        save_model(tmp_path / "broken", state, tiny_card())
+    assert not (tmp_path / "broken" / WEIGHTS).exists()

@@ -167,7 +167,7 @@ def test_the_operating_point_is_the_models_unless_said_otherwise(model):
     own = model.calibration["operating_point"]
     assert RunSettings().point_for(model) == own
     assert RunSettings(sensitivity=2.0).point_for(model) == {name: value / 2 for name, value in own.items()}
-    assert RunSettings(gamma=0.3).point_for(model) == own | {"gamma": 0.3}
+    assert RunSettings(gamma=0.3).point_for(model) == {"gamma": 0.3}  # no calibrated limit is left: the published rule
     settings = run(SCANS["straight"], model, RunSettings(sensitivity=4.0)).settings
     assert settings["operating_point"]["gamma"] == own["gamma"] / 4
     plain = replace(model, card=tiny_card())

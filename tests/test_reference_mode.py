@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tiny import tiny_brain
 
 from itermask.guidance import high_frequency
+from itermask.methods import build_method
 from itermask.methods.itermask3d import IterMask3D
 from itermask.methods.itermask3d.detection import brain_crop, reconstructor
 from itermask.methods.itermask3d.reference import (
@@ -23,6 +24,7 @@ from itermask.networks import build_network
 from itermask.prepare.prepare import Prepared
 from itermask.refinement import stop_threshold
 from itermask.runtime.torch_runtime import TorchRuntime
+from itermask.training.config import read_config
 
 SPACING = (2.0, 2.0, 2.0)
 SIZES = st.tuples(*[st.integers(3, 9)] * 3)
@@ -50,9 +52,8 @@ def network(mask_channel=True):
 
 @pytest.mark.parametrize(("mask_channel", "gamma"), [(True, 0.05), (False, 0.2)])
 def test_the_default_path_at_the_published_settings_finds_what_the_reference_finds(mask_channel, gamma):
-    method = IterMask3D(
-        mask_channel=mask_channel, focused=False, steps=100, min_shrink=0.01, smoothing=0, smallest=0, crop=False
-    )
+    published = read_config(None, preset="itermask3d-published").method_settings
+    method = build_method("itermask3d", published | {"mask_channel": mask_channel})
     scan, net = prepared(), network(mask_channel)
     runtime = TorchRuntime({"reconstruction": network(mask_channel)}, "cpu", torch.float32)
     search = method.search(scan, runtime, np.random.default_rng(3))
@@ -65,8 +66,9 @@ def test_the_default_path_at_the_published_settings_finds_what_the_reference_fin
     step = reference_step(curve, gamma)
     assert step == found.trace["step"] < 99  # something stands out
     reconstruct(scan.image, scan.brain)  # the default path's one pass with nothing hidden, for the profile
-    mask, error, reconstruction, passes = reference_refine(scan.image, scan.brain, reconstruct, curve[step])
-    assert found.threshold == pytest.approx(curve[step], rel=1e-3)
+    threshold = curve[: step + 1].max()  # ours never lies below an earlier point of a curve that falls
+    mask, error, reconstruction, passes = reference_refine(scan.image, scan.brain, reconstruct, threshold)
+    assert found.threshold == pytest.approx(threshold, rel=1e-3)
     assert passes == found.trace["passes"]
     assert mask.any()
     assert np.count_nonzero(mask != found.mask) <= 0.002 * scan.brain.sum()  # rounding, at the threshold
@@ -126,16 +128,21 @@ def test_the_guidance_is_the_same_by_half_and_by_full_transform(shape, spacing, 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 9999), st.sampled_from([20, 100]), st.floats(0.003, 3))
-def test_the_step_is_the_same_but_where_a_tangent_misses_a_steep_end(seed, points, gamma):
+def test_the_step_is_the_same_on_rising_curves(seed, points, gamma):
     rng = np.random.default_rng(seed)
     percent = 100 * np.arange(1, points + 1) / points
     curve = rng.uniform(0.01, 0.5) * np.tan(percent * rng.uniform(0.001, 0.0155))
     curve = np.sort(curve + rng.choice([0, 0.02, 0.2]) * rng.random(points) * curve.max())
-    ours = stop_threshold(curve, gamma)
-    if ours.r_squared >= 0.85 and not ours.fitted:  # ours looks at the differences too where the tangent finds nothing
-        assert reference_step(curve, gamma) == points - 1
-    else:
-        assert reference_step(curve, gamma) == ours.step
+    published = stop_threshold(curve, gamma, window=500 / points, tangent_alone=True)
+    assert reference_step(curve, gamma) == published.step
+    assert stop_threshold(curve, gamma, window=500 / points).step <= published.step  # the earlier of both slopes
+
+
+@pytest.mark.parametrize("curve", [[20.0, 21.0, 22.0, 40.0], [11.0] * 50])
+def test_a_curve_that_begins_above_the_limit_takes_its_differences(curve):
+    curve = np.array(curve)
+    published = stop_threshold(curve, 0.3, window=500 / curve.size, tangent_alone=True)
+    assert reference_step(curve, 0.3) == published.step
 
 
 # The brain's part of the box

@@ -205,3 +205,38 @@ def test_slices_that_would_leave_their_field_of_view_are_not_turned():
     for seed in range(20):
         after = turn(tight, np.random.default_rng(seed)).brain
         assert after[1:-1, 1:-1].sum() == after.sum()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.0, 1.0, 3.0)])
+def test_a_turned_head_is_turned_in_millimetres(spacing):
+    """A ball stays one, whatever the voxels' shape: its extent in mm is the same along every axis."""
+    shape = tuple(int(60 / size) for size in spacing)
+    grid = np.meshgrid(*[(np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing, strict=True)], indexing="ij")
+    bar = (np.abs(grid[0]) < 18) & (np.abs(grid[1]) < 6) & (np.abs(grid[2]) < 18)
+    before = TrainingVolume(np.where(bar, 1.0, -3.0)[None].astype(np.float32), bar, spacing)
+    turn = Augmentation(**(STILL | {"pose": 1.0, "tilt": 20.0, "zoom": 0.0}))
+    for seed in range(8):
+        after = turn(before, np.random.default_rng(seed)).brain
+        places = np.argwhere(after) * spacing
+        moments = np.sort(np.linalg.eigvalsh(np.cov(places.T)))
+        still = np.sort(np.linalg.eigvalsh(np.cov((np.argwhere(bar) * spacing).T)))
+        np.testing.assert_allclose(moments, still, rtol=0.15)  # the shape, free of where it points
+
+
+def test_quarter_turns_are_in_the_plane_of_the_first_and_third_axis():
+    before = volume((12, 14, 12))
+    turn = Augmentation(**(STILL | {"quarter_turns": 0.5}))
+    found = [turn(before, np.random.default_rng(seed)) for seed in range(120)]
+    kinds = [
+        next(k for k in range(4) if np.array_equal(np.rot90(before.brain, k, (0, 2)), one.brain)
+             and np.allclose(np.rot90(before.images, k, (1, 3)), one.images, atol=1e-5))
+        for one in found
+    ]  # fmt: skip
+    assert set(kinds) == {0, 1, 2, 3}
+    assert abs(np.mean(np.array(kinds) > 0) - 0.5) < 0.15
+
+
+@pytest.mark.parametrize("change", [{"flip": 1.5}, {"pose": -0.1}, {"tilt": float("nan")}, {"quarter_turns": 2.0}])
+def test_a_variation_that_is_none_is_refused(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Augmentation(**change)

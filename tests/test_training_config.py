@@ -54,17 +54,32 @@ def test_changes_go_over_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"stepz = 3", "unknown setting stepz; known are align, augmentation, batch"),
+        (b"stepz = 3", r"unknown setting stepz, did you mean steps\? known are align, augmentation, batch"),
         (b"steps = ", "not valid TOML"),
         (b"steps = \xff\xfe", "not valid TOML"),
-        (b"steps = 0", "must be at least 1"),
-        (b"batch = -1", "must be at least 1"),
-        (b'precision = "fp16"', "precision is auto, bf16 or fp32"),
-        (b'steps = "many"', "'str'"),
-        (b"box = 3", "not iterable"),
+        (b"steps = 0", "steps must be a whole number, at least 1, not 0"),
+        (b"batch = -1", "batch must be a whole number, at least 1, not -1"),
+        (b"steps = 2.5", "steps must be a whole number, not 2.5"),
+        (b"steps = true", "steps must be a whole number, not True"),
+        (b"learning_rate = 0", "learning_rate must be above 0, not 0"),
+        (b"learning_rate = nan", "learning_rate must be above 0, not nan"),
+        (b"ema = 1.5", "ema must be a share from 0 to 1, not 1.5"),
+        (b'precision = "fp64"', "precision must be auto, bf16, fp16 or fp32, not 'fp64'"),
+        (b'steps = "many"', "steps must be a whole number, not 'many'"),
+        (b"box = 3", "box must be a list of 3 values, not 3|box must be a list, not 3"),
+        (b"box = [32, 32]", r"box must be a list of 3 values, not \[32, 32\]"),
+        (b'box = [32, "a", 32]', r"box\[2\] must be a whole number, not 'a'"),
+        (b"align = 1", "align must be true or false, not 1"),
         (b"spacing = [0.0, 2.0, 2.0]", "voxel sizes in mm"),
         (b"slice_area = 20.0", "own slices"),
-        (b"[augmentation]\ntwist = 1", "twist"),
+        (b"[augmentation]\ntwist = 1", r"\[augmentation\] unknown setting twist"),
+        (b"[augmentation]\nflip = 1.5", r"\[augmentation\] flip must be a share from 0 to 1, not 1.5"),
+        (b"[augmentation]\nshift = 1.5", "augmentation.shift must be a whole number, not 1.5"),
+        (b"augmentation = 3", "augmentation must be a table of settings, not 3"),
+        (b"box = [32, 48, 48]\n[augmentation]\nquarter_turns = 0.1", "equal first and third edges"),
+        (b"networks = { reconstruction = 3 }", "networks.* must"),
+        (b"[networks.reconstruction]\nname = 3", "networks.reconstruction must have a name"),
+        (b"[networks.reconstruction]\nname = 'a'\nargument = 3", "networks.reconstruction must have a name"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_file(tmp_path, content, message):
@@ -120,3 +135,31 @@ def test_the_grid_of_a_models_own_slices(tmp_path):
     config = read_config(written(tmp_path, "spacing = [1.5, 1.5, 0]\nbox = [64, 64, 1]\nslice_area = 10"))
     assert config.grid() == Grid((1.5, 1.5, 0), (64, 64, 1), 16, slice_area=10)
     assert config.grid().slices
+
+
+def test_epochs_are_steps_once_the_scans_are_counted():
+    config = TrainingConfig(epochs=3, batch=2)
+    assert config.for_scans(5).steps == 8  # 7.5 batches
+    assert config.for_scans(5, processes=2).steps == 4
+    assert TrainingConfig(steps=12).for_scans(5).steps == 12
+
+
+def test_steps_that_are_asked_for_replace_a_presets_epochs():
+    config = read_config(None, preset="itermask3d-published", steps=5)
+    assert config.for_scans(100).steps == 5
+
+
+def test_the_rate_drops_where_the_paper_lets_it():
+    config = replace(read_config(None, preset="itermask3d-published"), steps=500)
+    rates = [config.learning_rate_at(step) for step in range(500)]
+    assert rates[:300] == [1e-3] * 300
+    assert rates[300:] == pytest.approx([1e-4] * 200)
+
+
+def test_a_file_goes_over_a_preset_table_by_table(tmp_path):
+    path = written(tmp_path, "batch = 1\n[method_settings]\nsteps = 50\n[augmentation]\nflip = 0.5")
+    config = read_config(path, "itermask3d-published")
+    assert (config.batch, config.epochs) == (1, 500)
+    assert config.method_settings["steps"] == 50
+    assert config.method_settings["mask_channel"] is False
+    assert (config.augmentation.flip, config.augmentation.quarter_turns) == (0.5, 0.1)

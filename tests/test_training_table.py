@@ -239,3 +239,18 @@ def test_a_table_of_cases_is_read_like_a_data_set(tmp_path):
     ]
     with pytest.raises(InputError, match="no FLAIR scan with a T1w scan of its subject in split 'val'"):
         read_data(path, "FLAIR", target="T1w")
+
+
+def test_bids_names_say_whose_a_scan_is(tmp_path):
+    """Two sessions are one person; two files of one name in two folders are two."""
+    names = ("sub-01_ses-1_T1w.nii.gz", "sub-01_ses-2_T1w.nii.gz", "x/T1w.nii.gz", "y/T1w.nii.gz", "sub-02/T1w.nii.gz")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rows = [(name, "train" if at else "val") for at, name in enumerate(names)]
+    with pytest.raises(InputError, match="subject sub-01 stands in two splits"):
+        read_data(table(tmp_path, rows, columns=("path", "split")), "T1w")
+    rows[0] = (names[0], "train")
+    rows[-1] = (names[-1], "val")
+    entries = read_data(table(tmp_path, rows, columns=("path", "split")), "T1w")
+    assert [entry.subject for entry in entries] == ["sub-01", "sub-01", "x/T1w.nii.gz", "y/T1w.nii.gz", "sub-02"]

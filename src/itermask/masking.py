@@ -14,6 +14,9 @@ from scipy import ndimage
 
 FIELD = 240.0  # mm: the field of view that IterMask2's masks are described on
 COARSE, FINE = FIELD / 24, FIELD / 96  # mm: units of the Gaussian that its squares are scattered by
+CELLS, CELL_SHARES = (4.0, 2.0, 8.0), (0.5, 0.25, 0.25)  # mm: IterMask3D's coarse grids, and how often each is taken
+VARIANCES = (0.3, 10.0)  # of its ellipsoids, squared cells
+REACH = 4.0  # standard deviations that an ellipsoid reaches
 
 
 @dataclass(frozen=True)
@@ -24,45 +27,65 @@ class MaskMix:
         ellipsoid: share of single ellipsoids on a coarse grid (the published masks).
         field: share of thresholded smooth random fields.
         full: share of fully hidden brains.
+        unit: what ellipsoids are drawn in: `mm`, as published, or `voxel`, as the models of versions up to 0.2 learned
+            with: a voxel counts as 1 mm whatever its size, so ellipsoids grow with it.
     """
 
     ellipsoid: float = 0.45
     field: float = 0.35
     full: float = 0.20
+    unit: str = "mm"
 
     def __post_init__(self) -> None:
         shares = (self.ellipsoid, self.field, self.full)
         if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"mask shares must be non-negative and add up to 1, not {shares}")
+        if self.unit not in ("mm", "voxel"):
+            raise ValueError(f"ellipsoids are drawn in mm or voxel, not {self.unit!r}")
 
 
-def ellipsoid_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def ellipsoid_mask(brain: np.ndarray, rng: np.random.Generator, spacing: Sequence[float] | None = None) -> np.ndarray:
     """Hide one random ellipsoid of the brain.
 
-    A coarse grid is chosen (1/4 of the resolution with probability 1/2, else 1/2 or 1/8), on it a random
-    rotation and one variance per axis, uniform in [0.3, 10] coarse voxels², and a centre in the brain; every
-    coarse voxel within 4 standard deviations is hidden. This is the analytic form of the papers' cloud of
-    100 000 Gaussian points. Source: `itermask3d.md`, "Training".
+    A coarse grid is chosen (cells of 4 mm with probability 1/2, else of 2 or 8 mm: the published 1/4, 1/2 and 1/8 of
+    the resolution at 1 mm), on it a random rotation and one variance per axis, uniform in [0.3, 10] cells², and a
+    centre in the brain; every cell within 4 standard deviations is hidden. This is the analytic form of the papers'
+    cloud of 100 000 Gaussian points. Source: `itermask3d.md`, "Training".
+
+    >>> brain = np.ones((30, 30, 30), bool)
+    >>> mask = ellipsoid_mask(brain, np.random.default_rng(0), spacing=(2.0, 2.0, 2.0))
+    >>> mask.shape, bool((mask <= brain).all())
+    ((30, 30, 30), True)
 
     Args:
         brain: boolean brain mask, 2D or 3D, not empty.
         rng: random generator; the only source of randomness.
+        spacing: voxel size in mm along each axis; 1 mm if None. The ellipsoid's size is in mm whatever it is.
 
     Returns:
         boolean mask, True where hidden, inside `brain`.
+
+    Raises:
+        ValueError: not one positive voxel size for each axis.
     """
-    factor = rng.choice([4, 2, 8], p=[0.5, 0.25, 0.25])
+    sizes = (1.0,) * brain.ndim if spacing is None else tuple(spacing)
+    if len(sizes) != brain.ndim or any(not size > 0 for size in sizes):
+        raise ValueError(f"spacing {sizes} is not one positive number of mm for each of {brain.ndim} axes")
+    edge = rng.choice(CELLS, p=CELL_SHARES)
     inside = np.argwhere(brain)
-    centre = inside[rng.integers(len(inside))] // factor
+    middle = inside[rng.integers(len(inside))]
+    # The cell that each voxel's centre lies in, along each axis.
+    cells = [
+        ((np.arange(count) + 0.5) * size / edge).astype(int) for count, size in zip(brain.shape, sizes, strict=True)
+    ]
+    centre = [cell[at] for cell, at in zip(cells, middle, strict=True)]
     rotation, _ = np.linalg.qr(rng.standard_normal((brain.ndim, brain.ndim)))
-    variances = rng.uniform(0.3, 10.0, size=brain.ndim)
+    variances = rng.uniform(*VARIANCES, size=brain.ndim)
     precision = rotation @ np.diag(1 / variances) @ rotation.T
-    coarse_shape = [-(-size // factor) for size in brain.shape]
-    offsets = np.stack(np.meshgrid(*[np.arange(size) for size in coarse_shape], indexing="ij"), axis=-1) - centre
-    coarse = np.einsum("...i,ij,...j->...", offsets, precision, offsets) <= 4.0**2
-    for axis in range(brain.ndim):
-        coarse = coarse.repeat(factor, axis=axis)
-    return coarse[tuple(slice(size) for size in brain.shape)] & brain
+    grid = np.meshgrid(*[np.arange(cell[-1] + 1) for cell in cells], indexing="ij")
+    offsets = np.stack(grid, axis=-1) - centre
+    coarse = np.einsum("...i,ij,...j->...", offsets, precision, offsets) <= REACH**2
+    return coarse[np.ix_(*cells)] & brain
 
 
 def field_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -129,13 +152,23 @@ def square_mask(brain: np.ndarray, spacing: Sequence[float], rng: np.random.Gene
     return hidden & brain
 
 
-def training_mask(brain: np.ndarray, rng: np.random.Generator, mix: MaskMix | None = None) -> np.ndarray:
+def training_mask(
+    brain: np.ndarray,
+    rng: np.random.Generator,
+    mix: MaskMix | None = None,
+    spacing: Sequence[float] | None = None,
+) -> np.ndarray:
     """Draw one training mask of a random kind.
+
+    >>> brain = np.ones((12, 12), bool)
+    >>> bool(training_mask(brain, np.random.default_rng(0), MaskMix(0, 0, 1)).all())  # a fully hidden slice
+    True
 
     Args:
         brain: boolean brain mask, 2D or 3D.
         rng: random generator; the only source of randomness.
         mix: share of each kind; the default mix if None.
+        spacing: voxel size in mm along each axis, for ellipsoids; 1 mm if None, or if the mix draws them in voxels.
 
     Returns:
         boolean mask, True where hidden, inside `brain`.
@@ -151,4 +184,4 @@ def training_mask(brain: np.ndarray, rng: np.random.Generator, mix: MaskMix | No
         return brain.copy()
     if kind < mix.full + mix.field:
         return field_mask(brain, rng)
-    return ellipsoid_mask(brain, rng)
+    return ellipsoid_mask(brain, rng, spacing if mix.unit == "mm" else None)

@@ -42,7 +42,8 @@ class RunSettings:
     """How a scan is looked at; what is None is taken from the model.
 
     Attributes:
-        gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more.
+        gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more. It replaces the whole of
+            the model's operating point: no calibrated limit of the threshold is left, as published.
         sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
         n4: whether slow brightness changes are taken out first, see `itermask.prepare.bias`.
@@ -76,7 +77,7 @@ class RunSettings:
         if self.gamma is not None:
             if "gamma" not in point:
                 raise InputError(f"{model.name}: a {model.method.name} model has no gamma; give --sensitivity instead")
-            point = point | {"gamma": self.gamma}
+            point = {"gamma": self.gamma}
         return {name: value / (self.sensitivity or 1.0) for name, value in point.items()}
 
 

@@ -16,7 +16,7 @@ Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 POOR_FIT = 0.85  # R² under which the tangent is not trusted
 FIT_SPAN = 80.0  # percent of the curve over which R² is judged
-SMOOTHING_WINDOW = 5  # points of the moving average over first differences
+WINDOW = 5.0  # percent of the brain over which the curve's own slope is averaged
 MAX_PASSES = 100  # a refinement that has not settled by then is stopped
 
 
@@ -26,8 +26,8 @@ class StopThreshold:
 
     Attributes:
         step: 0-based index of the chosen point of the curve.
-        value: the stop threshold τ, an error level.
-        fitted: True if the tangent fit chose it, False if first differences did.
+        value: the stop threshold τ, an error level: the largest of the curve up to there.
+        fitted: True if the tangent fit chose it, False if the curve's own slope did.
         r_squared: quality of the tangent fit over the first 80 % of the curve; −inf if none converged.
         crossed: False if the slope never exceeded gamma, so nothing stands out and the last step was taken.
         slope: slope at each point, per percent, that was compared with gamma.
@@ -177,51 +177,87 @@ def evened(percents: np.ndarray, curve: np.ndarray, points: int) -> np.ndarray:
     return smooth(100 * np.arange(1, points + 1) / points)
 
 
-def stop_threshold(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10.0) -> StopThreshold:
+def stop_threshold(
+    curve: np.ndarray,
+    gamma: float = 0.01,
+    fit_limit: float = 10.0,
+    *,
+    window: float = WINDOW,
+    tangent_alone: bool = False,
+) -> StopThreshold:
     """Where the curve's slope first exceeds `gamma`.
 
-    T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; the slope is its derivative
-    a·b / cos²(b·i). If R² over the first 80 % is below 0.85, the slope is the curve's own first difference,
-    smoothed by a centred moving average of 5; so it is too where only the differences exceed gamma, because a
-    tangent that fits most of a curve can miss a steep end. The i-th of n points stands at 100·i/n on the percent axis,
-    and slopes are per percent, so gamma means the same for curves of any length. If the slope never exceeds
-    gamma nothing stands out, and the last step is taken.
+    T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; where R² over the first
+    80 % is at least 0.85, its derivative a·b / cos²(b·i) is a slope that counts. The curve's own slope, averaged over
+    `window` percent of the brain, counts always (with `tangent_alone` only where the fit is poor, as published: a
+    tangent that fits most of a curve can miss a steep end). The step is the first at which one of them exceeds gamma.
+    If none ever does nothing stands out, and the last step is taken. The threshold is the largest of the curve up to
+    the step, since a curve may fall now and then; so a larger gamma never gives a lower threshold.
+
+    The i-th of n points stands at 100·i/n on the percent axis, slopes are per percent and the window is in percent, so
+    gamma means the same for curves of any length.
+
+    >>> percent = np.arange(1, 101)
+    >>> curve = np.where(percent <= 95, 0.01 * percent, 0.95 + (percent - 95))  # 0.01 per percent, then 1 per percent
+    >>> found = stop_threshold(curve, gamma=0.5, window=1.0)
+    >>> found.step, round(found.value, 2)  # the point at 96 %
+    (95, 1.95)
 
     Args:
         curve: error thresholds from `threshold_curve`.
         gamma: the sensitivity; smaller flags more.
         fit_limit: error above which points are left out of the fit.
+        window: percent of the brain that the curve's own slope is averaged over, but at least one step; the published
+            moving average over 5 of 100 points is 5.
+        tangent_alone: leave the curve's own slope out where the tangent fits, as published.
 
     Returns:
         the chosen step and how it was chosen.
 
     Raises:
-        ValueError: an empty curve, NaN in it, or a gamma or limit that is not positive.
+        ValueError: an empty curve, NaN in it, or a gamma, limit or window that is not positive.
     """
     curve = np.asarray(curve, dtype=np.float64)
     if curve.ndim != 1 or curve.size == 0 or not np.isfinite(curve).all():
         raise ValueError("the threshold curve must be one row of finite numbers")
-    if not gamma > 0 or not fit_limit > 0:
-        raise ValueError(f"gamma ({gamma}) and the fit limit ({fit_limit}) must be positive")
+    if not gamma > 0 or not fit_limit > 0 or not window > 0:
+        raise ValueError(f"gamma ({gamma}), the fit limit ({fit_limit}) and the window ({window}) must be positive")
     percent = 100 * np.arange(1, curve.size + 1) / curve.size
-    slope, r_squared = _tangent_slope(percent, curve, fit_limit)
-    fitted = r_squared >= POOR_FIT
-    if not fitted or not (slope > gamma).any():
-        differences = _smoothed_differences(curve)
-        fitted = fitted and not (differences > gamma).any()
-        slope = slope if fitted else differences
+    tangent, r_squared = _tangent_slope(percent, curve, fit_limit)
+    good = r_squared >= POOR_FIT
+    slope = own = own_slope(curve, window)
+    if good:
+        slope = tangent if tangent_alone else np.maximum(tangent, own)
     above = np.flatnonzero(slope > gamma)
     step = int(above[0]) if above.size else curve.size - 1
-    return StopThreshold(step, float(curve[step]), fitted, r_squared, bool(above.size), slope)
+    fitted = good and (tangent_alone or not above.size or bool(tangent[step] > gamma))
+    return StopThreshold(step, float(curve[: step + 1].max()), fitted, r_squared, bool(above.size), slope)
 
 
-def _smoothed_differences(curve: np.ndarray) -> np.ndarray:
-    """First differences per percent, averaged over 5 points (over as many as there are at the ends)."""
-    before = 2 * curve[0] - curve[min(1, curve.size - 1)]  # the curve's start is a level, not a slope
-    differences = np.diff(curve, prepend=before) * curve.size / 100
-    window = np.ones(min(SMOOTHING_WINDOW, curve.size))
-    covered = np.convolve(np.ones(curve.size), window, mode="same")
-    return np.convolve(differences, window, mode="same") / covered
+def own_slope(curve: np.ndarray, window: float = WINDOW) -> np.ndarray:
+    """A curve's slope per percent at each point, averaged over a window.
+
+    The slope at a point is that of the step which leads to it; the window lies about the middle of this step, with
+    straight lines between the points, and is cut off where the curve ends. Where the window is an odd number of steps
+    this is the centred moving average over as many first differences. Before the first point the curve goes on with
+    its first slope.
+
+    >>> own_slope(np.array([1.0, 2.0, 4.0, 7.0]), window=25.0) * 25
+    array([1., 1., 2., 3.])
+
+    Args:
+        curve: its i-th of n points stands at 100·i/n percent.
+        window: in percent, at least one step is taken.
+
+    Returns:
+        float64 array of the curve's length.
+    """
+    step = 100 / curve.size
+    points = step * np.arange(curve.size + 1)
+    levels = np.append(2 * curve[0] - curve[min(1, curve.size - 1)], curve)  # the curve's start is a level, not a slope
+    middle, half = points[1:] - step / 2, max(window, step) / 2
+    low, high = np.maximum(middle - half, 0.0), np.minimum(middle + half, 100.0)
+    return (np.interp(high, points, levels) - np.interp(low, points, levels)) / (high - low)
 
 
 def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> tuple[np.ndarray, float]:

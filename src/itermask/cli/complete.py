@@ -40,6 +40,13 @@ def methods(incomplete: str) -> Offers:
     return _fitting([(name.replace("_", "-"), "") for name in folders], incomplete)
 
 
+def presets(incomplete: str) -> Offers:
+    """What `--preset` takes."""
+    from itermask.presets import presets as found
+
+    return _fitting(found().items(), incomplete)
+
+
 def artifacts(incomplete: str) -> Offers:
     """Artifacts with what each is; these have to be imported, which takes a moment."""
     from itermask.artifacts import ARTIFACTS, summary

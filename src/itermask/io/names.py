@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from itermask.errors import InputError
@@ -30,6 +31,21 @@ def shown(name: str | os.PathLike[str]) -> str:
     except UnicodeEncodeError:  # half a character that is of no file's name
         text = os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def subject_of(path: Path | str) -> str:
+    """Whose a file is, as its BIDS name or folder says (`sub-01`); empty where neither does.
+
+    >>> subject_of("study/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz")
+    'sub-01'
+    >>> subject_of("study/T1w.nii.gz")
+    ''
+    """
+    for part in reversed(Path(path).parts):
+        found = re.search(r"(?:^|[_.\- ])(sub-[A-Za-z0-9]+)", part)
+        if found:
+            return found[1]
+    return ""
 
 
 def canonical_sequence(name: str) -> str:

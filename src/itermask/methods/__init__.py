@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.settings_file import checked
 
 METHODS: dict[str, str] = {
     "autoencoder": "itermask.methods.autoencoder:Autoencoder",
@@ -20,11 +21,17 @@ __all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "buil
 
 
 def build_method(name: str, settings: dict[str, Any] | None = None) -> Method:
-    """Build the method `name` with its settings; `ValueError` if either is unknown."""
+    """Build the method `name` with its settings.
+
+    >>> build_method("itermask3d", {"gamma": 0.01})
+    Traceback (most recent call last):
+        ...
+    itermask.errors.InputError: method itermask3d: unknown setting gamma; known are crop, cutoff, ...
+
+    Raises:
+        ValueError: an unknown method or setting, a setting of another type or out of range.
+    """
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}; known are {', '.join(sorted(METHODS))}")
     module, _, attribute = METHODS[name].partition(":")
-    try:
-        return getattr(import_module(module), attribute)(**(settings or {}))
-    except TypeError as error:
-        raise ValueError(f"method {name!r} does not take these settings: {error}") from error
+    return checked(getattr(import_module(module), attribute), settings or {}, f"method {name}")

@@ -150,18 +150,30 @@ def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module
 def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]) -> None:
     """Write a model folder: weights in half precision, then the card; each to a temporary name first.
 
+    What half precision cannot hold (a batch norm's variance may be larger) stays in float32.
+
     Args:
         folder: made if needed.
         state: parameters and buffers under `<role>.<name>`.
         card: checked before anything is written.
+
+    Raises:
+        InputError: a weight is NaN or infinite: training went wrong.
     """
     import torch
     from safetensors.torch import save
 
     check_card(card, folder / CARD)
     folder.mkdir(parents=True, exist_ok=True)
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise InputError(f"{folder / WEIGHTS}: {broken[0]} is NaN or infinite; train again with a lower learning_rate")
+    largest = torch.finfo(torch.float16).max
     halves = {
-        key: (value.to(torch.float16) if value.is_floating_point() else value).detach().cpu().contiguous()
+        key: (value.to(torch.float16) if value.is_floating_point() and not (value.abs() > largest).any() else value)
+        .detach()
+        .cpu()
+        .contiguous()
         for key, value in state.items()
     }
     partial = folder / f".{WEIGHTS}.part"

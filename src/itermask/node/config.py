@@ -1,18 +1,40 @@
 """What a node is told in its TOML file, checked before anything starts; `example.toml` has every setting."""
 
-import math
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
 from itermask.errors import InputError
+from itermask.settings_file import check_ranges, checked, read_toml
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PARTS = ("segmentation", "report", "overlay")  # of the results, as `[[destination]] send` names them
+
+
+def _check_title(text: str) -> None:
+    plain = text.isascii() and text.isprintable() and "\\" not in text and text == text.strip()
+    if not (0 < len(text) <= 16 and plain):
+        raise ValueError(f"title must be an AE title: 1 to 16 plain characters, not {text!r}")
+
+
+def _check_address(text: str) -> None:
+    if "/" in text or not _is_network(text):
+        raise ValueError(f"address must be an IP address of this machine, not {text!r}")
+
+
+def _check_port(number: int) -> None:
+    if not 0 <= number < 65536:
+        raise ValueError(f"port must be a port below 65536, not {number}")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,12 @@ class Sender:
     title: str
     addresses: tuple[str, ...]
     port: int = 0
+
+    def __post_init__(self) -> None:
+        _check_title(self.title)
+        _check_port(self.port)
+        if not self.addresses or not all(map(_is_network, self.addresses)):
+            raise ValueError(f"addresses must be IP addresses or networks, not {list(self.addresses)}")
 
     def calls_from(self, address: str) -> bool:
         """Whether an IP address is one of its own."""
@@ -48,6 +76,12 @@ class Destination:
     send: tuple[str, ...] = PARTS
     tls: bool = False
 
+    def __post_init__(self) -> None:
+        _check_title(self.title)
+        _check_port(self.port)
+        if not self.send or not set(self.send) <= set(PARTS):
+            raise ValueError(f"send must be some of {', '.join(PARTS)}, not {list(self.send)}")
+
 
 @dataclass(frozen=True)
 class Complete:
@@ -62,6 +96,9 @@ class Complete:
     quiet: float = 10.0
     released: float = 3.0
     patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, not_negative="quiet released patience")
 
 
 @dataclass(frozen=True)
@@ -92,6 +129,13 @@ class Look:
     models: Mapping[str, str] = field(default_factory=dict)
     sequences: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_ranges(self, positive="minutes", not_negative="threads sensitivity gamma seed")
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {self.device!r}")
+        if self.gamma and self.sensitivity:
+            raise ValueError("has gamma and sensitivity; give one of them")
+
 
 @dataclass(frozen=True)
 class Deliver:
@@ -101,6 +145,9 @@ class Deliver:
     longest_wait: float = 600.0
     give_up_hours: float = 72.0
 
+    def __post_init__(self) -> None:
+        check_ranges(self, positive="first_wait longest_wait give_up_hours")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -108,6 +155,10 @@ class Page:
 
     address: str = "127.0.0.1"
     port: int = 8114
+
+    def __post_init__(self) -> None:
+        _check_address(self.address)
+        _check_port(self.port)
 
 
 @dataclass(frozen=True)
@@ -118,6 +169,9 @@ class Keep:
     free_gb: float = 2.0
     days: float = 7.0
 
+    def __post_init__(self) -> None:
+        check_ranges(self, positive="quota_gb", not_negative="free_gb days")
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -125,6 +179,9 @@ class Watch:
 
     folder: Path
     seconds: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, positive="seconds")
 
 
 @dataclass(frozen=True)
@@ -170,28 +227,13 @@ class NodeConfig:
     watch: Watch | None = None
     tls: Tls | None = None
 
+    def __post_init__(self) -> None:
+        _check_title(self.title)
+        _check_address(self.address)
+        _check_port(self.port)
 
-# Name in the file → name here and what holds it.
-SECTIONS = {
-    "complete": Complete,
-    "look": Look,
-    "deliver": Deliver,
-    "page": Page,
-    "keep": Keep,
-    "watch": Watch,
-    "tls": Tls,
-}
-LISTS = {"sender": ("senders", Sender), "destination": ("destinations", Destination)}
-CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "title": (lambda text: 0 < len(text) <= 16 and text.isascii() and text.isprintable() and "\\" not in text
-              and text == text.strip(), "an AE title: 1 to 16 plain characters"),
-    "port": (lambda number: 0 <= number < 65536, "a port below 65536"),
-    "addresses": (lambda listed: len(listed) > 0 and all(map(_is_network, listed)), "IP addresses or networks"),
-    "address": (lambda text: _is_network(text) and "/" not in text, "an IP address of this machine"),
-    "send": (lambda listed: len(listed) > 0 and set(listed) <= set(PARTS), f"some of {', '.join(PARTS)}"),
-    "device": (lambda text: text in DEVICES, f"one of {', '.join(DEVICES)}"),
-}  # fmt: skip
-POSITIVE = {"quota_gb", "seconds", "minutes", "first_wait", "longest_wait", "give_up_hours"}
+
+LISTS = {"sender": "senders", "destination": "destinations"}  # name in the file → name here
 
 
 def example() -> str:
@@ -206,28 +248,21 @@ def read_config(path: Path | str) -> NodeConfig:
         InputError: it cannot be read, a name in it is unknown, or a value cannot be used; one line says which.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); 'itermask listen --example' prints one"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no TOML ({error}); correct it") from error
-    values: dict[str, Any] = {}
-    for name, section in SECTIONS.items():
+    table = {"folder": "node"} | read_toml(path, "; 'itermask listen --example' prints one")
+    for name, own in LISTS.items():
+        if own in table:
+            raise InputError(f"{path}: unknown setting {own}; write each as [[{name}]]")
         if name in table:
-            values[name] = _fill(section, table.pop(name), f"{path}: [{name}]", path.parent)
-    for name, (own, entry) in LISTS.items():
-        listed = table.pop(name, [])
-        if not isinstance(listed, list):
-            raise InputError(f"{path}: {name} must be written [[{name}]]; correct it")
-        values[own] = tuple(_fill(entry, each, f"{path}: [[{name}]]", path.parent) for each in listed)
-    table.setdefault("folder", "node")
-    plain = {key: kind for key, kind in _kinds(NodeConfig).items() if key in ("folder", "title", "address", "port")}
-    values |= _values(plain, table, str(path), path.parent)
-    config = NodeConfig(**values)
+            table[own] = table.pop(name)
+            if not isinstance(table[own], list):
+                raise InputError(f"{path}: {name} must be written [[{name}]]; correct it")
+    try:
+        config = checked(NodeConfig, table, str(path), path.parent)
+    except InputError as error:
+        text = str(error)
+        for name, own in LISTS.items():
+            text = text.replace(f"[[{own}]]", f"[[{name}]]")
+        raise InputError(text) from error
     models = {key: _model(name, path.parent) for key, name in config.look.models.items()}
     return _checked(replace(config, look=replace(config.look, models=models)), path)
 
@@ -248,8 +283,6 @@ def _checked(config: NodeConfig, path: Path) -> NodeConfig:
         problem = "two destinations have the same title; give each its own"
     elif any(each.tls for each in config.destinations) and config.tls is None:
         problem = "a destination wants TLS; say certificate, key and ca under [tls]"
-    elif config.look.gamma and config.look.sensitivity:
-        problem = "[look] has gamma and sensitivity; give one of them"
     elif config.watch is not None and _within(config.watch.folder, config.folder):
         problem = "the folder to [watch] lies in the node's own folder; choose another"
     if problem:
@@ -259,60 +292,3 @@ def _checked(config: NodeConfig, path: Path) -> NodeConfig:
 
 def _within(inner: Path, outer: Path) -> bool:
     return inner.resolve().is_relative_to(outer.resolve()) or outer.resolve().is_relative_to(inner.resolve())
-
-
-def _kinds(section: Any) -> dict[str, Any]:
-    return {each.name: each.type for each in fields(section)}
-
-
-def _fill(section: Any, table: Any, where: str, base: Path) -> Any:
-    """A section from its table."""
-    if not isinstance(table, dict):
-        raise InputError(f"{where}: must be a section; correct it")
-    given = _values(_kinds(section), table, where, base)
-    needed = [each.name for each in fields(section) if each.default is MISSING and each.default_factory is MISSING]
-    missing = [name for name in needed if name not in given]
-    if missing:
-        raise InputError(f"{where}: {' and '.join(missing)} must be said")
-    return section(**given)
-
-
-def _values(kinds: Mapping[str, Any], table: Mapping[str, Any], where: str, base: Path) -> dict[str, Any]:
-    """A table's values, each of the kind it must be."""
-    unknown = sorted(set(table) - set(kinds))
-    if unknown:
-        raise InputError(f"{where}: {unknown[0]} is unknown; there are {', '.join(kinds)}")
-    return {name: _value(kinds[name], name, value, where, base) for name, value in table.items()}
-
-
-def _value(kind: Any, name: str, value: Any, where: str, base: Path) -> Any:
-    """One value of its kind, or an `InputError`."""
-    words = CHECKS.get(name, (None, ""))[1]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    elif kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(each, str) for each in value):
-        value = tuple(value)
-    elif kind is Path and isinstance(value, str) and value:
-        return base / Path(value).expanduser()
-    right = isinstance(value, {tuple[str, ...]: tuple, Mapping[str, str]: dict}.get(kind, kind)) and (
-        kind is bool or not isinstance(value, bool)
-    )
-    if right and isinstance(value, dict):
-        right, words = all(isinstance(each, str) for each in value.values()), "names and texts"
-    if right and isinstance(value, (int, float)) and kind is not bool and name != "port":
-        least = "more than 0" if name in POSITIVE else "0 or more"
-        right, words = math.isfinite(value) and (value > 0 if name in POSITIVE else value >= 0), f"a number, {least}"
-    if right and name in CHECKS:
-        right = CHECKS[name][0](value)
-    if not right:
-        named = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
-        raise InputError(f"{where}: {name} must be {words or named.get(kind, 'a list of texts')}, not {value!r}")
-    return value
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

@@ -45,3 +45,23 @@ def fast_dtype(device: torch.device) -> torch.dtype:
         fast = any(native.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return torch.float32
+
+
+def training_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Number format to train in.
+
+    Args:
+        precision: `bf16`, `fp16`, `fp32`, or `auto`: the device's fast format, and float16 on a CUDA device that has no
+            fast bfloat16; with float16 the gradients must be scaled.
+        device: where the networks are.
+
+    Raises:
+        InputError: `fp16` elsewhere than on CUDA, where nothing is gained by it.
+    """
+    if precision == "fp16" and device.type != "cuda":
+        raise InputError(f"training settings: precision fp16 is for CUDA devices, not {device.type}; take auto")
+    named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+    if precision in named:
+        return named[precision]
+    fast = fast_dtype(device)
+    return torch.float16 if device.type == "cuda" and fast == torch.float32 else fast

@@ -7,6 +7,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from itermask.methods.base import TrainingVolume
+from itermask.settings_file import check_ranges
 
 IN_PLANE = ndimage.generate_binary_structure(2, 1)[..., None]  # neighbours within a slice
 
@@ -18,7 +19,8 @@ class Augmentation:
     Attributes:
         flip: probability of exchanging left and right.
         pose: probability of turning and scaling the head; it also smooths the image a little, as resampling does.
-        tilt: standard deviation in degrees of the rotation about each axis; of slices, about their normal only.
+        tilt: standard deviation in degrees of the rotation about each axis, true in millimetres whatever the voxels'
+            shape; of slices, about their normal only.
         zoom: standard deviation of the relative size along each axis.
         shift: largest displacement in voxels along each axis; the brain never leaves the box.
         contrast: standard deviation of the relative slope, and of the offset in scaled intensities / 4.
@@ -26,6 +28,8 @@ class Augmentation:
             at 0.3, grey matter typically moves by a sixth of the scale, as it does from scanner to scanner.
         erode: probability of losing the outermost layer of brain voxels.
         background: scaled value outside the brain.
+        quarter_turns: probability of turning a volume by 90, 180 or 270 degrees in the plane of the first and third
+            axis; 0.1 in IterMask3D's paper. For boxes whose edges along these axes are equal.
     """
 
     flip: float = 0.5
@@ -37,6 +41,10 @@ class Augmentation:
     gamma: float = 0.3
     erode: float = 0.1
     background: float = -3.0
+    quarter_turns: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self, shares="flip pose erode quarter_turns", not_negative="tilt zoom shift contrast gamma")
 
     def __call__(self, volume: TrainingVolume, rng: np.random.Generator) -> TrainingVolume:
         """A varied copy of `volume`; all sequences move together, each gets its own contrast."""
@@ -47,10 +55,13 @@ class Augmentation:
         contrast = [self._contrast(image, rng) for image in images]
         images = np.stack([np.where(brain, image, self.background) for image in contrast]).astype(np.float32)
         if rng.random() < self.pose:
-            images, brain = self._turn(images, brain, rng, in_plane)
+            images, brain = self._turn(images, brain, rng, in_plane, volume.spacing)
         if rng.random() < self.flip:
             side = 2 if volume.plane == "sagittal" else 0  # the axis from left to right
             images, brain = np.flip(images, side + 1), np.flip(brain, side)
+        if self.quarter_turns and rng.random() < self.quarter_turns:
+            turns = int(rng.integers(1, 4))
+            images, brain = np.rot90(images, turns, (1, 3)), np.rot90(brain, turns, (0, 2))
         axes = (0, 1) if in_plane else tuple(range(brain.ndim))
         shifts = [self._shift(brain, axis, rng) for axis in axes]
         brain = np.roll(brain, shifts, axes)
@@ -64,10 +75,16 @@ class Augmentation:
         return (6 * bent - 3) * (1 + slope) + offset
 
     def _turn(
-        self, images: np.ndarray, brain: np.ndarray, rng: np.random.Generator, in_plane: bool
+        self,
+        images: np.ndarray,
+        brain: np.ndarray,
+        rng: np.random.Generator,
+        in_plane: bool,
+        spacing: tuple[float, ...],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
 
+        The rotation is one in millimetres, so that no head is sheared on voxels that are longer along one axis.
         Linear interpolation within the brain only, so that background does not bleed into its edge.
         """
         angles = np.radians(self.tilt) * rng.standard_normal(3)
@@ -77,6 +94,8 @@ class Augmentation:
             matrix = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]) * (zoom[0], zoom[1], 1)
         else:
             matrix = Rotation.from_euler("xyz", angles).as_matrix() * zoom
+        sizes = np.asarray(spacing)
+        matrix = matrix * (sizes / sizes[:, None])  # from millimetres to voxels
         centre = np.array(ndimage.center_of_mass(brain))
         offset = centre - matrix @ centre
         share = ndimage.affine_transform(brain.astype(np.float32), matrix, offset, order=1)

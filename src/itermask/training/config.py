@@ -1,14 +1,17 @@
-"""Training settings: defaults in one place, changed by a TOML file."""
+"""Training settings: defaults in one place, changed by a preset, a TOML file and the command line, in this order."""
 
-import tomllib
-from dataclasses import asdict, dataclass, field, fields
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from itermask.errors import InputError
 from itermask.prepare.intensity import IntensityScale
 from itermask.prepare.prepare import Grid
+from itermask.presets import preset_path
+from itermask.settings_file import check_ranges, checked, merged, read_toml
 from itermask.training.augment import Augmentation
+
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -22,15 +25,20 @@ class TrainingConfig:
         spacing, box, divisor, slice_area, align: the model's grid, see `itermask.prepare.prepare.Grid`.
         intensity: the model's intensity scale, see `itermask.prepare.intensity.IntensityScale`.
         start_from: model folder or bundled model whose weights training starts from; random weights if empty.
-        steps: optimiser steps.
+        steps: optimiser steps; not counted where there are `epochs`.
+        epochs: times that every training scan is seen, in place of `steps`; 0 counts steps.
         batch: examples per step and process.
         learning_rate: after warm-up and until the decay.
         warmup: steps of linear warm-up.
         decay_share: last share of the steps, over which the rate falls linearly to 0.
+        drop_after: share of the steps after which the rate is multiplied by `drop_to`, as in IterMask3D's paper (from
+            epoch 300 of 500 a tenth).
+        drop_to: see `drop_after`.
         weight_decay: AdamW's.
-        ema: decay of the moving average of the weights, which is what the model keeps.
-        clip: largest gradient norm.
-        precision: `bf16`, `fp32`, or `auto` (bf16 where the device computes it fast).
+        ema: decay of the moving average of the weights, which is what the model keeps; 0 keeps the last weights.
+        clip: largest gradient norm; 0 does not limit it.
+        precision: `bf16`, `fp16` (with scaled gradients, on CUDA), `fp32`, or `auto`: bf16 where the device computes it
+            fast, fp16 on CUDA devices that do not, else fp32.
         workers: data-loading processes; 0 loads in the training process.
         validate_every, checkpoint_every: steps.
         seed: of everything random.
@@ -48,10 +56,13 @@ class TrainingConfig:
     intensity: IntensityScale = field(default_factory=IntensityScale)
     start_from: str = ""
     steps: int = 20_000
+    epochs: int = 0
     batch: int = 1
     learning_rate: float = 1e-3
     warmup: int = 200
     decay_share: float = 0.4
+    drop_after: float = 1.0
+    drop_to: float = 0.1
     weight_decay: float = 1e-4
     ema: float = 0.999
     clip: float = 1.0
@@ -63,10 +74,26 @@ class TrainingConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.validate_every, self.checkpoint_every) < 1:
-            raise ValueError("steps, batch, validate_every and checkpoint_every must be at least 1")
-        if self.precision not in ("auto", "bf16", "fp32"):
-            raise ValueError(f"precision is auto, bf16 or fp32, not {self.precision!r}")
+        check_ranges(
+            self,
+            positive="learning_rate",
+            not_negative="epochs warmup weight_decay clip workers seed slice_area",
+            shares="decay_share drop_after drop_to ema",
+            counts="steps batch divisor validate_every checkpoint_every",
+        )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, not {self.precision!r}"
+            )
+        for role, spec in self.networks.items():
+            if not isinstance(spec, dict) or not isinstance(spec.get("name"), str) or set(spec) - {"name", "arguments"}:
+                raise ValueError(
+                    f"networks.{role} must have a name and may have arguments, and nothing else, not {spec!r}"
+                )
+            if not isinstance(spec.get("arguments", {}), dict):
+                raise ValueError(f"networks.{role}.arguments must be a table of settings, not {spec['arguments']!r}")
+        if self.augmentation.quarter_turns and self.box[0] != self.box[2]:
+            raise ValueError(f"quarter turns need a box with equal first and third edges, not {self.box}")
         self.grid()  # refuses what is no grid
 
     def grid(self) -> Grid:
@@ -78,40 +105,48 @@ class TrainingConfig:
         return asdict(self)
 
     def learning_rate_at(self, step: int) -> float:
-        """Trapezoid: linear warm-up, constant, linear decay to 0 at `steps`."""
+        """Trapezoid: linear warm-up, constant, linear decay to 0 at `steps`; and the drop after a share of them."""
         rise = (step + 1) / max(1, self.warmup)
         fall = (self.steps - step) / max(1.0, self.decay_share * self.steps)
-        return self.learning_rate * min(1.0, rise, fall)
+        dropped = self.drop_to if self.drop_after < 1 and step >= self.drop_after * self.steps else 1.0
+        return self.learning_rate * dropped * min(1.0, rise, fall)
+
+    def for_scans(self, scans: int, processes: int = 1) -> "TrainingConfig":
+        """The settings for a number of training scans: epochs, where they are given, as steps.
+
+        >>> TrainingConfig(epochs=500, batch=2).for_scans(100).steps
+        25000
+
+        Args:
+            scans: that are trained on.
+            processes: that train one model together.
+        """
+        if not self.epochs:
+            return self
+        return replace(self, steps=max(1, math.ceil(self.epochs * scans / (self.batch * processes))))
 
 
-def read_config(path: Path | None, **changes: Any) -> TrainingConfig:
-    """Read a TOML file over the defaults.
+def read_config(path: Path | None, preset: str | None = None, **changes: Any) -> TrainingConfig:
+    """Settings of a preset, with a TOML file and single changes over them; what none of them names is the default.
+
+    >>> read_config(None, preset="itermask3d-published").box
+    (192, 192, 192)
+
+    Args:
+        path: TOML file; None without.
+        preset: name, see `itermask.presets`; None without.
+        changes: settings by name; None leaves one as it is.
 
     Raises:
-        InputError: unreadable file, unknown key, or a value out of range.
+        InputError: unreadable file, unknown preset or setting, a value of another type or out of range.
     """
     values: dict[str, Any] = {}
-    source = path or "training settings"
+    if preset is not None:
+        values = read_toml(preset_path(preset))
     if path is not None:
-        try:
-            values = tomllib.loads(Path(path).read_text())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid TOML ({error})") from error
+        values = merged(values, read_toml(Path(path)))
     values |= {key: value for key, value in changes.items() if value is not None}
-    known = {entry.name for entry in fields(TrainingConfig)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(f"{source}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    try:
-        if isinstance(values.get("augmentation"), dict):
-            values["augmentation"] = Augmentation(**values["augmentation"])
-        if isinstance(values.get("intensity"), dict):
-            values["intensity"] = IntensityScale(**values["intensity"])
-        for key in ("spacing", "box"):
-            if key in values:
-                values[key] = tuple(values[key])
-        return TrainingConfig(**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{source}: {error}") from error
+    if "steps" in changes and changes["steps"] is not None:
+        values["epochs"] = 0
+    source = path or (f"preset {preset}" if preset else "training settings")
+    return checked(TrainingConfig, values, str(source))

@@ -24,7 +24,7 @@ from itermask.methods import Method, TrainingVolume, build_method
 from itermask.models.folder import check_dims, find_model, load_networks, read_card
 from itermask.networks import build_network
 from itermask.prepare.prepare import Grid
-from itermask.runtime.device import fast_dtype, pick_device
+from itermask.runtime.device import pick_device, training_dtype
 from itermask.training.cache import read_volume
 from itermask.training.checkpoint import load_checkpoint, save_checkpoint
 from itermask.training.config import TrainingConfig
@@ -91,7 +91,8 @@ class Trainer:
         self.networks.to(self.device)
         layout = torch.channels_last_3d if self.method.dims == 3 else torch.channels_last
         self.networks.to(memory_format=layout)  # type: ignore[call-overload]
-        self.dtype = {"auto": fast_dtype(self.device), "bf16": torch.bfloat16, "fp32": torch.float32}[config.precision]
+        self.dtype = training_dtype(config.precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.average = {key: value.detach().clone() for key, value in self.networks.state_dict().items()}
         parameters = list(self.networks.parameters())
         self.optimizer = (
@@ -137,6 +138,8 @@ class Trainer:
                 f"{self.checkpoint}: trained with other settings ({', '.join(settled)}); use another --out"
             )
         self.step = int(about["step"])
+        if self.scaler.is_enabled() and about.get("scaler"):
+            self.scaler.load_state_dict(about["scaler"])
         self.last_validation = float(about.get("validation_loss") or "nan")
         return True
 
@@ -153,6 +156,7 @@ class Trainer:
         if self.rank == 0 and self.optimizer is not None:
             loss = self.last_validation if np.isfinite(self.last_validation) else None
             about = {"step": self.step, "config": self._identity(), "validation_loss": loss}
+            about |= {"scaler": self.scaler.state_dict()}  # empty but for float16
             save_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer, about)
 
     def batches(self, paths: list[Path]) -> Iterator[dict[str, Tensor]]:
@@ -219,9 +223,12 @@ class Trainer:
         batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         with self._autocast():
             loss = forward(batch)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.networks.parameters(), self.config.clip)
-        optimizer.step()
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(optimizer)
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self.networks.parameters(), self.config.clip)
+        self.scaler.step(optimizer)
+        self.scaler.update()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for key, value in self.networks.state_dict().items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from itermask.datasets import Case, read_dataset
 from itermask.datasets.about import SPLITS, read_rows
 from itermask.errors import InputError
-from itermask.io.names import canonical_sequence, sequence_of
+from itermask.io.names import canonical_sequence, sequence_of, subject_of
 
 VALIDATION_SHARE = 0.1  # of the subjects, where nothing says which
 LEAST_VALIDATION = 4  # subjects, which calibration needs
@@ -91,6 +91,8 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
 
     Columns: path, split, and optionally brain_mask, lesion, participant_id, session, sequence. Paths may be relative
     to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
+    Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is, else its
+    path is a subject of its own.
     """
     rows = read_rows(table)
     if whole:
@@ -116,7 +118,8 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
                 raise InputError(f"{where}: no such file {file}")
         visit = row.get("participant_id", ""), row.get("session", "")
         if named != target or not target:
-            found.append((Entry(path, mask, row["split"], visit[0] or path.name, lesion), visit))
+            whose = visit[0] or subject_of(row["path"]) or row["path"]
+            found.append((Entry(path, mask, row["split"], whose, lesion), visit))
         elif targets.setdefault(visit, path) != path:
             raise InputError(f"{where}: a second {target} scan of its subject; tell them apart by a column session")
     return [replace(entry, target=targets.get(visit)) for entry, visit in found]

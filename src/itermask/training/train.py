@@ -1,6 +1,7 @@
 """From a table of normal scans to a calibrated model folder."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import time
@@ -26,6 +27,7 @@ from itermask.quality import assess as assess_quality
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig
+from itermask.training.fit import check_networks
 from itermask.training.loop import Trainer
 from itermask.training.recentre import FEW, quality_shift, recentre
 from itermask.training.self_test import Tried, as_card, self_test
@@ -73,7 +75,10 @@ def train_model(
     _check_subjects(data, entries)
     check_model_folder(out)
     out.mkdir(parents=True, exist_ok=True)
+    scans = sum(entry.split == "train" and (target is None or entry.target is not None) for entry in entries)
+    config = config.for_scans(scans, int(os.environ.get("WORLD_SIZE", "1")))
     trainer = Trainer(config, config.grid(), out, device)
+    check_networks(trainer.method, trainer.networks, trainer.grid)
     prepared = _prepare_all(entries, sequence, out / "cache", trainer, report)
     healthy = _healthy(data, prepared, trainer, note)
     paths = {
@@ -185,6 +190,7 @@ def calibrate_folder(
         calibration = recentre(model, scans, report) if model.calibration else calibrate(model, scans, report)
     except ValueError as error:
         raise InputError(f"{folder}: {error}; the weights are there, but not calibrated") from error
+    calibration["computed_with"] = model.runtime.description
     calibration["seconds"] = round(time.perf_counter() - started, 1)
     metrics = model.card["metrics"] | calibration_metrics(calibration)
     population = model.card.get("population") or population_of(scans)
@@ -360,7 +366,12 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         **({"align": True} if grid.align else {}),
         "calibration": {},
         "training": config.as_dict()
-        | {"start_from": _origin(config.start_from), "processes": trainer.world, "source_revision": _revision()},
+        | {
+            "start_from": _origin(config.start_from),
+            "processes": trainer.world,
+            "number_format": str(trainer.dtype).removeprefix("torch."),
+            "source_revision": _revision(),
+        },
         "data": {
             "name": about.get("name", "unnamed"),
             "source": about.get("source", ""),

@@ -10,7 +10,6 @@ from itermask.methods.itermask2.training import hidden_part
 from itermask.methods.itermask3d.calibration import GAMMAS
 from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.methods.thresholding import threshold_point
-from itermask.refinement import stop_threshold as find_stop
 from itermask.slice_refinement import hidden_errors, slice_errors
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def gamma_for(method: "IterMask2", searches: Sequence[Search], threshold: float)
     """The gamma with which healthy scans' own thresholds lie about `threshold`, in the median."""
 
     def own(gamma: float) -> float:
-        return float(np.median([find_stop(search.curve, gamma, method.fit_limit).value for search in searches]))
+        return float(np.median([method.stop_at(search.curve, gamma).value for search in searches]))
 
     return min(GAMMAS, key=lambda gamma: abs(np.log(max(own(gamma), TINY) / threshold)))
 

@@ -227,7 +227,7 @@ def stop_threshold(method: "IterMask2", search: Search, point: OperatingPoint) -
         return point["multiple"] * level, {"error_level": level}
     if method.stop != "own":
         return point["threshold"], {"threshold": point["threshold"]}
-    # IterMask3D's rule asks of a method only `fit_limit`, and of a search only its curve.
+    # IterMask3D's rule asks of a method only `stop_at`, and of a search only its curve.
     same_method: Any = method
     same_search: Any = search
     return own_threshold(same_method, same_search, point)

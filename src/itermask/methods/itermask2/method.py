@@ -15,6 +15,7 @@ from itermask.methods.itermask3d.detection import PUBLISHED_POINT
 from itermask.methods.losses import squared_error
 from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.prepare.prepare import Prepared
+from itermask.refinement import StopThreshold, stop_threshold
 from itermask.slice_refinement import MIN_SHRINK, START_SHARE
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class IterMask2(Method):
         focused: place the curve's passes where it is steep, see IterMask3D.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
+        window: percent of the brain over which the curve's own slope is averaged.
     """
 
     cutoff: float = CUTOFF_2D
@@ -77,11 +79,23 @@ class IterMask2(Method):
     focused: bool = True
     steps: int = 400
     fit_limit: float = 10.0
+    window: float = 1.25
 
     name = "itermask2"
     dims = 2
     test_time = frozenset(
-        {"iterate", "start_share", "copy_visible", "min_shrink", "stop", "exceeding", "focused", "steps", "fit_limit"}
+        {
+            "iterate",
+            "start_share",
+            "copy_visible",
+            "min_shrink",
+            "stop",
+            "exceeding",
+            "focused",
+            "steps",
+            "fit_limit",
+            "window",
+        }
     )
 
     def __post_init__(self) -> None:
@@ -101,6 +115,8 @@ class IterMask2(Method):
         for share in ("squares", "blobs", "start_share", "exceeding"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share} is a share from 0 to 1, not {getattr(self, share)}")
+        if not self.window > 0:
+            raise ValueError(f"the window must be a positive number of percent, not {self.window}")
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, as JSON can hold them."""
@@ -126,6 +142,10 @@ class IterMask2(Method):
             return loss
         first = networks[FIRST](batch["input"][:, 1:2])
         return loss + squared_error(first, batch["target"], batch["weight_first"])
+
+    def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
+        """Where the threshold curve of a scan's slices stops, see `itermask.refinement.stop_threshold`."""
+        return stop_threshold(curve, gamma, self.fit_limit, window=self.window)
 
     def search(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None

@@ -29,7 +29,7 @@ def hidden_part(
     """
     if rng.random() < method.squares:
         return square_mask(brain, spacing, rng)
-    return training_mask(brain, rng, method.masks)
+    return training_mask(brain, rng, method.masks, spacing)
 
 
 def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:

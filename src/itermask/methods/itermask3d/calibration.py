@@ -8,7 +8,6 @@ import numpy as np
 from itermask.methods.itermask3d.detection import Search
 from itermask.methods.operating import MaskSizes, OperatingPoint, first_that, next_to_nothing, small
 from itermask.methods.thresholding import threshold_point
-from itermask.refinement import stop_threshold
 
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
@@ -41,7 +40,7 @@ def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: Mas
 def largest_reached(method: "IterMask3D", searches: Sequence[Search]) -> int:
     """Place in `GAMMAS` of the largest that at least half of the curves exceed before their last point."""
     for place in range(len(GAMMAS) - 1, 0, -1):
-        steps = [stop_threshold(search.curve, GAMMAS[place], method.fit_limit).step for search in searches]
+        steps = [method.stop_at(search.curve, GAMMAS[place]).step for search in searches]
         if np.mean([step < len(search.curve) - 1 for step, search in zip(steps, searches, strict=True)]) >= 0.5:
             return place
     return 0

@@ -22,7 +22,6 @@ from itermask.refinement import (
     evened,
     focused_percents,
     refine,
-    stop_threshold,
     threshold_curve,
 )
 
@@ -118,6 +117,7 @@ class Search:
         rng: the generator behind `reconstruct`.
         state: its state when the curve was done, so that every conclusion draws the same noise.
         hidden: reconstruction and error with the whole brain hidden, for a method that does not iterate.
+        masks: the curve's masks, for a method whose refinement starts from one of them.
     """
 
     prepared: Prepared
@@ -129,6 +129,36 @@ class Search:
     rng: np.random.Generator
     state: Any
     hidden: tuple[np.ndarray, np.ndarray] | None = None
+    masks: "CurveMasks | None" = None
+
+
+class CurveMasks:
+    """The masks that the passes of a threshold curve left, a bit a brain voxel each.
+
+    Args:
+        brain: boolean brain mask.
+        percents: where the passes stand on the percent axis.
+    """
+
+    def __init__(self, brain: np.ndarray, percents: np.ndarray) -> None:
+        self._brain, self._percents = brain, percents
+        self._kept: list[np.ndarray] = []
+
+    def add(self, mask: np.ndarray) -> None:
+        """Keep the next pass's mask, which lies inside the brain."""
+        self._kept.append(np.packbits(mask[self._brain]))
+
+    def at(self, percent: float) -> np.ndarray:
+        """The mask at a place of the percent axis: that of the last pass up to there, the whole brain before the first.
+
+        Returns:
+            boolean, the brain mask's shape.
+        """
+        place = int(np.searchsorted(self._percents, percent + 1e-9, side="right")) - 1
+        mask = self._brain.copy()
+        if place >= 0:
+            mask[self._brain] = np.unpackbits(self._kept[place], count=int(self._brain.sum())).astype(bool)
+        return mask
 
 
 def search(
@@ -148,20 +178,24 @@ def search(
     if not method.iterate:
         return look_once(method, prepared, reconstruct, measure, rng, progress)
     hidden_error = np.empty(0)
+    percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
+    masks = CurveMasks(brain, percents) if method.start == "curve" else None
 
-    def on_step(step: int, _threshold: float, _mask: np.ndarray, error: np.ndarray) -> None:
+    def on_step(step: int, _threshold: float, mask: np.ndarray, error: np.ndarray) -> None:
         nonlocal hidden_error
         if step == 0:
             hidden_error = error[brain]
+        if masks is not None:
+            masks.add(mask)
         if progress is not None:
             progress("threshold", (step + 1) / percents.size)
 
-    percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
     thresholds = threshold_curve(image, brain, reconstruct, percents=percents, on_step=on_step, measure=measure)
     curve = evened(percents, thresholds, method.steps) if method.focused else thresholds
     visible_error = measure(image, reconstruct(image, np.zeros_like(brain)), brain)[brain]
     profile = profile_features(curve, hidden_error, visible_error)
-    return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, rng.bit_generator.state)
+    state = rng.bit_generator.state
+    return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, state, None, masks)
 
 
 def look_once(
@@ -208,11 +242,16 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
     revealed = brain.astype(np.uint8)
     if search.hidden is None:
         search.rng.bit_generator.state = search.state
+        start = None
+        if search.masks is not None and "step" in trace:
+            start = search.masks.at(100 * (trace["step"] + 1) / len(search.curve))
+            revealed[brain & ~start] = 1
         refined = refine(
             image,
             brain,
             watched(search.reconstruct, revealed),
             threshold,
+            start,
             min_shrink=method.min_shrink,
             on_pass=on_pass,
             measure=search.measure,
@@ -258,7 +297,7 @@ def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -
     Returns:
         the threshold, and how it was found, for the trace.
     """
-    stop = stop_threshold(search.curve, point["gamma"], method.fit_limit)
+    stop = method.stop_at(search.curve, point["gamma"])
     limit = point.get("threshold_limit", np.inf) * bulk_level(search.curve)
     threshold = min(stop.value, limit)
     return threshold, {

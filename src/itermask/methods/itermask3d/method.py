@@ -14,6 +14,7 @@ from itermask.methods.itermask3d import calibration, detection, training
 from itermask.methods.losses import squared_error
 from itermask.methods.operating import MaskSizes, OperatingPoint
 from itermask.prepare.prepare import Prepared
+from itermask.refinement import StopThreshold, stop_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,6 +38,11 @@ class IterMask3D(Method):
             False spreads them evenly, as in the paper.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
+        window: percent of the brain over which the curve's own slope is averaged; 5 in the paper.
+        tangent_alone: where the tangent fits, its slope alone decides, as in the paper; else the curve's own counts
+            too.
+        start: what the refinement begins with: the whole `brain`, or the mask that the `curve` had where it stopped
+            (with a focused curve, that of the last pass before).
         smoothing: standard deviation in mm of the error map's smoothing; 0 as in the paper.
         smallest: connected parts of the final mask under this volume in mm³ are dropped; 0 as in the paper.
         min_shrink: refinement stops when a pass reveals a smaller share of the mask than this; 0.01 in the paper, with
@@ -55,6 +61,9 @@ class IterMask3D(Method):
     focused: bool = True
     steps: int = 400
     fit_limit: float = 10.0
+    window: float = 1.25
+    tangent_alone: bool = False
+    start: str = "brain"
     smoothing: float = 0.0
     smallest: float = 0.0
     min_shrink: float = 0.2
@@ -65,7 +74,20 @@ class IterMask3D(Method):
     dims = 3
     family = "itermask3d"
     test_time = frozenset(
-        {"crop", "focused", "steps", "fit_limit", "smoothing", "smallest", "min_shrink", "iterate", "stop"}
+        {
+            "crop",
+            "focused",
+            "steps",
+            "fit_limit",
+            "window",
+            "tangent_alone",
+            "start",
+            "smoothing",
+            "smallest",
+            "min_shrink",
+            "iterate",
+            "stop",
+        }
     )
 
     def __post_init__(self) -> None:
@@ -76,6 +98,10 @@ class IterMask3D(Method):
             raise ValueError(f"iterate is true or false, not {self.iterate!r}")
         if self.stop not in ("own", "fixed"):
             raise ValueError(f"stop is own or fixed, not {self.stop!r}")
+        if self.start not in ("brain", "curve"):
+            raise ValueError(f"start is brain or curve, not {self.start!r}")
+        if not self.window > 0:
+            raise ValueError(f"the window must be a positive number of percent, not {self.window}")
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, as JSON can hold them."""
@@ -93,6 +119,10 @@ class IterMask3D(Method):
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
         """Squared error, mostly over what was hidden; see `weights`."""
         return squared_error(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
+
+    def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
+        """Where a scan's threshold curve stops, see `itermask.refinement.stop_threshold`."""
+        return stop_threshold(curve, gamma, self.fit_limit, window=self.window, tangent_alone=self.tangent_alone)
 
     def search(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None

@@ -57,7 +57,8 @@ def reference_guidance(image: np.ndarray, spacing: tuple[float, ...], cutoff: fl
     spectrum = np.fft.fftn(image)
     axes = [np.fft.fftfreq(size, step) for size, step in zip(image.shape, spacing, strict=True)]
     radius = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij")))
-    amplitude = np.where(radius < cutoff, 1.0, np.abs(spectrum))
+    inside = radius < cutoff * (1 - 1e-9)  # a bin on the sphere is not, whatever its square root was rounded to
+    amplitude = np.where(inside, 1.0, np.abs(spectrum))
     return np.fft.ifftn(amplitude * np.exp(1j * np.angle(spectrum))).real.astype(np.float32)
 
 
@@ -113,7 +114,7 @@ def reference_step(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
         (a, b), _ = curve_fit(lambda x, a, b: a * np.tan(b * x), i[:used], curve[:used], p0=(1, 0.01), maxfev=20_000)
         rest, spread = (np.sum(one[early] ** 2) for one in (curve - a * np.tan(b * i), curve - curve[early].mean()))
         r_squared = 1 - rest / spread if spread else -np.inf
-    except (RuntimeError, TypeError):  # no convergence, or fewer points than parameters
+    except (RuntimeError, TypeError, ValueError):  # no convergence, fewer points than parameters, or none at all
         r_squared = -np.inf
     if r_squared >= 0.85:
         slope = a * b / np.cos(b * i) ** 2

@@ -43,7 +43,7 @@ def example(
         `input` (channels, X, Y, Z), `target` (1, X, Y, Z) and `weight` (1, X, Y, Z), float32.
     """
     image, brain = volume.images[0], volume.brain
-    hidden = training_mask(brain, rng, mix)
+    hidden = training_mask(brain, rng, mix, volume.spacing)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     fine = high_frequency(image, volume.spacing, cutoff) if guidance else np.zeros_like(image)
     channels = [fine, hidden.astype(np.float32)] if mask_channel else [fine]
