@@ -6,6 +6,7 @@ from typing import Any
 from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 
 METHODS: dict[str, str] = {
+    "anyscan": "itermask.methods.anyscan:AnyScan",
     "autoencoder": "itermask.methods.autoencoder:Autoencoder",
     "cyclic-unet": "itermask.methods.cyclic_unet:CyclicUNet",
     "denoising": "itermask.methods.denoising:Denoising",

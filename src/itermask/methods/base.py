@@ -31,12 +31,14 @@ class TrainingVolume:
         brain: boolean (X, Y, Z).
         spacing: voxel size in mm.
         plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
+        groups: uint8 tissue groups, see `itermask.synth.tissues`; None where they are not known.
     """
 
     images: np.ndarray
     brain: np.ndarray
     spacing: tuple[float, ...]
     plane: str = ""
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

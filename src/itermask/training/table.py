@@ -26,6 +26,7 @@ class Entry:
         subject: who was scanned; one subject never stands in two splits.
         lesion: NIfTI file, above 0 in lesions; None where there are none.
         target: the scan of a second sequence on the same grid, for methods that learn from pairs; None without.
+        tissues: NIfTI file of tissue groups on the scan's grid, see `itermask.synth.tissues`; None where not known.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Entry:
     subject: str
     lesion: Path | None = None
     target: Path | None = None
+    tissues: Path | None = None
 
 
 def read_data(
@@ -87,7 +89,7 @@ def _lists_cases(table: Path, sequence: str) -> bool:
 def read_table(table: Path, sequence: str, target: str | None = None) -> list[Entry]:
     """A scan a row. A scan may be listed several times, with different brain masks.
 
-    Columns: path, split, and optionally brain_mask, lesion, participant_id, session, sequence. Paths may be relative
+    Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be relative
     to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
     """
     rows = read_rows(table)
@@ -105,13 +107,15 @@ def read_table(table: Path, sequence: str, target: str | None = None) -> list[En
             continue
         if row["split"] not in SPLITS:
             raise InputError(f"{where}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
-        mask, lesion = (table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion"))
-        for file in (path, mask, lesion):
+        mask, lesion, tissues = (
+            table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion", "tissues")
+        )
+        for file in (path, mask, lesion, tissues):
             if file is not None and not file.is_file():
                 raise InputError(f"{where}: no such file {file}")
         visit = row.get("participant_id", ""), row.get("session", "")
         if named != target or not target:
-            found.append((Entry(path, mask, row["split"], visit[0] or path.name, lesion), visit))
+            found.append((Entry(path, mask, row["split"], visit[0] or path.name, lesion, None, tissues), visit))
         elif targets.setdefault(visit, path) != path:
             raise InputError(f"{where}: a second {target} scan of its subject; tell them apart by a column session")
     return [replace(entry, target=targets.get(visit)) for entry, visit in found]
