@@ -43,9 +43,7 @@ def test_anomalies_are_both_brighter_and_darker_over_many_draws():
     image, brain, groups = tiny_head()
     signs = set()
     for seed in range(40):
-        made, where = apply_anomalies(
-            image, brain, draw_anomalies(image, groups, SPACING, np.random.default_rng(seed))
-        )
+        made, where = apply_anomalies(image, brain, draw_anomalies(image, groups, SPACING, np.random.default_rng(seed)))
         if (where > 0.5).any():
             signs.add(float(np.sign((made - image)[where > 0.5].mean())))
     assert {-1.0, 1.0} <= signs
