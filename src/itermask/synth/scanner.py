@@ -29,7 +29,7 @@ class Scanner:
 
 
 def draw_scanner(rng: np.random.Generator) -> Scanner:
-    """Draw an acquisition: bias of up to 30 %, point spread of 2–5 mm, voxels to 3 mm or slices to 7 mm, 0.3–5 % noise."""
+    """Draw an acquisition: bias, point spread of up to 4.5 mm, voxels to 3 mm or slices to 7 mm, noise of 0.3–5 %."""
     bias = np.zeros((0, 0, 0), np.float32)
     if rng.random() < 0.6:
         bias = (rng.standard_normal([int(n) for n in rng.integers(2, 5, 3)]) * rng.uniform(0.02, 0.2)).astype(
