@@ -35,7 +35,7 @@ class FilmUNet(BlockUNet):
     def __init__(
         self,
         dims: int = 3,
-        in_channels: int = 4,
+        in_channels: int = 3,
         out_channels: int = 1,
         widths: Sequence[int] = (32, 64, 128, 192),
         block: int = 2,

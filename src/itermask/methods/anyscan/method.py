@@ -55,7 +55,7 @@ class AnyScan(Method):
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """One network with a description of the scan beside its four channels."""
-        arguments = {"in_channels": 4, "out_channels": training.OUTPUTS, "features": FEATURES}
+        arguments = {"in_channels": 3, "out_channels": training.OUTPUTS, "features": FEATURES}
         return {detection.ROLE: ("film-unet", arguments | {"widths": [32, 64, 128, 192]})}
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -59,8 +59,7 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
         cutoff: of the guidance, cycles/mm.
 
     Returns:
-        `input` (4, X, Y, Z): the noise-filled image, its fine structure, what is hidden, the brain; `description`
-        (FEATURES,); `target`, `weight` and `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z).
+        `input` (3, X, Y, Z), see `network_input`; `description` (FEATURES,); `target`, `weight` and `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z).
     """
     image, brain, spacing = volume.images[0], volume.brain, volume.spacing
     groups = groups_from_intensity(image, brain) if volume.groups is None else np.where(brain, volume.groups, 0)
@@ -100,13 +99,13 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
 def network_input(
     image: np.ndarray, fine: np.ndarray, hidden: np.ndarray, brain: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Stack the noise-filled image, its fine structure, what is hidden and the brain: float32 (4, X, Y, Z).
+    """Stack the noise-filled image, its fine structure, and what is hidden (1), seen (0) or outside (−1): (3, X, Y, Z).
 
     The noise has the spread of the robust scale, a standard deviation of 2.
     """
     noise = 2 * rng.standard_normal(image.shape, dtype=np.float32)
     filled = np.where(hidden, noise, image)
-    return np.stack([filled, fine, hidden, brain]).astype(np.float32, copy=False)
+    return np.stack([filled, fine, np.where(brain, hidden, -1)]).astype(np.float32, copy=False)
 
 
 def loss(output: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
