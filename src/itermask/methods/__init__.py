@@ -7,6 +7,7 @@ from itermask.methods.base import Detection, Method, Progress, TrainingVolume
 from itermask.settings_file import checked
 
 METHODS: dict[str, str] = {
+    "anyscan": "itermask.methods.anyscan:AnyScan",
     "autoencoder": "itermask.methods.autoencoder:Autoencoder",
     "cyclic-unet": "itermask.methods.cyclic_unet:CyclicUNet",
     "denoising": "itermask.methods.denoising:Denoising",

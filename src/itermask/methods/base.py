@@ -31,12 +31,14 @@ class TrainingVolume:
         brain: boolean (X, Y, Z).
         spacing: voxel size in mm.
         plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
+        groups: uint8 tissue groups, see `itermask.synth.tissues`; None where they are not known.
     """
 
     images: np.ndarray
     brain: np.ndarray
     spacing: tuple[float, ...]
     plane: str = ""
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Method(ABC):
         test_time: settings that training does not depend on.
         family: methods of one family train the same networks in the same way, so that a model of one can be
             calibrated as another; None is a family of its own.
+        takes: sequences that a model takes whatever it was trained on; empty for the one it was trained on.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Method(ABC):
     sequences: int = 1
     test_time: frozenset[str] = frozenset()
     family: str | None = None
+    takes: tuple[str, ...] = ()
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -146,6 +150,10 @@ class Method(ABC):
             searches: what `search` found in each.
             sizes: operating point → the mask sizes that it gives on them; slow.
         """
+
+    def variants(self, prepared: Prepared, rng: np.random.Generator) -> list[Prepared]:
+        """Return further healthy scans made from a healthy one, which calibrate as well; none by default."""
+        return []
 
     def detect(
         self,

@@ -6,6 +6,7 @@ from torch import nn
 
 from itermask.networks.autoencoder import ConvAutoencoder
 from itermask.networks.block_unet import BlockUNet
+from itermask.networks.film_unet import FilmUNet
 from itermask.networks.guided_unet import GuidedUNet
 from itermask.networks.reference import ReferenceUNet3D
 from itermask.networks.time_unet import TimeUNet
@@ -13,12 +14,22 @@ from itermask.networks.time_unet import TimeUNet
 NETWORKS: dict[str, type[nn.Module]] = {
     "autoencoder": ConvAutoencoder,
     "block-unet": BlockUNet,
+    "film-unet": FilmUNet,
     "guided-unet": GuidedUNet,
     "reference-unet-3d": ReferenceUNet3D,
     "time-unet": TimeUNet,
 }
 
-__all__ = ["NETWORKS", "BlockUNet", "ConvAutoencoder", "GuidedUNet", "ReferenceUNet3D", "TimeUNet", "build_network"]
+__all__ = [
+    "NETWORKS",
+    "BlockUNet",
+    "ConvAutoencoder",
+    "FilmUNet",
+    "GuidedUNet",
+    "ReferenceUNet3D",
+    "TimeUNet",
+    "build_network",
+]
 
 
 def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from itermask.networks.block_unet import BlockUNet, from_blocks, to_blocks
+from itermask.networks.film_unet import FilmUNet
 
 LONGEST = 10_000.0  # steps; the slowest sinusoid's period is 2π times this
 
@@ -27,10 +27,8 @@ def sinusoids(t: Tensor, features: int) -> Tensor:
     return torch.cat((phase.cos(), phase.sin()), dim=1)
 
 
-class TimeUNet(BlockUNet):
-    """`BlockUNet` for diffusion: after each stage, every channel is scaled and shifted by numbers that the time sets.
-
-    Before the first training step the time changes nothing. Source of the modulation: FiLM, Perez et al. 2018.
+class TimeUNet(FilmUNet):
+    """`FilmUNet` for diffusion: the description is the time.
 
     Args:
         dims: 2 or 3 spatial axes.
@@ -55,34 +53,14 @@ class TimeUNet(BlockUNet):
         group_size: int = 8,
         features: int = 128,
     ) -> None:
-        super().__init__(dims, in_channels, out_channels, widths, block, group_size)
         if features < 2 or features % 2:
             raise ValueError(f"features must be an even number of at least 2, not {features}")
-        self.features = features
-        self.embed = nn.Sequential(nn.Linear(features, features), nn.SiLU(), nn.Linear(features, features), nn.SiLU())
-        self.down_films = nn.ModuleList(nn.Linear(features, 2 * width) for width in widths)
-        self.up_films = nn.ModuleList(nn.Linear(features, 2 * width) for width in widths[:-1])
-        for film in (*self.down_films, *self.up_films):
-            nn.init.zeros_(film.weight)
-            nn.init.zeros_(film.bias)
+        super().__init__(dims, in_channels, out_channels, widths, block, group_size, features, features)
+
+    def describe(self, description: Tensor) -> Tensor:
+        """Time (batch,) → what the stages are modulated with, (batch, features)."""
+        return self.embed(sinusoids(description, self.features))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:  # type: ignore[override]
         """(batch, in_channels, X, …) and the time (batch,) → (batch, out_channels, X, …)."""
-        told = self.embed(sinusoids(t, self.features))
-        x = to_blocks(x, self.block)
-        skips = []
-        for stage, film, down in zip(self.down_stages[:-1], self.down_films[:-1], self.down, strict=True):
-            x = _modulated(stage(x), film(told))
-            skips.append(x)
-            x = down(x)
-        x = _modulated(self.down_stages[-1](x), self.down_films[-1](told))
-        ups = zip(self.up, self.up_stages, self.up_films, skips, strict=True)
-        for up, stage, film, skip in reversed(list(ups)):
-            x = _modulated(stage(torch.cat((up(x), skip), dim=1)), film(told))
-        return from_blocks(self.head(x), self.block)
-
-
-def _modulated(x: Tensor, film: Tensor) -> Tensor:
-    """Channels times 1 + the first half of `film`, plus the second half."""
-    scale, shift = film.reshape(*film.shape, *[1] * (x.ndim - 2)).chunk(2, dim=1)
-    return x * (1 + scale) + shift
+        return super().forward(x, t)

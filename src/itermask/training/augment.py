@@ -49,24 +49,29 @@ class Augmentation:
     def __call__(self, volume: TrainingVolume, rng: np.random.Generator) -> TrainingVolume:
         """A varied copy of `volume`; all sequences move together, each gets its own contrast."""
         images, brain, in_plane = volume.images, volume.brain, bool(volume.plane)
+        groups = volume.groups
         if rng.random() < self.erode:
             eroded = ndimage.binary_erosion(brain, IN_PLANE if in_plane else None)
             brain = eroded if eroded.any() else brain
         contrast = [self._contrast(image, rng) for image in images]
         images = np.stack([np.where(brain, image, self.background) for image in contrast]).astype(np.float32)
         if rng.random() < self.pose:
-            images, brain = self._turn(images, brain, rng, in_plane, volume.spacing)
+            images, brain, groups = self._turn(images, brain, groups, rng, in_plane, volume.spacing)
         if rng.random() < self.flip:
             side = 2 if volume.plane == "sagittal" else 0  # the axis from left to right
             images, brain = np.flip(images, side + 1), np.flip(brain, side)
+            groups = None if groups is None else np.flip(groups, side)
         if self.quarter_turns and rng.random() < self.quarter_turns:
             turns = int(rng.integers(1, 4))
             images, brain = np.rot90(images, turns, (1, 3)), np.rot90(brain, turns, (0, 2))
+            groups = None if groups is None else np.rot90(groups, turns, (0, 2))
         axes = (0, 1) if in_plane else tuple(range(brain.ndim))
         shifts = [self._shift(brain, axis, rng) for axis in axes]
         brain = np.roll(brain, shifts, axes)
         images = np.roll(images, shifts, tuple(axis + 1 for axis in axes))
-        return TrainingVolume(np.ascontiguousarray(images), np.ascontiguousarray(brain), volume.spacing, volume.plane)
+        groups = None if groups is None else np.ascontiguousarray(np.roll(groups, shifts, axes))
+        images, brain = np.ascontiguousarray(images), np.ascontiguousarray(brain)
+        return TrainingVolume(images, brain, volume.spacing, volume.plane, groups)
 
     def _contrast(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         slope, offset, log_gamma = rng.standard_normal(3) * (self.contrast, 4 * self.contrast, self.gamma)
@@ -78,10 +83,11 @@ class Augmentation:
         self,
         images: np.ndarray,
         brain: np.ndarray,
+        groups: np.ndarray | None,
         rng: np.random.Generator,
         in_plane: bool,
         spacing: tuple[float, ...],
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
 
         The rotation is one in millimetres, so that no head is sheared on voxels that are longer along one axis.
@@ -101,12 +107,14 @@ class Augmentation:
         share = ndimage.affine_transform(brain.astype(np.float32), matrix, offset, order=1)
         turned = share > 0.5
         if _touches_border(turned, in_plane) and not _touches_border(brain, in_plane):
-            return images, brain
+            return images, brain, groups
         moved = np.full_like(images, self.background)
         for image, target in zip(images, moved, strict=True):
             above = ndimage.affine_transform(np.where(brain, image - self.background, 0), matrix, offset, order=1)
             target[turned] = above[turned] / share[turned] + self.background
-        return moved, turned
+        if groups is not None:
+            groups = ndimage.affine_transform(groups, matrix, offset, order=0)
+        return moved, turned, groups
 
     def _shift(self, brain: np.ndarray, axis: int, rng: np.random.Generator) -> int:
         """A displacement along one axis that keeps the whole brain in the box."""

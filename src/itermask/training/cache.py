@@ -16,10 +16,12 @@ from itermask.prepare.align import Alignment, align
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import Grid, Prepared, prepare
 from itermask.scan import Scan
+from itermask.synth.tissues import GROUPS
 from itermask.training.table import Entry
 
 CACHE_VERSION = 1  # raise when preparation changes
 SAME_PLACE = 0.5  # mm that a voxel of a registered scan may lie elsewhere
+OTHER = GROUPS.index("other")
 TRACE = 1e-3  # a slice in which the resampled lesion map exceeds this holds lesion
 
 
@@ -30,11 +32,15 @@ def cache_key(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) 
         del plain["slice_area"]
     if not grid.align:
         del plain["align"]
+    if grid.scale.kind == "percentiles":
+        del plain["scale"]["kind"]
     identity: list[Any] = [CACHE_VERSION, _states(entry.path, entry.brain_mask), sequence, plain]
     if entry.lesion is not None:
         identity.append(["lesion", by_slices, *_states(entry.lesion)])
     if entry.target is not None:
         identity.append(["target", *_states(entry.target)])
+    if entry.tissues is not None:
+        identity.append(["tissues", *_states(entry.tissues)])
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
 
 
@@ -122,10 +128,25 @@ def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slic
         stored: dict[str, Any] = {"image": image.astype(np.float16), "brain": np.packbits(prepared.brain)}
         if prepared.plane:
             stored |= {"plane": np.array(prepared.plane), "spacing": np.array(prepared.spacing)}
+        if entry.tissues is not None:
+            stored["groups"] = _tissue_groups(entry.tissues, prepared, scan)
         partial = path.with_name(f".{path.stem}.{os.getpid()}.npz")
         np.savez(partial, **stored)
         os.replace(partial, path)
     return path
+
+
+def _tissue_groups(path: Path, prepared: Prepared, scan: Scan) -> np.ndarray:
+    """Tissue groups on the box: in each voxel the one that holds most of it; 0 outside the brain."""
+    native = np.asarray(read_scan(path).image)
+    if native.shape != scan.image.shape:
+        raise InputError(f"{path}: shape {native.shape} is not that of the scan, {scan.image.shape}")
+    most, groups = np.zeros(prepared.brain.shape, np.float32), np.full(prepared.brain.shape, OTHER, np.uint8)
+    for group in np.unique(native[native > 0]):
+        share = prepared.placement.to_box((native == group).astype(np.float32))
+        groups[share > most] = int(group)
+        most = np.maximum(most, share)
+    return np.where(prepared.brain, groups, 0).astype(np.uint8)
 
 
 def has_brain(path: Path) -> bool:
@@ -142,7 +163,9 @@ def read_volume(path: Path, grid: Grid) -> TrainingVolume:
         sizes = images.shape[1:]
         brain = np.unpackbits(stored["brain"], count=images[0].size).reshape(sizes).astype(bool)
         plane = str(stored["plane"]) if "plane" in stored else ""
+        groups = stored.get("groups", None)
         spacing = tuple(map(float, stored["spacing"])) if plane else grid.spacing
     box = (*grid.box[:2], sizes[2]) if grid.slices else grid.box
     centre = tuple(slice((size - edge) // 2, (size - edge) // 2 + edge) for size, edge in zip(sizes, box, strict=True))
-    return TrainingVolume(images[:, *centre], brain[centre], spacing, plane)
+    groups = None if groups is None else groups[centre]
+    return TrainingVolume(images[:, *centre], brain[centre], spacing, plane, groups)

@@ -26,6 +26,7 @@ class Entry:
         subject: who was scanned; one subject never stands in two splits.
         lesion: NIfTI file, above 0 in lesions; None where there are none.
         target: the scan of a second sequence on the same grid, for methods that learn from pairs; None without.
+        tissues: NIfTI file of tissue groups on the scan's grid, see `itermask.synth.tissues`; None where not known.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Entry:
     subject: str
     lesion: Path | None = None
     target: Path | None = None
+    tissues: Path | None = None
 
 
 def read_data(
@@ -89,10 +91,10 @@ def _lists_cases(table: Path, sequence: str) -> bool:
 def read_table(table: Path, sequence: str, target: str | None = None, whole: bool = False) -> list[Entry]:
     """A scan a row. A scan may be listed several times, with different brain masks.
 
-    Columns: path, split, and optionally brain_mask, lesion, participant_id, session, sequence. Paths may be relative
-    to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
-    Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is, else its
-    path is a subject of its own.
+    Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be
+    relative to the table. Without a sequence the file's name says it; what it does not say is taken to be the one
+    wanted. Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is, else
+    its path is a subject of its own.
     """
     rows = read_rows(table)
     if whole:
@@ -112,14 +114,16 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
         row["split"] = row["split"] or ("val" if whole else "")
         if row["split"] not in SPLITS:
             raise InputError(f"{where}: split is {row['split']!r}, not one of {', '.join(SPLITS)}")
-        mask, lesion = (table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion"))
-        for file in (path, mask, lesion):
+        mask, lesion, tissues = (
+            table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion", "tissues")
+        )
+        for file in (path, mask, lesion, tissues):
             if file is not None and not file.is_file():
                 raise InputError(f"{where}: no such file {file}")
         visit = row.get("participant_id", ""), row.get("session", "")
         if named != target or not target:
             whose = visit[0] or subject_of(row["path"]) or row["path"]
-            found.append((Entry(path, mask, row["split"], whose, lesion), visit))
+            found.append((Entry(path, mask, row["split"], whose, lesion, None, tissues), visit))
         elif targets.setdefault(visit, path) != path:
             raise InputError(f"{where}: a second {target} scan of its subject; tell them apart by a column session")
     return [replace(entry, target=targets.get(visit)) for entry, visit in found]

@@ -358,6 +358,7 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
         "method_settings": trainer.method.settings(),
         "networks": {role: {"name": name, "arguments": arguments} for role, (name, arguments) in trainer.specs.items()},
         "sequence": sequence,
+        **({"sequences": list(trainer.method.takes)} if trainer.method.takes else {}),
         "spacing": list(grid.spacing),
         "box": list(grid.box),
         "divisor": grid.divisor,

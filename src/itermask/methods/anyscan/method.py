@@ -1,0 +1,89 @@
+"""The any-scan method: its settings and what it is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itermask.methods.anyscan import detection, training, variants
+from itermask.methods.anyscan.description import FEATURES
+from itermask.methods.anyscan.guidance import CUTOFF
+from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.methods.operating import MaskSizes, OperatingPoint, small
+from itermask.prepare.prepare import Prepared
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from itermask.runtime.base import Runtime
+
+
+@dataclass
+class AnyScan(Method):
+    """Restoration of partly hidden brains in any contrast.
+
+    Attributes:
+        cutoff: guidance cut-off in cycles/mm.
+        mix: shares of the kinds of training examples.
+        draws: how often the brain is parted into blocks that are hidden; each takes three passes.
+        smoothing: standard deviation in mm by which the signed maps are smoothed.
+        smallest: connected parts of the mask under this volume in mm³ are dropped.
+    """
+
+    cutoff: float = CUTOFF
+    mix: training.Mix = field(default_factory=training.Mix)
+    draws: int = 2
+    smoothing: float = 1.6
+    smallest: float = 40.0
+
+    name = "anyscan"
+    dims = 3
+    family = "anyscan"
+    test_time = frozenset({"draws", "smoothing", "smallest"})
+    takes = ("T1w", "T2w", "FLAIR")
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mix, dict):
+            self.mix = training.Mix(**self.mix)
+        if self.draws < 1:
+            raise ValueError(f"the brain must be parted into blocks at least once, not {self.draws} times")
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as JSON can hold them."""
+        return asdict(self)
+
+    def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
+        """One network with a description of the scan beside its four channels."""
+        arguments = {"in_channels": 3, "out_channels": training.OUTPUTS, "features": FEATURES}
+        return {detection.ROLE: ("film-unet", arguments | {"widths": [32, 64, 128, 192]})}
+
+    def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See `training.example`."""
+        return training.example(volume, rng, self.mix, self.cutoff)
+
+    def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
+        """See `training.loss`."""
+        return training.loss(networks[detection.ROLE](batch["input"], batch["description"]), dict(batch))
+
+    def search(
+        self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
+    ) -> detection.Search:
+        """See `detection.search`."""
+        return detection.search(self, prepared, runtime, rng, progress)
+
+    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """See `detection.conclude`."""
+        return detection.conclude(self, search, point)
+
+    def published_point(self) -> OperatingPoint:
+        """See `detection.published_point`."""
+        return detection.published_point()
+
+    def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
+        """See `detection.calibrate`."""
+        return detection.calibrate(list(searches), lambda point: small(sizes(point)))
+
+    def variants(self, prepared: Prepared, rng: np.random.Generator) -> list[Prepared]:
+        """See `variants.other_contrasts`."""
+        return variants.other_contrasts(prepared, rng)

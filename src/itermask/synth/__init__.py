@@ -1,0 +1,1 @@
+"""Make training data from normal scans: other contrasts, other scanners, synthetic anomalies."""
