@@ -69,7 +69,7 @@ def walk(root: Path) -> Tree:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a folder or a link to one; a link that leads to itself is a file that cannot be read."""
+    """Return whether an entry is a folder or a link to one; a link to itself is a file that cannot be read."""
     try:
         return entry.is_dir()
     except OSError:
