@@ -11,7 +11,7 @@ import pytest
 from damage_parts import series, texts, volumes
 from damage_parts.common import Kind, Seen
 from damaged_inputs import FINE, attempt
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tiny_dicom import slices
 from tiny_model import affine_of, tiny_head
@@ -34,7 +34,7 @@ TRUTHS: dict[str, Seen] = {}
 
 @pytest.mark.parametrize("name", KINDS)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, phases=(Phase.explicit, Phase.generate))
 def test_damage_is_refused_or_without_effect(name, seed):
     kind = KINDS[name]
     if name not in TRUTHS:

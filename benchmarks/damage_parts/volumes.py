@@ -123,7 +123,6 @@ def _masks(brain: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> dic
         "not a number": np.where(brain, np.nan, 0).astype(np.float32),
         "infinite": np.where(brain, np.inf, 0).astype(np.float32),
         "negative": -brain.astype(np.float32),
-        "half": np.where(np.arange(brain.shape[2]) < brain.shape[2] // 2, brain, 0).astype(np.uint8),
         "eroded": eroded.astype(np.uint8),
         "a slice short": brain[:, :, :-1].astype(np.uint8),
         "four axes": np.stack([brain, brain], -1).astype(np.uint8),

@@ -44,8 +44,9 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
     """
     notes: list[str] = []
     fields = _fields(path.with_name(stem(path) + ".json"), notes)
+    texts: dict[str, Any] = {name: _text(fields, *keys) for name, keys in KEYS.items()}
     source = replace(
-        Source(**{name: _text(fields, *keys) for name, keys in KEYS.items()}),
+        Source(**texts),
         age=_age(fields.get("PatientAge", fields.get("Age"))) or _age_in_table(path, notes),
         field_strength=_positive(fields.get("MagneticFieldStrength")),
     )
