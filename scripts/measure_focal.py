@@ -30,7 +30,7 @@ def main():
             continue
         point = model.calibration["operating_point"]
         found.append((prepared, model.method.detect(prepared, model.runtime, np.random.default_rng(0), point)))
-        print(entry.subject, found[-1][1].scores, flush=True)
+        print(entry.subject, found[-1][1].scores, high_level(found[-1][1].error, prepared.brain), flush=True)
         write(folder, found)  # what is known so far, so that nothing is lost if it is stopped
 
 

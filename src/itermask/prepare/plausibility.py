@@ -22,9 +22,12 @@ ADULT_ML = (700.0, 2200.0)  # brains of adults, with the fluid around them
 POSSIBLE_ML = (300.0, 3000.0)  # beyond these it is no adult's brain
 GROWN_UP = (18.0, 100.0)  # years, where a model's card does not tell whom it has learned
 FITS = 0.03  # misfit up to which a shape is a brain's; healthy ones stay below 0.015, large tumours below 0.025
+TILTED = 30.0  # degrees from the header's axes up to which a fit needs no second look; heads in scanners reach 25
+LIES_WRONG = 60.0  # degrees from which the header is taken to be wrong
 TURNED_FITS = 0.6  # of the misfit that a brain must keep at most, where it is taken for turned
 GAP_FITS = 0.05  # misfit up to which a brain with a gap is followed no further
 TISSUES_FIT = 0.05  # share of the intensities that the tissues must explain in a part of a brain
+SURELY_FIT = 0.15  # the same where nothing else is tried
 UNFIT = 0.08  # the same in a T1w scan, below which the brain mask is doubted; healthy scans have 0.25 and more
 WHOLE_MM = 100.0  # a whole brain is longer than this along every direction
 MISSING_ML = 5.0  # of brain that the template has and the scan lacks in one piece; healthy ones stay below 3
@@ -211,12 +214,15 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
     """
     found = register(copy)
     missing = missing_on_template(copy, found)
-    if found.misfit <= FITS or (found.misfit <= GAP_FITS and _is_part(copy, found, missing)):
+    fits = found.misfit <= FITS or (found.misfit <= GAP_FITS and _is_part(copy, found, missing, SURELY_FIT))
+    if fits and found.turned <= TILTED:
         return found, missing, ""
     turns = [(Rotation.from_euler(axis, angle, degrees=True).as_matrix(), np.zeros(3)) for axis, angle in TURNS]
     other = register(copy, turns)
-    if other.misfit <= min(FITS, TURNED_FITS * found.misfit):
+    if other.misfit <= min(FITS, TURNED_FITS * found.misfit) and other.turned > LIES_WRONG:
         return other, np.zeros(1, bool), TURNED
+    if fits:
+        return found, missing, ""
     shifts = [np.zeros(3)] + [sign * SHIFTS * axis for axis in np.eye(3) for sign in (1, -1)]
     part = register(copy, [(np.eye(3), shift) for shift in shifts], incomplete=True)
     missing = missing_on_template(copy, part)
@@ -225,9 +231,9 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
     return found, np.zeros(1, bool), ""
 
 
-def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray) -> bool:
+def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray, least: float = TISSUES_FIT) -> bool:
     """Whether a brain fits but for missing pieces: none of it lies outside, its tissues are where they should be."""
-    return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > TISSUES_FIT
+    return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > least
 
 
 UNPLACED = "The brain could not be laid over a template, so it is not known whether a part of it is missing."
