@@ -97,6 +97,7 @@ def summary_of(rows, **more):
     metrics = ["label_ml", "dice"]
     return {
         "scans": len(rows),
+        "subjects": len(rows),
         "failed": [],
         "predictions_without_label": [],
         "labels_without_prediction": [],
@@ -119,7 +120,7 @@ def test_the_page_has_all_tables_and_every_name():
             detection=summarise_detection(ROWS),
         )
     )
-    assert "4 scans evaluated, 1 failed, 1 predictions without a label, 1 files among the labels" in page
+    assert "4 scans of 4 subjects evaluated, 1 failed, 1 predictions without a label, 1 files among the labels" in page
     assert "| dice | 0.6 | 0.4 |" in page
     assert "| a\\|b | 2 | dice | 0.6 | 0.5657 |" in page
     assert "| none | 2 | dice | 0.6 | n/a |" in page
