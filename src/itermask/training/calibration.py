@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from itermask.focal import FOCAL, focal_score, high_level
-from itermask.methods.base import Detection
+from itermask.methods.base import Detection, Method
 from itermask.methods.operating import OperatingPoint
 from itermask.models.folder import Model
 from itermask.prepare.prepare import Prepared
@@ -48,13 +48,14 @@ def calibrate(
     Raises:
         ValueError: too few subjects.
     """
-    subjects = [scan.subject for scan in scans]
-    check_subjects(subjects)
+    check_subjects(scan.subject for scan in scans)
     report = progress or (lambda stage, share: None)
+    scans = [one for scan in scans for one in with_variants(model.method, scan)]
     searches = []
     for number, scan in enumerate(scans):
         searches.append(model.method.search(scan.prepared, model.runtime, np.random.default_rng(SEED)))
         report("looking at healthy scans", (number + 1) / len(scans))
+    subjects = [scan.subject for scan in scans]
     rounds = itertools.count(1)
 
     def sizes(point: OperatingPoint) -> np.ndarray:
@@ -84,6 +85,12 @@ def calibrate(
     calibration |= {"planes": planes} if planes else {}
     calibration |= {"scans": len(scans), "subjects": len(set(subjects)), "seed": SEED}
     return calibration
+
+
+def with_variants(method: Method, scan: HealthyScan) -> list[HealthyScan]:
+    """Return a healthy scan and what the method makes of it in other contrasts, see `Method.variants`."""
+    made = method.variants(scan.prepared, np.random.default_rng(SEED))
+    return [scan, *(replace(scan, prepared=one) for one in made)]
 
 
 def focal_unit(scans: list[HealthyScan], detections: list[Detection]) -> float:

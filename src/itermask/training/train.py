@@ -15,8 +15,8 @@ import numpy as np
 
 from itermask import __version__
 from itermask.errors import InputError
-from itermask.io.result_folder import check_place, digest_of
 from itermask.io.nifti import read_scan
+from itermask.io.result_folder import check_place, digest_of
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD, FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model

@@ -8,7 +8,7 @@ import numpy as np
 
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
-from itermask.methods.anyscan.maps import probabilities, smooth_within, tissue_deviation
+from itermask.methods.anyscan.maps import in_own_spread, probabilities, smooth_within, tissue_deviation
 from itermask.methods.anyscan.masks import block_parts
 from itermask.methods.anyscan.training import network_input
 from itermask.methods.base import Detection, Progress
@@ -31,7 +31,8 @@ class Expectation:
     """What the network expects of one scan.
 
     Attributes:
-        image: float32, mean of the restored image over the passes in which the voxel was hidden.
+        image: float32, the restored image: mean of the pass that hides the whole brain and of the mean over the passes
+            with blocks in which the voxel was hidden.
         tissues: (tissues, X, Y, Z) probabilities of the tissue expected in each place, from the passes with blocks.
         seen: the same with nothing hidden.
     """
@@ -66,11 +67,13 @@ def expect(
 ) -> Expectation:
     """Restore a scan from its parts: blocks of 12 to 20 mm are hidden, two thirds of the brain in each pass.
 
+    Two more passes hide the whole brain, which no lesion can lead astray by what is seen of it, and nothing.
+
     Args:
         prepared: the scan.
         runtime: executes the network.
         rng: the only source of randomness.
-        draws: how often the brain is parted into blocks; each draw takes three passes, and one more hides nothing.
+        draws: how often the brain is parted into blocks; each draw takes three passes.
         cutoff: of the guidance, cycles/mm.
         progress: called after each pass.
     """
@@ -85,7 +88,7 @@ def expect(
         output = runtime.batch(ROLE, inputs, description=description)[0]
         passes += 1
         if progress is not None:
-            progress("restoration", passes / (PARTS * draws + 1))
+            progress("restoration", passes / (PARTS * draws + 2))
         return output
 
     total, times = np.zeros_like(image), np.zeros_like(image)
@@ -98,8 +101,8 @@ def expect(
             total += np.where(hidden, output[0], 0)
             times += hidden
             logits = logits + output[2:]
-    seen = restore(np.zeros_like(brain))
-    expected = np.where(brain, total / np.maximum(times, 1), image).astype(np.float32)
+    whole, seen = restore(brain), restore(np.zeros_like(brain))
+    expected = np.where(brain, (total / np.maximum(times, 1) + whole[0]) / 2, image).astype(np.float32)
     return Expectation(expected, probabilities(logits / (PARTS * draws)), probabilities(seen[2:]))
 
 
@@ -125,16 +128,16 @@ def signed_maps(prepared: Prepared, expectation: Expectation, smoothing: float) 
         smoothing: standard deviation in mm.
 
     Returns:
-        `restoration`: scan minus restored image, scaled intensities; `tissue`: departure from the expected tissue's
-        level, see `maps.tissue_deviation`. Both are float32 and 0 outside the brain.
+        `restoration`: scan minus restored image, in units of the map's own spread; `tissue`: departure from the
+        expected tissue's level, see `maps.tissue_deviation`. Both are float32 and 0 outside the brain.
     """
     image, brain = prepared.image, prepared.brain
     sigma = [smoothing / size for size in prepared.spacing]
-    departures = {
-        "restoration": image - expectation.image,
-        "tissue": tissue_deviation(image, brain, expectation.tissues, expectation.seen),
+    tissue = tissue_deviation(image, brain, expectation.tissues, expectation.seen)
+    return {
+        "restoration": in_own_spread(smooth_within(image - expectation.image, brain, sigma), brain),
+        "tissue": smooth_within(tissue, brain, sigma),
     }
-    return {name: smooth_within(values, brain, sigma) for name, values in departures.items()}
 
 
 def conclude(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
@@ -169,8 +172,8 @@ def conclude(method: "AnyScan", search: Search, point: OperatingPoint) -> Detect
 
 
 def published_point() -> OperatingPoint:
-    """Thresholds of a model without calibration: 2 scaled intensities, 4 standard deviations of the tissue."""
-    return {f"{name}_{sign}": level for name, level in (("restoration", 2.0), ("tissue", 4.0)) for sign in SIGNS}
+    """Thresholds of a model without calibration: 5 spreads of the map, 4 standard deviations of the tissue."""
+    return {f"{name}_{sign}": level for name, level in (("restoration", 5.0), ("tissue", 4.0)) for sign in SIGNS}
 
 
 def thresholds_at(searches: "list[Search]", share: float) -> OperatingPoint:

@@ -16,6 +16,7 @@ SURE, LIKELY = (
 )  # probability from which a voxel speaks for its tissue; the second where the first gives too few
 FEWEST = 60  # voxels that a tissue's level is taken from
 TRIM = 2.5  # robust standard deviations beyond which voxels do not count for their tissue's level
+LEAST_OWN_SPREAD = 0.05  # scaled intensities, added to the spread of a map
 LEAST_SPREAD = 0.25  # of a tissue's scaled intensities
 # How much a voxel of each tissue counts: lesions of white matter are found against its even level, while the level of
 # cortex and fluid varies too much from place to place.
@@ -41,6 +42,27 @@ def smooth_within(values: np.ndarray, brain: np.ndarray, sigma: Sequence[float])
     total = ndimage.gaussian_filter(np.where(brain, values, 0).astype(np.float32), sigma, mode="constant", truncate=2.5)
     weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma, mode="constant", truncate=2.5)
     return np.divide(total, weight, out=np.zeros_like(total), where=brain & (weight > 1e-3))
+
+
+def in_own_spread(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Divide a map by its own robust spread over the brain, so that one threshold suits any contrast.
+
+    Args:
+        values: signed map.
+        brain: boolean brain mask, not empty.
+
+    Returns:
+        float32: in units of 1.4826 times the median absolute deviation (and a little, so that no scan's is 0).
+
+    Example:
+        >>> brain = np.ones((9, 9, 9), bool)
+        >>> noise = np.random.default_rng(0).standard_normal((9, 9, 9))
+        >>> round(float(in_own_spread(50 * noise, brain).std()), 1)
+        1.0
+    """
+    inside = values[brain]
+    spread = 1.4826 * float(np.median(np.abs(inside - np.median(inside)))) + LEAST_OWN_SPREAD
+    return (values / spread).astype(np.float32)
 
 
 def tissue_levels(image: np.ndarray, brain: np.ndarray, tissues: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,8 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
         cutoff: of the guidance, cycles/mm.
 
     Returns:
-        `input` (3, X, Y, Z), see `network_input`; `description` (FEATURES,); `target`, `weight` and `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z).
+        `input` (3, X, Y, Z), see `network_input`; `description` (FEATURES,); `target`, `weight` and
+        `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z).
     """
     image, brain, spacing = volume.images[0], volume.brain, volume.spacing
     groups = groups_from_intensity(image, brain) if volume.groups is None else np.where(brain, volume.groups, 0)
