@@ -1,9 +1,15 @@
 """What the program has to say about one scan, on the scan's own grid."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from itermask.scan import Scan
+
+if TYPE_CHECKING:
+    import nibabel as nib
+    from matplotlib.figure import Figure
 
 VERDICTS = ("within the healthy range", "borderline", "outside the healthy range")
 UNKNOWN = "unknown, as the model has no healthy range"
@@ -13,7 +19,7 @@ FORMAT = 2  # of `finding.json`; 1 had neither `questions` nor what follows them
 WORST_FIRST = (VERDICTS[2], VERDICTS[1], NOT_JUDGED, VERDICTS[0], UNKNOWN)  # how lists are sorted
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """Maps on the scan's grid, and numbers placed against the model's healthy validation scans.
 
@@ -45,6 +51,7 @@ class Finding:
         quality: image-quality score, range, likely fault and numbers; empty where they were not measured.
         plausibility: numbers behind the first question, such as `brain_ml`.
         missing: boolean, tissue that is missing, which is part of `anomaly` and of `brain`; None if none is.
+        scan: the scan that was looked at, for pictures and images; None in a finding that was read from files.
     """
 
     anomaly: np.ndarray
@@ -73,6 +80,40 @@ class Finding:
     quality: dict[str, Any] = field(default_factory=dict)
     plausibility: dict[str, float] = field(default_factory=dict)
     missing: np.ndarray | None = None
+    scan: Scan | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        from itermask.showing import one_line
+
+        return one_line(self)
+
+    def _repr_html_(self) -> str:
+        """Return a card for a notebook, see `itermask.showing.as_html`."""
+        from itermask.showing import as_html
+
+        return as_html(self)
+
+    def plot(self, slices: int = 1) -> "Figure":
+        """Draw scan, expectation and error with Matplotlib, see `itermask.showing.plot`."""
+        from itermask.showing import plot
+
+        return plot(self, slices)
+
+    def to_nifti(self, which: str = "anomaly") -> "nib.Nifti1Image":
+        """Return one of the maps as a NIfTI image on the scan's grid, see `itermask.showing.to_nifti`."""
+        from itermask.showing import to_nifti
+
+        return to_nifti(self, which)
+
+    @property
+    def regions(self) -> Any:
+        """The mask's connected regions, the largest first: a pandas table, or a list of dictionaries without pandas.
+
+        Its columns are those of `itermask.showing.region_rows`.
+        """
+        from itermask.showing import region_table
+
+        return region_table(self)
 
     def summary(self) -> dict[str, Any]:
         """Everything but the arrays, as `finding.json` holds it."""

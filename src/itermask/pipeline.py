@@ -161,7 +161,7 @@ def run(
         "voxel_size_mm": list(scan.spacing),
         "model_voxel_size_mm": list(prepared.spacing),
     }
-    return replace(finding, timings=timings, settings=used, versions=_versions(model))
+    return replace(finding, timings=timings, settings=used, versions=_versions(model), scan=scan)
 
 
 def known_sequence(scan: Scan) -> str:

@@ -1,9 +1,12 @@
 """NIfTI files in: one clear line for every way a file can be unusable, and a note for what is odd in a usable one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from itermask.errors import InputError
@@ -90,9 +93,7 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
     path = Path(path)
     source, said = source_beside(path)
     image, affine, header, notes = read_volume(path)
-    background = _nan_background(path, image)
-    if image.min() == image.max():
-        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to look at")
+    background = usable(path, image)
     name = sequence or sequence_of(path)
     mask = None
     if brain_mask is not None:
@@ -100,10 +101,88 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
         notes += of_mask
         if background is not None:
             mask = _without(mask, background, path)
-    if background is not None:
-        notes += (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
+    notes += _of_background(background)
     name = None if name is None else canonical_sequence(name)
     return Scan(image, affine, name, mask, shown(path.name), header, notes + said, source)
+
+
+def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = None) -> Scan:
+    """Return the scan that a nibabel image holds; the image is not changed.
+
+    Args:
+        image: one 3D volume (further axes of length 1 are dropped), from a file or made.
+        sequence: sequence name; if None, what the name of the image's file, or a sidecar beside it, says.
+
+    Raises:
+        InputError: as `read_scan`.
+    """
+    file = image.get_filename()
+    path = Path(file) if file else Path("image")
+    source, said = source_beside(path) if file else (None, ())
+    affine = np.asarray(image.affine, dtype=np.float64) if image.affine is not None else None
+    if affine is None:
+        raise InputError(f"{path}: the image has no affine, so its voxels have no place in space; give it one")
+    header = image.header.copy() if isinstance(image.header, nib.Nifti1Header) else None
+    notes: tuple[str, ...] = ()
+    if header is not None and np.allclose(header.get_best_affine(), affine, atol=1e-4):
+        affine, notes = place(path, header)
+    else:
+        header = None
+    scan = scan_of_array(image.dataobj, affine, sequence or (sequence_of(path) if file else None), path)
+    return replace(scan, header=header, notes=(*notes, *scan.notes, *said), source=source)
+
+
+def scan_of_array(
+    image: npt.ArrayLike, affine: npt.ArrayLike, sequence: str | None = None, path: Path = Path("array")
+) -> Scan:
+    """Return a scan from voxels and their place; the array is copied.
+
+    Args:
+        image: real numbers, 3D (further axes of length 1 are dropped).
+        affine: 4×4, voxel indices → scanner millimetres (RAS+).
+        sequence: sequence name, or None.
+        path: what messages call it.
+
+    Raises:
+        InputError: not 3D, no numbers, an affine that is none; or as `read_scan`.
+
+    Example:
+        >>> scan_of_array(np.arange(8.0).reshape(2, 2, 2), np.eye(4), "t1").sequence
+        'T1w'
+    """
+    given = np.asanyarray(image)
+    while given.ndim > 3 and given.shape[-1] == 1:
+        given = given[..., 0]
+    if given.ndim != 3 or not given.size:
+        raise InputError(f"{path}: has shape {given.shape}; give one volume, of 3 axes")
+    if given.dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {given.dtype} values; give real numbers, for complex ones the magnitude")
+    placed = np.array(affine, dtype=np.float64)
+    if placed.shape != (4, 4) or not np.isfinite(placed).all() or abs(np.linalg.det(placed[:3, :3])) < 1e-9:
+        raise InputError(f"{path}: the affine must be a 4×4 matrix of finite numbers that can be inverted")
+    data = np.array(given, dtype=np.float32)
+    notes = _of_background(usable(path, data))
+    name = None if sequence is None else canonical_sequence(sequence)
+    return Scan(data, placed, name, None, shown(path.name), None, notes)
+
+
+def usable(path: Path, image: np.ndarray) -> np.ndarray | None:
+    """Set a background of NaN to 0, in place; return where it was, or None if there is none.
+
+    Raises:
+        InputError: a voxel is infinite, or NaN within the object, or all are alike.
+    """
+    background = _nan_background(path, image)
+    if image.min() == image.max():
+        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to look at")
+    return background
+
+
+def _of_background(background: np.ndarray | None) -> tuple[str, ...]:
+    """A sentence on a background of NaN, where there is one."""
+    if background is None:
+        return ()
+    return (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
 
 
 def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
