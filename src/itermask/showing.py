@@ -95,12 +95,12 @@ def plot(finding: Finding, slices: int = 1) -> "Figure":
     figure, axes = pyplot.subplots(
         len(planes), 3, squeeze=False, figsize=(3 * INCH * widest, INCH * len(planes) + 0.6), layout="constrained"
     )
-    for row, plane in zip(axes, planes, strict=True):
+    for number, (row, plane) in enumerate(zip(axes, planes, strict=True)):
         for axis, picture, title in zip(row, (plane.scan, plane.reconstruction, plane.error), TITLES, strict=True):
             axis.imshow(picture)
             axis.set_xticks([])
             axis.set_yticks([])
-            if row is axes[0]:
+            if number == 0:
                 axis.set_title(title, fontsize=9)
         row[0].set_ylabel(f"{plane.plane}\n{', '.join(plane.places)}", fontsize=8)
     name = _scan_of(finding).name

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from itermask import __version__
 from itermask.cli import (
     benchmark,
     bids,
@@ -26,6 +25,7 @@ from itermask.cli import (
     train,
     view,
 )
+from itermask.cli.options import show_version
 from itermask.cli.streams import flushed, open_streams, tell, wants_json
 from itermask.errors import InputError
 
@@ -36,6 +36,7 @@ app = typer.Typer(
     help="Find what is not normal in brain MRI. For research use only; not a diagnosis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
 app.command("bids", cls=bids.SpacedLabels)(bids.bids)
@@ -53,16 +54,10 @@ app.command("corrupt")(corrupt.corrupt)
 app.command("doctor")(doctor.doctor)
 
 
-def _version(context: typer.Context, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:  # a shell that asks for completions
-        print(f"itermask {__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options before the subcommand."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from itermask import __version__
 from itermask.cli import complete
 
 DeviceOption = Annotated[
@@ -64,3 +65,10 @@ def sequence_option(help: str) -> Any:
 def brain_mask_option(otherwise: str) -> Any:
     """`--brain-mask` of one scan; `otherwise` says what happens without."""
     return typer.Option("--brain-mask", help=f"Brain mask on the scan's grid; else {otherwise}.")
+
+
+def show_version(context: typer.Context, wanted: bool) -> None:
+    """Print the version and leave; not where a shell asks for completions."""
+    if wanted and not context.resilient_parsing:
+        print(f"itermask {__version__}")
+        raise typer.Exit
