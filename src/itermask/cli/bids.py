@@ -1,6 +1,9 @@
 """`itermask bids`: a BIDS App over a whole tree."""
 
+import os
 import sys
+import tempfile
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -37,6 +40,7 @@ from itermask.cli.options import (
     TimeLimitOption,
     WorkersOption,
     sequence_option,
+    show_version,
 )  # fmt: skip
 from itermask.errors import InputError
 
@@ -108,22 +112,34 @@ def bids(
     reports_only: ReportsOnlyOption = False,
     dry_run: DryRunOption = False,
     as_json: JSONOption = False,
+    work_dir: Annotated[
+        Optional[Path],
+        typer.Option("--work-dir", "-w", help="Folder for temporary files; results under way stay beside the others."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Look at all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be looked at."""
-    from itermask.cohort.bids import Selection, find_jobs, participants, read_filters, sequences_wanted
+    from itermask.cohort.bids import Selection, find_jobs, keeps, participants, read_filters, sequences_wanted
     from itermask.cohort.derivative import describe_derivative, validate
     from itermask.cohort.job import Plan
+    from itermask.cohort.manifest import known_jobs, read_records
     from itermask.cohort.own import check_results
     from itermask.cohort.relative import parse_keys
     from itermask.cohort.run import run_cohort, shard_of
+    from itermask.io.names import canonical_sequence
     from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
         part = parse_shard(shard)
+        if work_dir is not None:
+            use_work_dir(work_dir)
         by = parse_keys(reference_by)
         wanted = levels or ([Level.participant, Level.group] if part == (1, 1) else [Level.participant])
-        if not bids_dir.is_dir():
+        group_alone = wanted == [Level.group]
+        if not bids_dir.is_dir() and not group_alone:
             raise InputError(f"{bids_dir}: no such folder; give the BIDS tree of the scans")
         if out.resolve() == bids_dir.resolve():
             raise InputError(
@@ -134,13 +150,14 @@ def bids(
             validate(bids_dir)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         plan = Plan(out, "bids", settings, model, device, reports_only)
-        selection = Selection(
-            sequences=sequences_wanted(sequence or (), model),
+        chosen = Selection(
+            sequences=tuple(map(canonical_sequence, sequence or ())),
             participants=tuple(participant_label or ()),
             sessions=tuple(session_label or ()),
             filters=read_filters(bids_filter_file) if bids_filter_file else {},
         )
-        jobs = find_jobs(bids_dir, selection, brain_masks, out)
+        selection = replace(chosen, sequences=sequences_wanted(sequence or (), model))
+        jobs = known_jobs(out) if group_alone else find_jobs(bids_dir, selection, brain_masks, out)
         check_results(jobs, plan, [bids_filter_file])
         if dry_run:
             print_states(shard_of(jobs, part), plan, retry_failed, as_json)
@@ -158,5 +175,22 @@ def bids(
             except InputError as error:
                 print(f"itermask: {error}; ages and sexes are left out", file=sys.stderr)
                 people = {}
-            tables = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}), by)
+            keep = keeps(chosen, read_records(out))
+            tables = write_tables(jobs, out, "bids", lambda record: people.get(record.subject, {}), by, keep)
         finish(shard_of(jobs, part), out, tally, tables, as_json)
+
+
+def use_work_dir(folder: Path) -> None:
+    """Let this process, and those that it starts, put temporary files into a folder; it is made if needed.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"--work-dir {folder}: cannot be written to ({error.strerror}); choose another") from error
+    os.environ["TMPDIR"] = str(folder.resolve())
+    tempfile.tempdir = None  # asked for anew

@@ -166,15 +166,20 @@ def write_tables(
     layout: str,
     about: "Callable[[Record], Mapping[str, str]]",
     by: "Sequence[str]" = (),
+    keep: "Callable[[Record], bool] | None" = None,
 ) -> Tables:
-    """Write tables and pages of a results folder; `by` as `write_group` takes it."""
+    """Write tables and pages of a results folder; `by` and `keep` as `write_group` takes them."""
     from itermask.cohort.group import write_group
     from itermask.cohort.manifest import FAILED, read_records
     from itermask.cohort.run import not_looked_at
 
     note = not_looked_at(jobs, out)
-    pages = write_group(out, layout, about, note, by)
-    return Tables(pages, note, sum(record.state == FAILED for record in read_records(out)))
+    records = read_records(out)
+    rows = [record for record in records if keep is None or keep(record)]
+    if len(rows) < len(records):
+        note = f"{note} The tables hold {len(rows)} of {len(records)} scans of this folder: those asked for.".strip()
+    pages = write_group(out, layout, about, note, by, keep)
+    return Tables(pages, note, sum(record.state == FAILED for record in rows))
 
 
 def finish(

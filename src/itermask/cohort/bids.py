@@ -2,17 +2,20 @@
 
 `sub-01/[ses-1/]anat/sub-01[_ses-1][_acq-…][_run-…]_T1w.nii.gz`, found by name alone; no image is opened, so a
 scan that cannot be read becomes a row with its reason. A T1w scan with a `ce-` entity counts as T1ce. Images below
-`derivatives` and `sourcedata` are passed over, and so are parts other than the magnitude (`part-phase`).
+`derivatives` and `sourcedata` are passed over, and so are parts other than the magnitude (`part-phase`) and what the
+tree's `.bidsignore` names.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from itermask.cohort.ignored import ignored_in
 from itermask.cohort.job import Job
 from itermask.cohort.lists import age_and_sex
+from itermask.cohort.manifest import Record
 from itermask.datasets.about import MISSING, read_rows
 from itermask.datasets.tree import File, walk
 from itermask.errors import InputError
@@ -82,7 +85,9 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
         InputError: no such folder; no scan; a participant or session that is asked for and not there; or two files
             of one name.
     """
-    files = [file for file in walk(root).files if _is_raw(file, root, out)]
+    ignored = ignored_in(root)
+    tree = [file for file in walk(root).files if not ignored(file.path.relative_to(root).as_posix())]
+    files = [file for file in tree if _is_raw(file, root, out)]
     for wanted, prefix in ((selection.participants, "sub-"), (selection.sessions, "ses-")):
         present = {part for file in files for part in file.path.relative_to(root).parts if part.startswith(prefix)}
         for label in wanted:
@@ -97,8 +102,45 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
     jobs = [job for job in everything if job.scan in wanted_files]
     if not jobs:
         what = " or ".join(selection.sequences) or "anatomical"
-        raise InputError(f"{root}: no {what} scan found; looked for sub-01/[ses-1/]anat/sub-01[_ses-1]_T1w.nii.gz")
+        where = "looked for sub-01/[ses-1/]anat/sub-01[_ses-1]_T1w.nii.gz"
+        raise InputError(f"{root}: no {what} scan found; {where}{_uniform(tree)}")
     return sorted(jobs, key=lambda job: job.name)
+
+
+def _uniform(files: Iterable[File]) -> str:
+    """What to say where there are MP2RAGE images, of which no bundled model takes any as it is; else ""."""
+    count = sum(parts_of(file.stem)[1] in ("UNIT1", "MP2RAGE") for file in files)
+    if not count:
+        return ""
+    return f"; there are {count} images of MP2RAGE (UNIT1, MP2RAGE), whose background is noise: strip them, save as T1w"
+
+
+def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record], bool] | None:
+    """Return what tells whether a record is among those asked for; None where all are.
+
+    Args:
+        selection: participants, sessions and filters; its sequences are heeded too.
+        records: of the results folder.
+
+    Raises:
+        InputError: a participant or session that is asked for and has no record.
+    """
+    for wanted, prefix, present in (
+        (selection.participants, "sub-", {record.subject for record in records}),
+        (selection.sessions, "ses-", {record.session for record in records}),
+    ):
+        for label in wanted:
+            if f"{prefix}{label.removeprefix(prefix)}" not in present:
+                what = {"sub-": "participant", "ses-": "session"}[prefix]
+                raise InputError(f"no {what} {label.removeprefix(prefix)} among the results; mend --{what}-label")
+    if selection == Selection():
+        return None
+    return lambda record: _chosen(parts_of(record.name)[0], *_told(record), selection)
+
+
+def _told(record: Record) -> tuple[str, str, str]:
+    """Suffix, sequence and ending of a record's scan."""
+    return parts_of(record.name)[1], record.sequence or "", ".nii.gz" if record.scan.endswith(".gz") else ".nii"
 
 
 def _is_raw(file: File, root: Path, out: Path | None) -> bool:
@@ -132,17 +174,21 @@ def _sequence(entities: Mapping[str, str], suffix: str) -> str:
 def _wanted(file: File, selection: Selection) -> bool:
     """Whether a scan is among those asked for."""
     entities, suffix = parts_of(file.stem)
-    sequence = _sequence(entities, suffix)
+    ending = file.path.name[len(file.stem) :]
+    return _chosen(entities, suffix, _sequence(entities, suffix), ending, selection)
+
+
+def _chosen(entities: Mapping[str, str], suffix: str, sequence: str, ending: str, selection: Selection) -> bool:
+    """Whether a scan with these entities is among those asked for."""
     participants = {label.removeprefix("sub-") for label in selection.participants}
     sessions = {label.removeprefix("ses-") for label in selection.sessions}
     if selection.sequences and sequence not in selection.sequences:
         return False
-    if participants and entities["sub"] not in participants:
+    if participants and entities.get("sub") not in participants:
         return False
     if sessions and entities.get("ses") not in sessions:
         return False
-    ending = file.path.name[len(file.stem) :]
-    values = entities | {"suffix": suffix, "datatype": "anat", "extension": ending}
+    values = dict(entities) | {"suffix": suffix, "datatype": "anat", "extension": ending}
     conditions = selection.filters.get(sequence.lower(), {})
     return all(_fits(values.get(ENTITIES.get(name, name)), wanted) for name, wanted in conditions.items())
 

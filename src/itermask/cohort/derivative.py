@@ -13,7 +13,7 @@ from itermask import __version__
 from itermask.errors import InputError
 
 BIDS_VERSION = "1.10.0"
-IGNORED = ("*.html", "group_*", "logs", "manifest", "ratings.tsv")
+IGNORED = ("*.html", "group_*", "logs", "manifest", "methods.md", "ratings.tsv")
 OF_SCANS = ("EMPTY_FILE", "NIFTI_HEADER_UNREADABLE")  # what is wrong with a scan is said when its turn comes
 README = """# itermask
 

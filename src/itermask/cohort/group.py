@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from itermask.cohort.derivative import write_text
+from itermask.cohort.exports import exports, write_costs
 from itermask.cohort.job import Job
 from itermask.cohort.layouts import names_of
 from itermask.cohort.manifest import DONE, Record, read_records
 from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS
+from itermask.paper import Used, methods_text
 from itermask.report.charts import score_name
 
 MISSING = "n/a"
@@ -26,6 +28,7 @@ THEN = (*RELATIVE, "anomaly_ml", "brain_ml", "mean_error", "threshold")
 LAST = (
     "age",
     "sex",
+    "study_date",
     *SCANNER,
     "model",
     "brain_mask",
@@ -77,6 +80,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "relative_focal": {
         "Description": "Logarithm of the focal score over the median of its group, in robust standard deviations"
     },
+    "study_date": {"Description": "Day of the study or series, YYYYMMDD, as the sidecar or header says it"},
     "manufacturer": {"Description": "Of the scanner, as the sidecar or header says it"},
     "scanner_model": {"Description": "The manufacturer's name for the scanner"},
     "field_strength": {"Description": "Of the scanner", "Units": "tesla"},
@@ -143,16 +147,22 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def rows_of(out: Path, layout: str, about: Callable[[Record], Mapping[str, str]]) -> dict[str, list[Row]]:
+def rows_of(
+    out: Path,
+    layout: str,
+    about: Callable[[Record], Mapping[str, str]],
+    keep: Callable[[Record], bool] | None = None,
+) -> dict[str, list[Row]]:
     """The rows of each sequence's table, by name of the scan.
 
     Args:
         out: results folder.
         layout: of the run, one of `LAYOUTS`.
         about: gives `age` and `sex` of a record's subject, where known.
+        keep: whether a record has a row; all have if None.
     """
     tables: dict[str, list[Row]] = {}
-    for record in read_records(out):
+    for record in filter(keep, read_records(out)) if keep else read_records(out):
         job = Job(record.name, Path(record.scan), record.sequence, source=record.scan)
         report = names_of(job, layout)["report"] if record.state == DONE else ""
         known = about(record)
@@ -216,9 +226,16 @@ def dictionary(rows: Sequence[Row]) -> str:
 
 
 def write_group(
-    out: Path, layout: str, about: Callable[[Record], Mapping[str, str]], note: str = "", by: Sequence[str] = ()
+    out: Path,
+    layout: str,
+    about: Callable[[Record], Mapping[str, str]],
+    note: str = "",
+    by: Sequence[str] = (),
+    keep: Callable[[Record], bool] | None = None,
 ) -> list[Path]:
-    """Write table, data dictionary and page of each sequence in a results folder.
+    """Write table, data dictionary, page and lists of each sequence in a results folder.
+
+    The lists are those of `itermask.cohort.exports`; beside them `methods.md` says how scans were looked at.
 
     Args:
         out: results folder.
@@ -226,6 +243,7 @@ def write_group(
         about: gives `age` and `sex` of a record's subject, where known.
         note: a sentence for the pages, such as how many scans have not been looked at yet.
         by: columns that tell scanners apart, see `itermask.cohort.relative`; its own choice if empty.
+        keep: whether a record takes part; all do if None.
 
     Returns:
         the pages.
@@ -239,7 +257,7 @@ def write_group(
     from itermask.cohort.relative import relative_to_groups
 
     pages = []
-    for sequence, found in rows_of(out, layout, about).items():
+    for sequence, found in rows_of(out, layout, about, keep).items():
         rows, groups = relative_to_groups(found, by or BY_SCANNER)
         write_text(out / f"group_{sequence}.tsv", table(rows))
         write_text(out / f"group_{sequence}.json", dictionary(rows))
@@ -251,4 +269,16 @@ def write_group(
             ),
         )
         pages.append(page)
+        for name, text in exports(sequence, rows).items():
+            write_text(out / name, text)
+    write_methods(out, keep)
+    write_costs(out)
     return pages
+
+
+def write_methods(out: Path, keep: Callable[[Record], bool] | None = None) -> None:
+    """Write `methods.md`, a paragraph for a paper on how the folder's scans were looked at; nothing without a scan."""
+    records = [record for record in read_records(out) if record.state == DONE and (keep is None or keep(record))]
+    figures = [record.figures for record in records]
+    if figures:
+        write_text(out / "methods.md", methods_text(Used(one, one.get("versions") or {}) for one in figures))

@@ -85,6 +85,18 @@ def read_records(out: Path) -> list[Record]:
     return [record for name in names if (record := read_record(out, name)) is not None]
 
 
+def known_jobs(out: Path) -> list[Job]:
+    """The jobs of a results folder's records, for work that needs no scan.
+
+    Raises:
+        InputError: there is no record.
+    """
+    records = read_records(out)
+    if not records:
+        raise InputError(f"{out}: holds no results; run the participant level first")
+    return [Job(one.name, Path(one.scan), one.sequence, None, one.subject, one.session, one.scan) for one in records]
+
+
 def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool = False) -> str:
     """What is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be looked at."""
     record = read_record(plan.out, job.name)

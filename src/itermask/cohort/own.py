@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from itermask.cohort.derivative import is_derivative_of_ours
+from itermask.cohort.exports import EXPORTS
 from itermask.cohort.job import Job, Plan
 from itermask.cohort.layouts import names_of, passes_name
 from itermask.cohort.manifest import LOGS, MANIFEST, PARTS
@@ -34,6 +35,7 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
     names = [name for job in jobs for name in _names(job, plan.layout)]
     sequences = {job.sequence for job in jobs if job.sequence}
     tables = [f"group_{sequence}.{ending}" for sequence in sequences for ending in ("tsv", "json", "html")]
+    tables += [f"group_{sequence}_{name}" for sequence in sequences for name in EXPORTS] + ["methods.md"]
     check_inputs([plan.out / name for name in (*names, *tables, *OF_BIDS)], [*read, *inputs])
     if plan.layout == "bids" and (plan.out / OF_BIDS[0]).exists() and not is_derivative_of_ours(plan.out):
         raise InputError(f"{plan.out}: holds another data set (dataset_description.json); choose another folder")

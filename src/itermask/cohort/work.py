@@ -137,6 +137,7 @@ def figures_of(finding: Finding, source: Source | None = None) -> dict[str, Any]
         "scores": {name: score.get("value") for name, score in finding.scores.items()},
         "warnings": list(finding.warnings),
         "model": finding.settings.get("model"),
+        "study_date": source.study_date or source.series_date,
         "manufacturer": source.manufacturer,
         "scanner_model": source.model,
         "field_strength": source.field_strength,
@@ -145,6 +146,10 @@ def figures_of(finding: Finding, source: Source | None = None) -> dict[str, Any]
         "brain_mask": finding.settings.get("brain_mask"),
         "bias_correction": finding.settings.get("bias_correction"),
         "alignment": finding.settings.get("alignment"),
+        "method": finding.settings.get("method"),
+        "operating_point": finding.settings.get("operating_point"),
+        "seed": finding.settings.get("seed"),
+        "versions": finding.versions,
     }
     return dict(layouts.plain(figures))
 
