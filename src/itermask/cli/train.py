@@ -3,13 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from itermask.cli import complete
 from itermask.cli.options import DeviceOption, sequence_option
-from itermask.cli.show import progress_bar
+from itermask.cli.progress import bar_or_lines
+
+if TYPE_CHECKING:
+    from itermask.training.config import TrainingConfig
 
 
 def _list(wanted: bool) -> None:
@@ -52,17 +55,37 @@ def train(
     list_presets: Annotated[
         bool, typer.Option("--list", help="List the presets and leave.", callback=_list, is_eager=True)
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say whether training can begin, and leave; nothing is written.")
+    ] = False,
+    plan: Annotated[
+        Optional[Path], typer.Option(help="Write voxel size and box that suit the data, as a file for --config; leave.")
+    ] = None,
 ) -> None:
-    """Train on normal scans and calibrate on the healthy validation scans. `torchrun` trains on several devices."""
+    """Train on normal scans and calibrate on the healthy validation scans. `torchrun` trains on several devices.
+
+    Ctrl-C and SIGTERM end training after a step, with a checkpoint; the same command goes on from there.
+    """
     from itermask.io.names import canonical_sequence
     from itermask.training.config import read_config
+    from itermask.training.stopping import TrainingStopped, stop_on_signals
     from itermask.training.train import train_model
 
     settings = read_config(config, preset, method=method, steps=steps, start_from=start_from)
     about = {"name": data_name, "data_license": data_license, "source": data_source, "license": license}
-    with progress_bar(out.name) as bar:
-        second = canonical_sequence(target) if target else None
-        train_model(data, canonical_sequence(sequence), out, settings, device, about, bar, second, _note)
+    name, second = canonical_sequence(sequence), canonical_sequence(target) if target else None
+    if plan is not None:
+        _plan(data, name, settings, second, plan)
+    if check:
+        _check(data, name, settings, second, out)
+    if check or plan is not None:
+        return
+    try:
+        with stop_on_signals() as stop, bar_or_lines(out.name) as bar:
+            train_model(data, name, out, settings, device, about, bar, second, _note, stop)
+    except TrainingStopped as end:
+        _note(str(end))
+        raise typer.Exit(128 + end.signal) from end
     if os.environ.get("RANK", "0") == "0":
         print(f"model written to {out}")
 
@@ -70,3 +93,34 @@ def train(
 def _note(text: str) -> None:
     """One line on standard error."""
     print(f"itermask: {text}", file=sys.stderr)
+
+
+def _check(data: Path, sequence: str, settings: "TrainingConfig", target: str | None, out: Path) -> None:
+    """Say whether a training can begin; an `InputError` says why not."""
+    from itermask.training.check import check_training
+    from itermask.training.train import check_model_folder, read_checked
+
+    entries = read_checked(data, sequence, settings, target, _note)
+    check_model_folder(out)
+    found = check_training(entries, sequence, settings, out)
+    for sentence in found.notes:
+        _note(sentence)
+    print(f"training can begin: {found.training} subjects to train on, {found.validation} to validate on")
+
+
+def _plan(data: Path, sequence: str, settings: "TrainingConfig", target: str | None, path: Path) -> None:
+    """Write a plan of voxel size and box; a file that is there is left alone."""
+    from itermask.errors import InputError
+    from itermask.training.check import fingerprint, plan_text, planned
+    from itermask.training.train import read_checked
+
+    if path.exists():
+        raise InputError(f"{path}: is there already; choose another name")
+    entries = read_checked(data, sequence, settings, target, _note)
+    found = fingerprint([entry for entry in entries if entry.split == "train"], sequence)
+    text = plan_text(found, planned(found, settings.divisor))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text)
+    os.replace(partial, path)
+    print(f"{path}: {'; '.join(line for line in text.splitlines() if not line.startswith('#'))}")

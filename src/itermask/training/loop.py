@@ -28,6 +28,8 @@ from itermask.runtime.device import pick_device, training_dtype
 from itermask.training.cache import read_volume
 from itermask.training.checkpoint import load_checkpoint, save_checkpoint
 from itermask.training.config import TrainingConfig
+from itermask.training.panel import Panel
+from itermask.training.stopping import StopRequest, TrainingStopped
 
 VALIDATION_SEED = 2**31 - 1  # validation examples are the same in every run and at every step
 
@@ -175,13 +177,19 @@ class Trainer:
         )
         yield from loader
 
-    def fit(self, train: list[Path], validation: list[Path], progress: Any = None) -> None:
+    def fit(
+        self, train: list[Path], validation: list[Path], progress: Any = None, stop: StopRequest | None = None
+    ) -> None:
         """Train until `config.steps`, validating and checkpointing on the way; nothing to do without networks.
 
         Args:
             train: prepared scans to learn from, see `itermask.training.cache`.
             validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
+            stop: looked at after every step; if one is wanted, the checkpoint is written first.
+
+        Raises:
+            TrainingStopped: a stop was wanted before the last step; it says how to go on.
         """
         if self.optimizer is None:
             return
@@ -189,6 +197,7 @@ class Trainer:
         forward: nn.Module = _Loss(self.method, self.networks)
         if self.world > 1:
             forward = nn.parallel.DistributedDataParallel(forward)
+        panel = Panel(self.method, self.networks, self.device, self.grid.divisor)
         recent, started = [], time.perf_counter()
         for batch in self.batches(train):
             recent.append(self._one_step(forward, self.optimizer, batch))
@@ -199,7 +208,8 @@ class Trainer:
             if last or self.step % self.config.validate_every == 0:
                 self.last_validation = self.validate(validation)
                 if logs is not None:
-                    seconds = (time.perf_counter() - started) / len(recent)
+                    interval = time.perf_counter() - started
+                    seconds = interval / len(recent)
                     logs.write(
                         self.step,
                         {
@@ -208,9 +218,21 @@ class Trainer:
                             "seconds_per_step": seconds,
                         },
                     )
+                    if logs.board is not None and validation:
+                        drawn = panel.draw(self.average, read_volume(validation[0], self.grid), interval)
+                        logs.show(self.step, drawn)
                 recent, started = [], time.perf_counter()
-            if last or self.step % self.config.checkpoint_every == 0:
+            number = 0 if stop is None or last else self._agreed(stop.wanted)
+            if last or number or self.step % self.config.checkpoint_every == 0:
                 self.save()
+            if number:
+                if logs is not None:
+                    logs.close()
+                raise TrainingStopped(
+                    number,
+                    f"stopped after step {self.step} of {self.config.steps}; the checkpoint is written, "
+                    "and the same command goes on from there",
+                )
         if logs is not None:
             logs.close()
 
@@ -261,6 +283,14 @@ class Trainer:
             total = total.to(self.device)
             dist.all_reduce(total)
         return float(total[0] / total[1])
+
+    def _agreed(self, wanted: int) -> int:
+        """The signal that any process of a distributed run has got; 0 if none has, so that all stop after one step."""
+        if self.world == 1:
+            return wanted
+        told = torch.tensor([wanted], device=self.device)
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return int(told[0])
 
     def wait(self) -> None:
         """Until every process of a distributed run has come here."""
@@ -314,6 +344,11 @@ class Logs:
         if self.board is not None:
             for key, value in values.items():
                 self.board.add_scalar(key, value, step)
+
+    def show(self, step: int, picture: np.ndarray | None) -> None:
+        """Give TensorBoard a picture of a validation scan, see `itermask.training.panel`."""
+        if self.board is not None and picture is not None:
+            self.board.add_image("validation scan, expectation, error, mask", picture, step, dataformats="HWC")
 
     def close(self) -> None:
         """Flush what is still in memory."""

@@ -31,6 +31,7 @@ from itermask.training.fit import check_networks
 from itermask.training.loop import Trainer
 from itermask.training.recentre import FEW, quality_shift, recentre
 from itermask.training.self_test import Tried, as_card, self_test
+from itermask.training.stopping import StopRequest
 from itermask.training.table import Entry, Note, read_data
 
 Report = Callable[[str, float], None]
@@ -47,6 +48,7 @@ def train_model(
     report: Report | None = None,
     target: str | None = None,
     note: Note | None = None,
+    stop: StopRequest | None = None,
 ) -> Path:
     """Train on the `train` scans, calibrate on the `val` scans, write the model folder.
 
@@ -62,17 +64,17 @@ def train_model(
         report: called with (stage, share done).
         target: the second sequence, for methods that learn from pairs.
         note: told in one line each what was left out of the data.
+        stop: asks to end after a step, see `itermask.training.stopping`.
 
     Returns:
         the model folder.
 
     Raises:
         InputError: the data, settings or an earlier checkpoint cannot be used.
+        TrainingStopped: `stop` was wanted; the checkpoint is written.
     """
     report = report or (lambda stage, share: None)
-    _check_sequences(config, sequence, target)
-    entries = read_data(data, sequence, target=target, note=note)
-    _check_subjects(data, entries)
+    entries = read_checked(data, sequence, config, target, note)
     check_model_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     scans = sum(entry.split == "train" and (target is None or entry.target is not None) for entry in entries)
@@ -87,15 +89,32 @@ def train_model(
     }
     trainer.method.fit(read_volume(path, trainer.grid) for path in paths["train"])
     trainer.resume()
+    stop = stop or StopRequest()
+    stop.gentle = True
     trainer.fit(
-        paths["train"], paths["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps)
+        paths["train"], paths["val"], lambda step, steps, loss: report(f"training, loss {loss:.3f}", step / steps), stop
     )
+    stop.gentle = False
     trainer.leave()  # calibration takes longer than the other processes would wait
     if trainer.rank == 0:
         left_out = {entry for entry, _ in prepared} - {entry for entry, _ in healthy}
         kept = [entry for entry in entries if entry not in left_out]
         finish(trainer, kept, sequence, device, about or {}, report, target)
     return out
+
+
+def read_checked(
+    data: Path, sequence: str, config: TrainingConfig, target: str | None = None, note: Note | None = None
+) -> list[Entry]:
+    """Return the scans to train and validate on.
+
+    Raises:
+        InputError: sequences that the method does not take, data that cannot be used, too few validation subjects.
+    """
+    _check_sequences(config, sequence, target)
+    entries = read_data(data, sequence, target=target, note=note)
+    _check_subjects(data, entries)
+    return entries
 
 
 def _check_sequences(config: TrainingConfig, sequence: str, target: str | None) -> None:
