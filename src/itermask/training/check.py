@@ -151,6 +151,7 @@ def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:
     spacings, extents, thick = [], [], 0
     for entry in chosen:
         scan = read_scan(entry.path, sequence)
+        brain: np.ndarray | None
         if entry.brain_mask is not None:
             brain = read_brain_mask(entry.brain_mask, scan.image.shape, scan.affine)[0]
         else:

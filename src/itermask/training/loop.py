@@ -197,7 +197,7 @@ class Trainer:
         forward: nn.Module = _Loss(self.method, self.networks)
         if self.world > 1:
             forward = nn.parallel.DistributedDataParallel(forward)
-        panel = Panel(self.method, self.networks, self.device, self.grid.divisor)
+        panel = Panel(self.method, self.networks, self.device, self.grid.divisor, self.dtype)
         recent, started = [], time.perf_counter()
         for batch in self.batches(train):
             recent.append(self._one_step(forward, self.optimizer, batch))
