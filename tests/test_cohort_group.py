@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itermask.cohort import charts
+from itermask.cohort.exports import EXPORTS
 from itermask.cohort.group import COLUMNS, Row, cells, dictionary, number, rows_of, score_names, table, write_group
 from itermask.cohort.manifest import Record, write_record
 from itermask.cohort.page import outliers_first, render
@@ -166,7 +167,9 @@ def test_a_group_is_made_of_the_records_of_all_shards(tmp_path, rows):
     pages = write_group(tmp_path, "bids", lambda one: {"age": "44", "sex": "F"} if one.subject == "sub-a" else {})
     assert [page.name for page in pages] == ["group_FLAIR.html", "group_T1w.html"]
     assert {path.name for path in tmp_path.glob("group_*")} == {
-        f"group_{sequence}.{kind}" for sequence in ("FLAIR", "T1w") for kind in ("tsv", "json", "html")
+        f"group_{sequence}{rest}"
+        for sequence in ("FLAIR", "T1w")
+        for rest in (".tsv", ".json", ".html", *(f"_{name}" for name in EXPORTS))
     }
     found = read_table((tmp_path / "group_T1w.tsv").read_text())
     assert [(row["name"], row["age"]) for row in found][:2] == [("sub-a_T1w", "44"), ("sub-b_T1w", "n/a")]

@@ -37,7 +37,7 @@ OnRefusal: TypeAlias = Callable[[Any, InputError], None]
 
 
 @overload
-def run(
+def run(  # type: ignore[overload-overlap]  # a path is iterable too, but it is one scan
     scan: OneScan,
     model: Model | str | Path | None = None,
     settings: RunSettings | None = None,

@@ -157,7 +157,12 @@ def bids(
             filters=read_filters(bids_filter_file) if bids_filter_file else {},
         )
         selection = replace(chosen, sequences=sequences_wanted(sequence or (), model))
-        jobs = known_jobs(out) if group_alone else find_jobs(bids_dir, selection, brain_masks, out)
+        try:
+            jobs = find_jobs(bids_dir, selection, brain_masks, out)
+        except InputError:
+            if not group_alone:
+                raise
+            jobs = known_jobs(out)  # the tree's scans are not there
         check_results(jobs, plan, [bids_filter_file])
         if dry_run:
             print_states(shard_of(jobs, part), plan, retry_failed, as_json)
