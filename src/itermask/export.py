@@ -2,8 +2,8 @@
 
     python -m itermask.export t1w-2mm OUT
 
-writes `network.onnx` (needs the package onnx), `network.xml` and `network.bin` (need OpenVINO), `card.json` and
-`loop.py`, which needs NumPy, SciPy and one runtime, and not this package. The network is in float32 and takes the
+writes `network.onnx` (extra `export`), `network.xml` and `network.bin` (extra `openvino`), `card.json`
+and `loop.py`, which needs NumPy, SciPy and one runtime, and not this package. The network is in float32 and takes the
 card's box; `itermask.prepare.prepare` says how a scan comes to that grid. Healthy ranges stay with this package.
 """
 
@@ -54,9 +54,13 @@ def export_model(name: str | Path, out: Path, formats: tuple[str, ...] | None = 
         why = f"its {other[0]} is {settings[other[0]]!r}" if card["method"] == "itermask3d" else "of another method"
         raise InputError(f"{folder}: cannot be exported ({why}); the loop is that of itermask3d with plain settings")
     chosen = formats or tuple(one for one in ("onnx", "openvino") if importlib.util.find_spec(one))
+    unknown = set(chosen) - {"onnx", "openvino"}
+    if unknown:
+        raise InputError(f"{', '.join(sorted(unknown))}: no format; there are onnx and openvino")
     for one in chosen or ("openvino",):
         if importlib.util.find_spec(one) is None:
-            raise MissingExtraError(f"{one} is not installed; pip install {one}")
+            extra = {"onnx": "export", "openvino": "openvino"}[one]
+            raise MissingExtraError(f"{one} is not installed; pip install 'itermask[{extra}]'")
     network = load_networks(folder, card)["reconstruction"].eval()
     shape = (1, 3 if settings["mask_channel"] else 2, *card["box"])
     point = (card.get("calibration") or {}).get("operating_point") or {"gamma": 0.01}
