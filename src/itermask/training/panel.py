@@ -53,7 +53,7 @@ class Panel:
         prepared = as_prepared(volume, self.divisor)
         try:
             found = self.method.detect(prepared, runtime, np.random.default_rng(0))
-        except ValueError:  # an untrained network may give nothing that a threshold could be found in
+        except Exception:  # whatever an untrained network gives, no picture is worth the training
             return None
         self.costly = time.perf_counter() - started > COSTLY * interval
         return picture(prepared.image, found.reconstruction, found.error, found.mask, prepared.brain)
