@@ -321,7 +321,7 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     [
         ({"first": "both"}, "first is network or hidden"),
         ({"stop": "never"}, "stop is one of own, level, validation, fixed"),
-        ({"iterate": 1}, "iterate is true or false"),
+        ({"iterate": 1}, "iterate (is|must be) true or false"),
         ({"first": "network", "guidance": False}, "take first = hidden"),
         ({"slices": 0}, "at least one slice"),
         ({"squares": 1.5}, "squares is a share"),

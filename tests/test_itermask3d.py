@@ -210,7 +210,7 @@ def test_mask_shares_come_from_plain_settings():
     ("name", "chosen", "message"),
     [
         ("itermask9", {}, "unknown method 'itermask9'; known are autoencoder, .*itermask3d"),
-        ("itermask3d", {"stepz": 1}, "does not take these settings"),
+        ("itermask3d", {"stepz": 1}, "unknown setting stepz"),
         ("itermask3d", {"masks": {"full": 0.5}}, "add up to 1"),
     ],
 )
