@@ -158,7 +158,9 @@ def test_a_brain_mask_goes_to_the_scan_whose_entities_it_shares(tree):
         "sub-02/anat/sub-02_run-1_desc-brain_mask.nii.gz",
         "sub-02/anat/sub-02_desc-lesion_mask.nii.gz",
     )
-    found = {job.name: job.brain_mask for job in find_jobs(tree, Selection(), masks)}
+    jobs = find_jobs(tree, Selection(), masks)
+    found = {job.name: job.brain_mask for job in jobs}
+    assert all(bool(job.problem) == (job.brain_mask is None) for job in jobs)
     assert {name: path and path.name for name, path in found.items()} == {
         T1W[0]: "sub-01_ses-1_acq-mprage_desc-brain_mask.nii.gz",
         T1W[1]: "sub-01_ses-1_acq-mprage_run-02_desc-brain_mask.nii.gz",
@@ -168,8 +170,26 @@ def test_a_brain_mask_goes_to_the_scan_whose_entities_it_shares(tree):
         "sub-02_ce-gadolinium_T1w": None,
         "sub-02_part-mag_T2w": None,
     }
+    problem = next(job.problem for job in jobs if job.name == T1W[2])
+    assert problem.startswith(f"{masks}: holds no brain mask for sub-01/ses-2/anat/{T1W[2]}.nii")
     with pytest.raises(InputError, match="no brain mask in it"):
         find_jobs(tree, Selection(), tree / "out")
+
+
+def test_one_brain_mask_is_never_given_to_two_runs(tree):
+    masks = tree / "derivatives" / "bet"
+    touch(masks, "sub-01/ses-1/anat/sub-01_ses-1_acq-mprage_desc-brain_mask.nii.gz")
+    for selection in (Selection(), Selection(filters={"t1w": {"run": "01"}})):
+        jobs = {job.name: job for job in find_jobs(tree, selection, masks)}
+        assert jobs[T1W[0]].brain_mask is None
+        assert f"would be the brain mask of {T1W[0]}, {T1W[1]}; give each its own" in jobs[T1W[0]].problem
+
+
+def test_echoes_of_one_acquisition_share_their_mask(tmp_path):
+    touch(tmp_path, *(f"sub-1/anat/sub-1_echo-{echo}_T1w.nii.gz" for echo in (1, 2)))
+    touch(tmp_path / "masks", "sub-1/anat/sub-1_desc-brain_mask.nii.gz")
+    jobs = find_jobs(tmp_path, Selection(), tmp_path / "masks")
+    assert [(job.problem, job.brain_mask.name) for job in jobs] == [("", "sub-1_desc-brain_mask.nii.gz")] * 2
 
 
 def test_participants_give_age_and_sex(tree):

@@ -16,6 +16,7 @@ from tiny_slices import write_stacks
 import itermask
 from itermask.cli.show import print_finding
 from itermask.io.outputs import OUTPUTS, PASSES
+from itermask.io.result_folder import MARK
 from itermask.models import choice
 from itermask.pipeline import run as run_scan
 from itermask.report import pictures
@@ -75,7 +76,7 @@ def test_a_good_scan_gives_six_files_and_three_lines(command, files, model, tmp_
     out = tmp_path / "new" / "out"
     code, output, errors = command("run", files["good"], out, "--model", model)
     assert (code, errors) == (0, "")
-    assert {path.name for path in out.iterdir()} == {*OUTPUTS, PASSES}
+    assert {path.name for path in out.iterdir()} == {*OUTPUTS, PASSES, MARK}
     finding = json.loads((out / "finding.json").read_text())
     lines = output.splitlines()
     assert lines[0] == f"{files['good'].name}: {finding['verdict']}"

@@ -169,10 +169,8 @@ def test_no_input_is_ever_overwritten(command, scan, tmp_path):
         (damaged, tmp_path / "x.nii"),
     ):
         line = refused(command("corrupt", given, out, "--artifact", "zipper"))
-        assert "would overwrite the input" in line
-    assert "would overwrite" in refused(
-        command("corrupt", scan, damaged, "--artifact", "noise", "--brain-mask", damaged)
-    )
+        assert "would replace the input" in line
+    assert "would replace" in refused(command("corrupt", scan, damaged, "--artifact", "noise", "--brain-mask", damaged))
     assert scan.read_bytes() == before
     assert (tmp_path / "sub-1_T1w.json").read_text() == "{}"
 

@@ -9,6 +9,7 @@ from tiny_cohort import scan_of, write_bids, write_model
 from tiny_dicom import save, slices
 from tiny_model import affine_of, tiny_head, tiny_model, tiny_scan, write_nifti
 
+from itermask.io.result_folder import MARK
 from itermask.report import pictures
 
 
@@ -43,7 +44,7 @@ def test_run_says_what_finding_json_says_with_places_and_volumes(command, model,
     written = json.loads((out / "finding.json").read_text())
     assert {key: found[key] for key in written} == written
     assert (found["scan"], found["out"], found["series"]) == (str(scan), str(out), None)
-    assert sorted(found["files"].values()) == sorted(str(path) for path in out.iterdir())
+    assert sorted(found["files"].values()) == sorted(str(path) for path in out.iterdir() if path.name != MARK)
     for name in ("anomaly", "brain"):
         mask = nib.load(found["files"][name])
         volume = np.asanyarray(mask.dataobj).sum() * np.prod(mask.header.get_zooms()) / 1000

@@ -11,6 +11,7 @@ from tiny_model import affine_of, oblique, tiny_head, tiny_model, tiny_scan, wri
 
 import itermask
 from itermask.io.outputs import OUTPUTS, PASSES
+from itermask.io.result_folder import MARK
 from itermask.io.scans import read_scans
 from itermask.pipeline import run as run_scan
 from itermask.report import pictures
@@ -52,7 +53,7 @@ def test_a_folder_gives_masks_and_dicom_results(command, study, model, tmp_path)
     out = tmp_path / "out"
     code, output, errors = command("run", study, out, "--model", model, "--device", "cpu")
     assert (code, errors) == (0, "")
-    assert {path.name for path in out.iterdir()} == {*OUTPUTS, PASSES, "dicom"}
+    assert {path.name for path in out.iterdir()} == {*OUTPUTS, PASSES, "dicom", MARK}
     lines = output.splitlines()
     assert lines[0] == "series 5 'MPRAGE sag': T1w (TI 900 ms, TR 2300 ms, TE 2.98 ms, description 'MPRAGE sag')"
     assert lines[1].startswith("study, series 5 'MPRAGE sag': ")

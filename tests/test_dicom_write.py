@@ -15,6 +15,7 @@ from itermask.io.dicom import write
 from itermask.io.dicom.read import read_dicom
 from itermask.io.dicom.series import find_series
 from itermask.io.dicom.write import check_dicom, write_dicom
+from itermask.io.result_folder import MARK
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_all_files_are_written_without_a_warning(tmp_path, make):
         folder = write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path / "out")
     assert folder == tmp_path / "out" / "dicom"
     assert set(contents(folder)) == NAMES
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dicom"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARK, "dicom"]
     studies = {pydicom.dcmread(path).StudyInstanceUID for path in folder.rglob("*.dcm")}
     assert studies == {found.series.study}
 
@@ -93,7 +94,7 @@ def test_a_failure_leaves_earlier_results_whole(tmp_path, found, monkeypatch, er
     with pytest.raises(InputError if isinstance(error, OSError) else type(error)):
         write_dicom(found.scan, found.series, finding, tmp_path / "out")
     assert contents(folder) == before
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["dicom"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MARK, "dicom"]
 
 
 def test_a_rename_that_fails_puts_earlier_results_back(tmp_path, found, monkeypatch):

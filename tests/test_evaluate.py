@@ -10,6 +10,7 @@ import pytest
 from itermask.errors import InputError, MissingExtraError
 from itermask.evaluation.evaluate import METRICS, WRITTEN, evaluate, write_evaluation
 from itermask.evaluation.metrics import best_shared_threshold, match_lesions, scan_metrics
+from itermask.io.result_folder import MARK
 
 SHAPE, AFFINE = (10, 9, 8), np.diag([2.0, 2.0, 3.0, 1.0])
 SPACING = (2.0, 2.0, 3.0)
@@ -297,7 +298,7 @@ def test_what_is_written_can_be_read_again(folders, tmp_path):
     (folders / "masks" / "sub-03_pred.nii.gz").write_bytes(b"")
     found = evaluate(folders / "masks", folders / "labels")
     out = write_evaluation(found, tmp_path / "new" / "out")
-    assert sorted(path.name for path in out.iterdir()) == sorted(WRITTEN)
+    assert sorted(path.name for path in out.iterdir()) == sorted([MARK, *WRITTEN])
     lines = [line.split("\t") for line in (out / "metrics.tsv").read_text().splitlines()]
     rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     assert [row["scan"] for row in rows] == [row["scan"] for row in found.rows]
@@ -311,7 +312,7 @@ def test_what_is_written_can_be_read_again(folders, tmp_path):
     assert summary["failed"] == [list(one) for one in found.failed]
     assert "| dice |" in (out / "summary.md").read_text()
     write_evaluation(found, out)
-    assert sorted(path.name for path in out.iterdir()) == sorted(WRITTEN)
+    assert sorted(path.name for path in out.iterdir()) == sorted([MARK, *WRITTEN])
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused(folders, tmp_path):

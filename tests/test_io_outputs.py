@@ -16,6 +16,7 @@ from itermask.finding import VERDICTS, Finding
 from itermask.io import outputs
 from itermask.io.nifti import read_scan
 from itermask.io.outputs import OUTPUTS, check_out, on_grid_of, plain, write_finding
+from itermask.io.result_folder import MARK
 from itermask.report import pictures
 from itermask.scan import Scan
 
@@ -120,10 +121,8 @@ def test_notes_inside_the_scans_file_are_not_carried_over(tmp_path):
     image.header["descrip"], image.header["db_name"] = b"NAME OF A PATIENT", b"NAME OF A PATIENT"
     nib.save(image, tmp_path / "scan_T1w.nii")
     scan = read_scan(tmp_path / "scan_T1w.nii")
-    assert scan.header.extensions
     made = on_grid_of(scan, scan.image)
     assert b"PATIENT" not in made.to_bytes()
-    assert scan.header.extensions
     assert np.array_equal(made.affine, scan.affine)
 
 
@@ -136,9 +135,9 @@ def test_a_scan_without_a_file_keeps_its_affine_to_float_precision(tmp_path):
 def test_six_files_are_written_and_others_left_alone(tmp_path):
     scan = some_scan()
     (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "finding.json").write_text("old")
+    write_finding(scan, some_finding(scan, score=7.0), tmp_path)
     assert write_finding(scan, some_finding(scan), str(tmp_path)) == tmp_path
-    assert set(contents(tmp_path)) == {*OUTPUTS, "notes.txt"}
+    assert set(contents(tmp_path)) == {*OUTPUTS, MARK, "notes.txt"}
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert json.loads((tmp_path / "finding.json").read_text())["score"] == 1.5
 

@@ -15,6 +15,7 @@ from tiny_slices import SHAPE, SPACING, stack_config, stack_grid, tiny_stack, wr
 import itermask
 from itermask.guidance import CUTOFF_2D, high_frequency
 from itermask.io.outputs import OUTPUTS, PASSES, write_finding
+from itermask.io.result_folder import MARK
 from itermask.masking import MaskMix
 from itermask.methods import build_method
 from itermask.methods.base import TrainingVolume
@@ -453,7 +454,7 @@ def test_a_single_slice_is_looked_at_and_reported(folder, tmp_path):
     assert finding.anomaly.shape == (*SHAPE[:2], 1)
     assert finding.search["slices"] == 1
     write_finding(scan, finding, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*OUTPUTS, PASSES}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*OUTPUTS, PASSES, MARK}
 
 
 def test_the_report_of_a_stack_shows_its_slices(folder, tmp_path):

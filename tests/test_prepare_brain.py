@@ -200,7 +200,7 @@ def test_deepbet_on_what_holds_no_brain_says_so_in_one_line(shape, capsys):
     pytest.importorskip("deepbet")
     image = np.zeros(shape, np.float32) if shape[2] > 1 else np.random.default_rng(0).random(shape, np.float32)
     with pytest.raises(InputError, match=r"^odd: deepbet finds no brain \(.+\); supply --brain-mask$"):
-        with_brain(Scan(image, np.eye(4), "T1w", name="odd"))
+        with_brain(Scan(image, np.diag([6.0, 6.0, 6.0, 1.0]), "T1w", name="odd"))
     assert capsys.readouterr().out == ""
 
 

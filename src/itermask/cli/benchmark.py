@@ -33,6 +33,7 @@ def benchmark(
 
     chosen = _part(part)
     plan = read_plan(config)
+    _check_out(out, config, insert)
     with progress_bar(config.stem) as bar:
         rows = look_at_all(plan, out, chosen, device, bar)
     results = Results(plan, subjects_of(plan), rows, out)
@@ -57,3 +58,15 @@ def _part(text: str) -> tuple[int, int]:
     if not 1 <= number <= count:
         raise InputError(f"--part {text}: write it as 1/4, 2/4, … up to 4/4")
     return number, count
+
+
+def _check_out(out: Path, *inputs: Path | None) -> None:
+    """Refuse a folder whose files would be replaced: the settings themselves, or tables that are of no benchmark."""
+    from itermask.io.result_folder import check_inputs, check_place
+
+    check_place(out)
+    written = [out / "results.md", out / "results.html"]
+    check_inputs(written, inputs)
+    for path in written:
+        if path.exists() and not any(out.glob("scans*.jsonl")):
+            raise InputError(f"{path}: was not written by itermask, and would be replaced; choose another folder")

@@ -113,9 +113,10 @@ def bids(
     from itermask.cohort.bids import Selection, find_jobs, participants, read_filters, sequences_wanted
     from itermask.cohort.derivative import describe_derivative, validate
     from itermask.cohort.job import Plan
+    from itermask.cohort.own import check_results
     from itermask.cohort.relative import parse_keys
     from itermask.cohort.run import run_cohort, shard_of
-    from itermask.io.outputs import check_out
+    from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
@@ -128,7 +129,7 @@ def bids(
             raise InputError(
                 f"{out}: is the tree of the scans; choose another folder, such as {out}/derivatives/itermask"
             )
-        check_out(out)
+        check_place(out)
         if not skip_bids_validation and Level.participant in wanted:
             validate(bids_dir)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
@@ -140,6 +141,7 @@ def bids(
             filters=read_filters(bids_filter_file) if bids_filter_file else {},
         )
         jobs = find_jobs(bids_dir, selection, brain_masks, out)
+        check_results(jobs, plan, [bids_filter_file])
         if dry_run:
             print_states(shard_of(jobs, part), plan, retry_failed, as_json)
             return

@@ -69,19 +69,21 @@ def cohort(
     from itermask.cohort.bids import sequences_wanted
     from itermask.cohort.job import Plan
     from itermask.cohort.lists import age_and_sex, list_jobs
+    from itermask.cohort.own import check_results
     from itermask.cohort.relative import parse_keys
     from itermask.cohort.run import run_cohort, shard_of
-    from itermask.io.outputs import check_out
+    from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
         part = parse_shard(shard)
         by = parse_keys(reference_by)
-        check_out(out)
+        check_place(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         plan = Plan(out, "folders", settings, model, device, reports_only)
         wanted = sequences_wanted([sequence] if sequence else [], model)
         jobs, about = list_jobs(data, wanted, out, sequence)
+        check_results(jobs, plan, [path for path in data if not path.is_dir()])
         if dry_run:
             print_states(shard_of(jobs, part), plan, retry_failed, as_json)
             return

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from itermask.cli.streams import one_line
 from itermask.errors import InputError
 
 WIDE = 1000  # columns where nobody looks: lines of a table stay whole
@@ -57,5 +58,5 @@ def refusals_as_json(wanted: bool, indent: int | None = 1, **more: Any) -> Itera
     except InputError as error:
         if not wanted:
             raise
-        print_json({"error": str(error), **more}, indent)
+        print_json({"error": one_line(str(error)), **more}, indent)
         raise typer.Exit(2) from error

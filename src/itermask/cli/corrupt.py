@@ -120,20 +120,29 @@ def _names(out: Path) -> tuple[Path, Path]:
 
 
 def _check(scan: Path, brain_mask: Path | None, outputs: tuple[Path, ...]) -> None:
-    """Refuse outputs that would overwrite an input or its sidecar, or that cannot be files."""
+    """Refuse outputs that would replace an input, its sidecar or somebody's file, or that cannot be files."""
     from itermask.io.names import stem
+    from itermask.io.result_folder import LONGEST, check_inputs, check_place
 
-    inputs = [scan, scan.with_name(f"{stem(scan)}.json"), *([brain_mask] if brain_mask else [])]
+    check_place(outputs[0].parent)
+    if len(os.fsencode(outputs[2].name)) > LONGEST:
+        raise InputError(f"{outputs[0]}: the name is too long; choose a shorter one")
+    check_inputs(outputs, [scan, scan.with_name(f"{stem(scan)}.json"), brain_mask])
+    ours = _is_ours(outputs[1])
     for path in outputs:
-        for given in inputs:
-            same = path.exists() and given.exists() and path.samefile(given)
-            if same or path.absolute() == given.absolute():
-                raise InputError(f"{path}: would overwrite the input {given}; choose another name or folder")
         if path.is_dir():
             raise InputError(f"{path}: is a folder where a file would be written; choose another name")
-    there = next(path for path in outputs[0].absolute().parents if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there}: is a file, so nothing can be written below it; choose another place")
+        if os.path.lexists(path) and not ours:
+            raise InputError(f"{path}: was not written by itermask, and would be replaced; choose another name")
+
+
+def _is_ours(sidecar: Path) -> bool:
+    """Whether a JSON file is of an artifact that was put on a scan before."""
+    try:
+        record = json.loads(sidecar.read_text(encoding="utf-8"))
+        return "artifact" in record and "itermask_version" in record
+    except (OSError, RecursionError, TypeError, ValueError):
+        return False
 
 
 def _record(scan: "Scan", artifact: str, seed: int, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from itermask.scan import Scan
 
 DATA = Path(__file__).parent.parent / "demo_data"
+NAMES, SCAN = ("healthy", "ghosting", "ms-patient"), "scan_T1w.nii.gz"
 GHOSTING = {"severity": 5, "rng": 7, "axis": 0}
 
 
@@ -21,17 +22,20 @@ def demo(
     device: DeviceOption = "auto",
 ) -> None:
     """Look at a healthy scan, the same scan with ghosting, and the scan of a patient with multiple sclerosis."""
-    from itermask.io.outputs import on_grid_of, write_finding, write_image
+    from itermask.io.outputs import check_out, write_finding
+    from itermask.io.result_folder import check_folder
     from itermask.models.folder import load_model
     from itermask.pipeline import run
 
+    for name in NAMES:
+        check_out(out / name)
+        check_folder(out / name, [SCAN])
     model = load_model(sequence="T1w", device=device)
     for name, scan in cases():
         folder = out / name
         with progress_bar(name) as bar:
             finding = run(scan, model, progress=bar)
-        write_finding(scan, finding, folder)
-        write_image(on_grid_of(scan, scan.image), folder / "scan_T1w.nii.gz")
+        write_finding(scan, finding, folder, {SCAN: scan.image})
         print_finding(name, finding, folder)
     print(f"\nOpen {out / 'healthy' / 'report.html'} and its two neighbours in a browser.")
 
@@ -44,7 +48,7 @@ def cases() -> "Iterator[tuple[str, Scan]]":
     from itermask.io.nifti import read_scan
 
     healthy = read_scan(DATA / "healthy_T1w.nii.gz", brain_mask=DATA / "healthy_brain.nii.gz")
-    yield "healthy", healthy
+    yield NAMES[0], healthy
     spoiled = corrupt(healthy.image, "ghosting", brain=healthy.brain_mask, spacing=healthy.spacing, **GHOSTING)
-    yield "ghosting", replace(healthy, image=spoiled.image, name="ghosting_T1w.nii.gz")
-    yield "ms-patient", read_scan(DATA / "ms-patient_T1w.nii.gz")
+    yield NAMES[1], replace(healthy, image=spoiled.image, name="ghosting_T1w.nii.gz")
+    yield NAMES[2], read_scan(DATA / "ms-patient_T1w.nii.gz")

@@ -41,7 +41,7 @@ def evaluate(
     with refusals_as_json(as_json):
         limits = _numbers(size_limits)
         if out is not None:
-            check_out(out)
+            check_out(out, predictions, labels, brain_mask, images)
         with progress_bar("evaluate") as bar:
             found = compare(predictions, labels, maps, brain_mask, images, limits, seed, bar)
         if out is not None:

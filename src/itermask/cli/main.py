@@ -2,7 +2,9 @@
 
 import atexit
 import gc
+import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -24,7 +26,10 @@ from itermask.cli import (
     train,
     view,
 )
+from itermask.cli.streams import flushed, open_streams, tell, wants_json
 from itermask.errors import InputError
+
+TRACEBACK = "ITERMASK_TRACEBACK"  # set to show where an unexpected error came from
 
 app = typer.Typer(
     name="itermask",
@@ -71,13 +76,43 @@ def collect_seldom() -> None:
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command: every end is an exit code, and at most one line says what went wrong."""
+    open_streams()
     collect_seldom()
+    as_json = wants_json(sys.argv[1:])
+    code = ended(as_json)
+    sys.exit(flushed(code))
+
+
+def ended(as_json: bool) -> int:
+    """Run the subcommand; gives the exit code, and says why where it is not 0."""
     try:
-        app()
-    except InputError as error:
-        print(f"itermask: {error}", file=sys.stderr)
-        sys.exit(2)
+        # In JSON an unknown option is told as an object too; else in typer's own words.
+        result = app(standalone_mode=not as_json)
+        return result if isinstance(result, int) else 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
     except KeyboardInterrupt:
-        print("itermask: interrupted", file=sys.stderr)
-        sys.exit(130)
+        return tell("interrupted", as_json, 130)
+    except InputError as error:
+        return tell(str(error), as_json, 2)
+    except MemoryError:
+        return tell("there is not enough memory for this", as_json, 2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return 1
+        said = error.strerror or str(error)
+        if error.filename is None:
+            return tell(f"writing failed ({said}); is the disk full, or standard output?", as_json, 2)
+        return tell(f"{error.filename!s}: cannot be used ({said})", as_json, 2)
+    except Exception as error:
+        if callable(words := getattr(error, "format_message", None)):  # a command line that cannot be read
+            return tell(
+                f"{words()} ('itermask --help' lists what there is)", as_json, int(getattr(error, "exit_code", 2))
+            )
+        if type(error).__name__ == "Abort":
+            return tell("interrupted", as_json, 130)
+        if os.environ.get(TRACEBACK):
+            traceback.print_exc()
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return tell(f"unexpected {said}; this is a fault of itermask, and {TRACEBACK}=1 shows where", as_json, 70)

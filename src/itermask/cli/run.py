@@ -1,6 +1,7 @@
 """`itermask run`: one scan in, a finding out."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,11 @@ def run(
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json, None, scan=str(scan)):
-        check_out(out)
+        _check_threads(threads)
+        check_out(out, scan, brain_mask)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         sources = read_scans(scan, sequence, brain_mask, series)
-        look = _Look(scan, model, settings, device, threads, dicom, as_json)
+        look = _Look(scan, brain_mask, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
             look.at(sources[0], out)
             return
@@ -92,6 +94,7 @@ class _Look:
     """How each scan of a path is looked at, and told: in lines, or as JSON on one line."""
 
     path: Path
+    brain_mask: Path | None
     model: str | None
     settings: "RunSettings"
     device: str
@@ -103,6 +106,8 @@ class _Look:
         """Look at one scan, write what was found and say it."""
         from itermask.io.dicom.write import check_dicom, write_dicom
         from itermask.io.outputs import check_out, write_finding
+        from itermask.io.result_folder import locked
+        from itermask.models.choice import find
         from itermask.models.folder import load_model
         from itermask.pipeline import check_sequence, known_sequence
         from itermask.pipeline import run as run_scan
@@ -110,26 +115,29 @@ class _Look:
         scan, series = source.scan, source.series
         if series is None and self.dicom:
             raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
-        check_out(out)
+        check_out(out, self.path, self.brain_mask)
         to_dicom = series if self.dicom is not False else None
         if to_dicom is not None:
             check_dicom(to_dicom, out)
-        sequence, threads = known_sequence(scan), _threads(self.threads)
-        chosen = load_model(self.model, sequence=sequence, scan=scan, device=self.device, threads=threads)
-        check_sequence(scan, chosen)
-        with progress_bar(scan.name) as bar:
-            finding = run_scan(scan, chosen, self.settings, bar)
-        write_finding(scan, finding, out)
-        if not self.as_json:
-            if series is not None:
-                print(f"{series.title}: {scan.sequence} ({series.guess.evidence})")
-            if chosen.why:
-                print(f"model {chosen.name}: {chosen.why}")
-            print_finding(scan.name, finding, out)
-        written = None if to_dicom is None else write_dicom(scan, to_dicom, finding, out)
+        sequence = known_sequence(scan)
+        find(self.model, sequence, scan)  # refuses what has no model before PyTorch is loaded
+        with locked(out):
+            threads = _threads(self.threads)
+            chosen = load_model(self.model, sequence=sequence, scan=scan, device=self.device, threads=threads)
+            check_sequence(scan, chosen)
+            with progress_bar(scan.name) as bar:
+                finding = run_scan(scan, chosen, self.settings, bar)
+            write_finding(scan, finding, out)
+            written = None if to_dicom is None else write_dicom(scan, to_dicom, finding, out)
         if self.as_json:
             print_json(_plain(self.path, source, finding, out, written), None)
-        elif written is not None:
+            return
+        if series is not None:
+            print(f"{series.title}: {scan.sequence} ({series.guess.evidence})")
+        if chosen.why:
+            print(f"model {chosen.name}: {chosen.why}")
+        print_finding(scan.name, finding, out)
+        if written is not None:
             print(f"  {written}")
 
 
@@ -149,6 +157,13 @@ def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: P
         "brain_ml": float(finding.brain.sum()) * millilitres,
         **json.loads((out / "finding.json").read_text(encoding="utf-8")),
     }
+
+
+def _check_threads(asked: int | None) -> None:
+    """Refuse numbers of threads that no machine has use for; far too many cannot even be started."""
+    most = max(64, 4 * (os.cpu_count() or 1))
+    if asked is not None and not 1 <= asked <= most:
+        raise InputError(f"--threads {asked}: must be between 1 and {most} on this machine")
 
 
 def _threads(asked: int | None) -> int:

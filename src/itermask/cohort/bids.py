@@ -6,8 +6,8 @@ scan that cannot be read becomes a row with its reason. A T1w scan with a `ce-` 
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from itermask.cohort.lists import age_and_sex
 from itermask.datasets.about import MISSING, read_rows
 from itermask.datasets.tree import File, walk
 from itermask.errors import InputError
-from itermask.io.names import SEQUENCES, canonical_sequence
+from itermask.io.names import SEQUENCES, canonical_sequence, shown
 from itermask.models.card import read_card
 from itermask.models.choice import bundled_models, find
 
@@ -75,6 +75,7 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
         root: the tree.
         selection: which scans.
         masks: derivative with brain masks (`desc-brain_mask`); a mask belongs to the scan whose entities it shares.
+            A scan without one, or whose mask fits another scan of its sequence too, is a job with a problem.
         out: results folder; what lies below it is no scan.
 
     Raises:
@@ -89,7 +90,11 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
                 what = {"sub-": "participant", "ses-": "session"}[prefix]
                 raise InputError(f"{root}: no {what} {label.removeprefix(prefix)} with scans; mend --{what}-label")
     known = _masks(masks) if masks is not None else {}
-    jobs = [_job(root, file, known) for file in files if _wanted(file, selection)]
+    everything = [_job(root, file, known) for file in files]
+    if masks is not None:
+        everything = list(_with_own_masks(everything, masks))
+    wanted_files = {file.path for file in files if _wanted(file, selection)}
+    jobs = [job for job in everything if job.scan in wanted_files]
     if not jobs:
         what = " or ".join(selection.sequences) or "anatomical"
         raise InputError(f"{root}: no {what} scan found; looked for sub-01/[ses-1/]anat/sub-01[_ses-1]_T1w.nii.gz")
@@ -160,13 +165,13 @@ def _job(root: Path, file: File, masks: Mapping[str, list[tuple[dict[str, str], 
     entities, suffix = parts_of(file.stem)
     sequence = _sequence(entities, suffix)
     return Job(
-        name=file.stem,
+        name=shown(file.stem),
         scan=file.path,
         sequence=sequence,
         brain_mask=_mask_of(entities, sequence, masks),
         subject=f"sub-{entities['sub']}",
         session=f"ses-{entities['ses']}" if "ses" in entities else "",
-        source=file.path.relative_to(root).as_posix(),
+        source=shown(file.path.relative_to(root).as_posix()),
     )
 
 
@@ -194,6 +199,30 @@ def _mask_of(
         if in_place and same_visit and all(entities.get(key) == label for key, label in told.items()):
             fitting.append((-len(told), str(path)))
     return Path(min(fitting)[1]) if fitting else None
+
+
+def _with_own_masks(jobs: Iterable[Job], masks: Path) -> Iterator[Job]:
+    """Jobs as they are, or with a problem where the mask that was promised is missing or is another scan's too."""
+    jobs = list(jobs)
+    users: dict[tuple[Path | None, str | None], list[Job]] = {}
+    for job in jobs:
+        users.setdefault((job.brain_mask, job.sequence), []).append(job)
+    for job in jobs:
+        sharing = users[job.brain_mask, job.sequence]
+        if job.brain_mask is None:
+            problem = f"{masks}: holds no brain mask for {job.source}; add one, or leave --brain-masks out"
+        elif len({_of_one_grid(other.name) for other in sharing}) > 1:
+            others = ", ".join(sorted(other.name for other in sharing))
+            problem = f"{job.brain_mask}: would be the brain mask of {others}; give each its own, named after its scan"
+        else:
+            yield job
+            continue
+        yield replace(job, brain_mask=None, problem=problem)
+
+
+def _of_one_grid(name: str) -> str:
+    """A scan's name without what images of one acquisition differ in: echoes, inversions and parts of one grid."""
+    return "_".join(part for part in name.split("_") if part.split("-")[0] not in ("echo", "inv", "part"))
 
 
 def participants(root: Path) -> dict[str, dict[str, str]]:

@@ -49,9 +49,15 @@ def _fields(path: Path) -> dict[str, Any]:
     """What a JSON file holds; nothing if it cannot be read."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return {}
     return fields if isinstance(fields, dict) else {}
+
+
+def is_derivative_of_ours(out: Path) -> bool:
+    """Whether a folder's description says that this program made it."""
+    made = _fields(out / "dataset_description.json").get("GeneratedBy")
+    return isinstance(made, list) and any(isinstance(one, dict) and one.get("Name") == "itermask" for one in made)
 
 
 def describe_derivative(root: Path, out: Path) -> None:

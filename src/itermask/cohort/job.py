@@ -22,6 +22,7 @@ class Job:
         subject: who was scanned.
         session: which visit; "" where there is one.
         source: how results refer to the scan: below a BIDS tree its path there, else the path as given.
+        problem: why it cannot be looked at, known before its turn comes; "" if nothing is wrong.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Job:
     subject: str = ""
     session: str = ""
     source: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ import numpy as np
 
 from itermask.cohort.job import Job
 from itermask.finding import Finding
+from itermask.io.nifti import read_volume
 from itermask.io.outputs import MAPS, MASKS, PASSES, on_grid_of, plain
 from itermask.regions import with_regions
 from itermask.report.page import write_report
@@ -198,12 +199,10 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
     fields |= {key: float("nan") if summary[key] is None else summary[key] for key in UNITS}
     for kinds, dtype in ((MASKS, bool), (MAPS, np.float32)):
         for kind in kinds:
-            image: Any = nib.load(out / names[kind])
-            fields[kind] = np.asanyarray(image.dataobj).astype(dtype)
+            fields[kind] = read_volume(out / names[kind]).data.astype(dtype)
     fields |= {key: summary[key] for key in LATER if key in summary}
     fields["questions"] = tuple(summary.get("questions", ()))
     passes = out / passes_name(job, layout)
     if "passes" in summary["search"] and passes.exists():
-        levels: Any = nib.load(passes)
-        fields["revealed"] = np.asanyarray(levels.dataobj).astype(np.uint8)
+        fields["revealed"] = read_volume(passes).data.astype(np.uint8)
     return Finding(**fields, affine=scan.affine, warnings=tuple(summary["warnings"]))

@@ -8,7 +8,7 @@ from itermask.cohort.job import Job
 from itermask.datasets import GENERIC, SPECIFIC, Case, read_dataset
 from itermask.datasets.tree import walk
 from itermask.errors import InputError
-from itermask.io.names import canonical_sequence, sequence_of, stem
+from itermask.io.names import canonical_sequence, sequence_of, shown, stem
 from itermask.io.nifti import NIFTI_ENDINGS
 
 TABLES = (".tsv", ".csv")
@@ -70,7 +70,7 @@ def _of_cases(cases: Iterable[Case], sequences: Sequence[str]) -> list[tuple[Job
             if sequences and sequence not in sequences:
                 continue
             name = safe("_".join(filter(None, (stem(Path(case.subject)), case.session, sequence))))
-            job = Job(name, path, sequence, case.brain_mask, case.subject, case.session, str(path))
+            job = Job(name, path, sequence, case.brain_mask, shown(case.subject), shown(case.session), shown(path))
             found.append((job, dict(case.group)))
     return found
 
@@ -87,7 +87,7 @@ def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tupl
             sequence = None
         below = path.relative_to(root).with_name(stem(path)) if path != root else Path(stem(path))
         name = safe("-".join(below.parts))
-        found.append((Job(name, path, sequence, None, stem(path), "", str(path)), {}))
+        found.append((Job(name, path, sequence, None, shown(stem(path)), "", shown(path)), {}))
     return found
 
 

@@ -55,7 +55,7 @@ class Record:
 
 def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
     """All that a job's result depends on; where two are equal, so are the results."""
-    return {
+    work = {
         "scan": hashes.of(job.scan),
         "brain_mask": hashes.of(job.brain_mask),
         "sequence": job.sequence,
@@ -63,6 +63,7 @@ def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
         "settings": asdict(plan.settings),
         "version": __version__,
     }
+    return work | {"problem": job.problem} if job.problem else work
 
 
 def record_path(out: Path, name: str) -> Path:

@@ -22,6 +22,7 @@ from itermask.cohort.job import Job, Outcome, Plan, Task
 from itermask.cohort.memory import peak_bytes
 from itermask.errors import InputError
 from itermask.finding import Finding
+from itermask.io.names import shown
 from itermask.io.nifti import read_scan
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
@@ -72,6 +73,8 @@ def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
 
 def _look(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
     """Look at the scan and write everything."""
+    if job.problem:
+        raise InputError(job.problem)
     scan = read_scan(job.scan, job.sequence, job.brain_mask)
     known_sequence(scan)
     model = loaded(plan, scan)
@@ -168,5 +171,5 @@ def _unexpected(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """A message without line breaks, for tables."""
-    return " ".join(text.split())
+    """A message without line breaks, and without bytes of names that are no text, for tables."""
+    return shown(" ".join(text.split()))

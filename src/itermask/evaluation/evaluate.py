@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ from itermask.evaluation.summary import (
 )
 from itermask.evaluation.thresholds import RankedErrors, rank_errors, shared_threshold
 from itermask.evaluation.volumes import Volume, as_mask, check_same_grid, read_volume
+from itermask.io.result_folder import check_folder, expect, locked
 
 SIZE_LIMITS = (1.0, 10.0)  # mL
 METRICS = ("label_ml", *MASK_METRICS, *MAP_METRICS, "best_shared_threshold_dice", *SIMILARITY_METRICS)
 WRITTEN = ("metrics.tsv", "summary.json", "summary.md")
+WAIT = 60.0  # seconds until another evaluation into the same folder must have ended
 Progress = Callable[[str, float], None]
 
 
@@ -155,28 +158,24 @@ def write_evaluation(evaluation: Evaluation, out: Path | str) -> Path:
         markdown(evaluation.summary),
     )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, text in zip(WRITTEN, texts, strict=True):
-            (out / f".part-{name}").write_text(text, encoding="utf-8")
-        for name in WRITTEN:
-            os.replace(out / f".part-{name}", out / name)
+        with locked(out, WAIT), TemporaryDirectory(prefix=".part-", dir=out) as part:
+            for name, text in zip(WRITTEN, texts, strict=True):
+                (Path(part) / name).write_text(text, encoding="utf-8")
+            expect(out, Path(part))
+            for name in WRITTEN:
+                os.replace(Path(part) / name, out / name)
     except OSError as error:
         raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
     return out
 
 
-def check_out(out: Path) -> None:
-    """Refuse an output folder that cannot be one, before any work is done.
+def check_out(out: Path, *inputs: Path | None) -> None:
+    """Refuse an output folder before any work is done, see `itermask.io.result_folder.check_folder`.
 
     Raises:
-        InputError: it, or what it would lie in, is a file, or a result's name is taken by a folder.
+        InputError: it cannot be one, or a result would replace an input or somebody's file.
     """
-    there = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there}: is a file, so it cannot be used as output folder; choose another")
-    for name in WRITTEN:
-        if (out / name).is_dir():
-            raise InputError(f"{out / name}: is a folder where a result would be written; move it away")
+    check_folder(out, WRITTEN, inputs)
 
 
 def _measure(case: PredictedScan) -> _Measured:

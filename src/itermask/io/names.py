@@ -1,6 +1,7 @@
 """What a file's name and sidecar say about a scan, after the BIDS conventions."""
 
 import json
+import os
 from pathlib import Path
 
 from itermask.errors import InputError
@@ -16,6 +17,19 @@ def stem(path: Path) -> str:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return path.stem
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    r"""A file's name as it can be written anywhere: bytes that are not UTF-8 as `\xff`, no control characters.
+
+    >>> shown("sub-01_T1w.nii.gz")
+    'sub-01_T1w.nii.gz'
+    """
+    try:
+        text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character that is of no file's name
+        text = os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def canonical_sequence(name: str) -> str:
@@ -36,8 +50,8 @@ def sequence_of(path: Path) -> str | None:
     if not sidecar.is_file():
         return None
     try:
-        fields = json.loads(sidecar.read_text())
-    except (OSError, ValueError) as error:
+        fields = json.loads(sidecar.read_text(encoding="utf-8-sig"))
+    except (OSError, RecursionError, ValueError) as error:
         raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); mend it or remove it") from error
     if not isinstance(fields, dict):
         return None

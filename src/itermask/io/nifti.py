@@ -1,107 +1,183 @@
-"""NIfTI files in: one clear line for every way a file can be unusable."""
+"""NIfTI files in: one clear line for every way a file can be unusable, and a note for what is odd in a usable one."""
 
-import gzip
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from itermask.errors import InputError
-from itermask.io.names import canonical_sequence, sequence_of
+from itermask.io.geometry import place
+from itermask.io.header import Header, read_header, voxels, whole_length
+from itermask.io.masks import labels_in, mask_in, turned_onto
+from itermask.io.names import canonical_sequence, sequence_of, shown
+from itermask.io.stream import check_file, read_stream
 from itermask.scan import Scan
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
+RIM_SHARE = 0.05  # of a brain mask: so much of it may lie where the scan's background is NaN
 
 
-def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, nib.Nifti1Header]:
-    """Array (3D, float32), affine and header of a NIfTI file."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir() or not path.name.lower().endswith(NIFTI_ENDINGS):
+class Volume(NamedTuple):
+    """What a NIfTI file holds.
+
+    Attributes:
+        data: float32, 3D, in the file's axis order; may hold NaN or infinity.
+        affine: 4×4, voxel indices → scanner millimetres (RAS+), whatever the file's unit.
+        header: as the file has it.
+        notes: sentences on its header.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    header: Header
+    notes: tuple[str, ...]
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Read a NIfTI file to its end; checksums and lengths are checked, the header is believed in nothing.
+
+    Args:
+        path: `.nii` or `.nii.gz`, one 3D volume (axes of length 1 may follow).
+
+    Raises:
+        InputError: not such a file, truncated, damaged, or a header that cannot be; what the header tells is refused
+            before the voxels are read.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(NIFTI_ENDINGS):
+        check_file(path)
         raise InputError(f"{path}: not a NIfTI file (.nii or .nii.gz); convert it first, for DICOM with dcm2niix")
+    check_file(path)
+    found: list[tuple[Header, np.ndarray, tuple[str, ...]]] = []
+
+    def measure(head: bytes) -> int:
+        header, odd = read_header(path, head)
+        affine, notes = place(path, header)
+        found.append((header, affine, (*odd, *notes)))
+        return whole_length(header)
+
+    data, padding = read_stream(path, measure)
+    header, affine, notes = found[0]
     try:
-        with _quiet():
-            image: Any = nib.load(path)
-            if 0 in image.shape:
-                raise InputError(f"{path}: the image is empty, shape {image.shape}")
-            kind = image.get_data_dtype()
-            if kind.kind not in "biuf":
-                raise InputError(f"{path}: its voxels are {_kind(kind)}, not one real number each; export it as such")
-            data = np.asanyarray(image.dataobj, dtype=np.float32)
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        raise InputError(f"{path}: not a readable NIfTI image ({_line(error)}); export it again") from error
-    except InputError:
-        raise
-    except (EOFError, MemoryError, OverflowError, zlib.error, gzip.BadGzipFile, OSError, ValueError) as error:
-        raise InputError(f"{path}: truncated or damaged ({_line(error)}); copy or export it again") from error
-    if data.ndim > 3 and data.shape[3:] == (1,) * (data.ndim - 3):
-        data = data.reshape(data.shape[:3])
-    if data.ndim != 3:
-        raise InputError(f"{path}: {data.ndim}D image of shape {data.shape}; one 3D volume is needed, extract it first")
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; mend it")
-    return data, affine, image.header
+        values = voxels(data, header)
+    except (MemoryError, OSError, OverflowError, ValueError) as error:
+        raise InputError(f"{path}: truncated or damaged ({error}); copy or export it again") from error
+    return Volume(values, affine, header, (*notes, *([padding] if padding else [])))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep nibabel from printing what it mends in a header, and numpy its casts: a refusal is one line."""
-    logger = nib.imageglobals.logger
-    before, logger.disabled = logger.disabled, True
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    finally:
-        logger.disabled = before
-
-
-def _kind(dtype: np.dtype) -> str:
-    """What a voxel holds that is no plain number, in words."""
-    return "complex numbers" if dtype.kind == "c" else "colours" if dtype.names else str(dtype)
-
-
-def _line(error: Exception) -> str:
-    """An error's message on one line."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, Header]:
+    """Array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`."""
+    return read_volume(path)[:3]
 
 
 def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | str | None = None) -> Scan:
     """Read a scan, and its brain mask if one is given.
 
     Args:
-        path: `.nii` or `.nii.gz`, 3D (a fourth axis of length 1 is dropped).
+        path: `.nii` or `.nii.gz`, 3D (further axes of length 1 are dropped).
         sequence: sequence name; if None, taken from the file name or sidecar, see `names.sequence_of`.
-        brain_mask: NIfTI mask on the scan's own grid, non-zero in the brain.
+        brain_mask: NIfTI mask on the scan's own grid, its axes in any order, see `read_brain_mask`.
 
     Returns:
-        the scan; `sequence` is None if nothing tells it.
+        the scan; `sequence` is None if nothing tells it. Its `notes` say what is odd about the files.
 
     Raises:
-        InputError: unreadable, not 3D, empty, NaN or infinite, constant; or a mask of another shape or
-            place, or an empty one.
+        InputError: unreadable, not 3D, empty, infinite, NaN elsewhere than in the background, constant; or a mask
+            that is none or of another shape or place.
     """
     path = Path(path)
-    image, affine, header = load_volume(path)
-    if not np.isfinite(image).all():
-        count = int(np.size(image) - np.isfinite(image).sum())
-        raise InputError(f"{path}: {count} voxels are NaN or infinite; replace them or export the scan again")
+    image, affine, header, notes = read_volume(path)
+    background = _nan_background(path, image)
     if image.min() == image.max():
         raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to look at")
     name = sequence or sequence_of(path)
-    mask = None if brain_mask is None else read_mask(brain_mask, image.shape, affine)
-    return Scan(image, affine, None if name is None else canonical_sequence(name), mask, path.name, header)
+    mask = None
+    if brain_mask is not None:
+        mask, of_mask = read_brain_mask(brain_mask, image.shape, affine)
+        notes += of_mask
+        if background is not None:
+            mask = _without(mask, background, path)
+    if background is not None:
+        notes += (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
+    return Scan(
+        image, affine, None if name is None else canonical_sequence(name), mask, shown(path.name), header, notes
+    )
+
+
+def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
+    """Set a background of NaN to 0, in place; gives where it was, or None if there is none.
+
+    Background is what hangs together with the volume's border.
+
+    Raises:
+        InputError: a voxel is infinite, or NaN within the object, or all are.
+    """
+    lowest = image.min()  # NaN if any voxel is
+    if np.isfinite(lowest) and np.isfinite(image.max()):
+        return None
+    missing = np.isnan(image)
+    infinite = int(np.isinf(image).sum())
+    inside = 0
+    if not infinite and not missing.all():
+        inside = int((missing & ~reaching_border(missing)).sum())
+    if infinite or inside or missing.all() or not missing.any():
+        count = infinite + int(missing.sum())
+        where = f", {inside} of them within the object" if inside else ""
+        raise InputError(f"{path}: {count} voxels are NaN or infinite{where}; replace them or export the scan again")
+    image[missing] = 0
+    return missing
+
+
+def reaching_border(mask: np.ndarray) -> np.ndarray:
+    """The parts of a mask that touch a face of the volume; across an axis of length 1 there is no face."""
+    parts, _ = ndimage.label(mask)
+    faces = [parts.take(end, axis) for axis, size in enumerate(mask.shape) if size > 1 for end in (0, -1)]
+    kept = np.unique(np.concatenate([face.ravel() for face in faces]))
+    return np.isin(parts, kept[kept > 0])
+
+
+def _without(mask: np.ndarray, background: np.ndarray, path: Path) -> np.ndarray:
+    """A brain mask without the scan's NaN background; refuse where much of it lies there."""
+    lost = int((mask & background).sum())
+    if lost > RIM_SHARE * mask.sum():
+        raise InputError(
+            f"{path}: {lost} of {int(mask.sum())} voxels of the brain mask are NaN in the scan; "
+            "replace them or export the scan again"
+        )
+    return mask & ~background
+
+
+def read_brain_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read a brain mask, and say in sentences what had to be done to it.
+
+    Args:
+        path: NIfTI file on the scan's grid, its axes in any order and direction: a mask of two values, a map of
+            labels, or probabilities from 0 to 1, of which 0.5 and more is brain.
+        shape: of the scan.
+        affine: of the scan.
+
+    Returns:
+        boolean mask of the scan's shape, and sentences.
+
+    Raises:
+        InputError: unreadable, negative, an image rather than a mask, without background, empty, or elsewhere.
+    """
+    path = Path(path)
+    volume = read_volume(path)
+    data, turned = turned_onto(path, volume.data, volume.affine, shape, affine)
+    mask, notes = mask_in(path, data)
+    return mask, (
+        *([f"The brain mask {shown(path.name)} has its axes in another order; it was turned."] * turned),
+        *notes,
+    )
 
 
 def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empty: bool = False) -> np.ndarray:
-    """Read a mask that must lie on a given grid.
+    """Read a map of lesions or other labels that must lie on a given grid.
 
     Args:
-        path: NIfTI file.
+        path: NIfTI file, its axes in any order.
         shape: of the scan.
         affine: of the scan.
         empty: whether a mask without voxels is accepted, as a lesion map of a healthy scan is.
@@ -110,15 +186,13 @@ def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empt
         boolean array, True where the file is above 0.
 
     Raises:
-        InputError: unreadable, of another shape, elsewhere in space (by more than 1 mm), or empty where it must not be.
+        InputError: unreadable, negative or NaN, of another shape, elsewhere in space (by more than 1 mm), or empty
+            where it must not be.
     """
     path = Path(path)
-    mask, mask_affine, _ = load_volume(path)
-    if mask.shape != shape:
-        raise InputError(f"{path}: the mask's shape {mask.shape} is not the scan's {shape}; resample it to the scan")
-    corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], [1])).reshape(4, -1)
-    if np.abs((mask_affine - affine) @ corners).max() > 1.0:
-        raise InputError(f"{path}: the mask lies elsewhere in space than the scan; resample it to the scan's grid")
-    if not empty and not (mask > 0).any():
+    volume = read_volume(path)
+    data, _ = turned_onto(path, volume.data, volume.affine, shape, affine)
+    mask = labels_in(path, data)
+    if not empty and not mask.any():
         raise InputError(f"{path}: the mask is empty")
-    return mask > 0
+    return mask

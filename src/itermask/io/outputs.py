@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,30 +15,56 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.finding import Finding
+from itermask.io.geometry import place
+from itermask.io.result_folder import MARK, check_folder, expect, locked
+from itermask.io.stream import reason
 from itermask.regions import with_regions
 from itermask.report.page import write_report
 from itermask.scan import Scan
 
 MASKS, MAPS = ("anomaly", "brain"), ("error", "reconstruction")
 PASSES = "passes.nii.gz"  # only of methods that refine
+DICOM = "dicom"  # folder of the results of DICOM scans, see `itermask.io.dicom.write`
+WAIT = 60.0  # seconds until another run into the same folder must have ended
 OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "report.html")
 
 
 def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
-    """An image with the scan's geometry, down to its header's fields."""
-    header = None
+    """An image with the scan's geometry, down to its header's fields and unit.
+
+    Args:
+        scan: whose grid it is.
+        data: of the scan's shape.
+
+    Returns:
+        an image that lies on the scan's file in every program, also where that file gives two places or none.
+    """
+    header, affine = None, scan.affine
     if scan.header is not None:
         header = scan.header.copy()
         header.set_data_dtype(data.dtype)
         # Beside the geometry, what the header and its extensions tell is of the scan, perhaps of the patient.
         header.extensions.clear()
         header["cal_min"] = header["cal_max"] = 0
+        header["scl_slope"] = header["scl_inter"] = np.nan  # of the scan's numbers
+        header["vox_offset"] = 0
         for field in {"aux_file", "db_name", "intent_name"} & set(header.keys()):
             header[field] = b""
         header["intent_code"] = 0
         header["descrip"] = b"itermask; research use only"
+        if _is_place_of(scan):
+            affine = header.get_best_affine()  # its own, in its own unit
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    return kind(data, scan.affine, header)
+    return kind(data, affine, header)
+
+
+def _is_place_of(scan: Scan) -> bool:
+    """Whether a scan still lies where its header says."""
+    assert scan.header is not None
+    try:
+        return bool(np.array_equal(place(Path(scan.name), scan.header)[0], scan.affine))
+    except InputError:
+        return False
 
 
 def write_image(image: nib.Nifti1Image, path: Path) -> None:
@@ -60,27 +87,30 @@ def plain(value: Any) -> Any:
     return value
 
 
-def check_out(out: Path) -> None:
-    """Refuse an output folder that cannot be one, before any work is done.
+def check_out(out: Path, *inputs: Path | None) -> None:
+    """Refuse an output folder before any work is done; nothing is made.
+
+    Args:
+        out: the folder; may not exist yet.
+        inputs: files and folders that are read.
 
     Raises:
-        InputError: `out`, or what it would lie in, is a file, or a result's name is taken by a folder.
+        InputError: `out`, or what it would lie in, is a file or cannot be written to; or a result would replace an
+            input, a folder, or a file that was not written by this program.
     """
-    there = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there}: is a file, so it cannot be used as output folder; choose another")
-    for name in (*OUTPUTS, PASSES):
-        if (out / name).is_dir():
-            raise InputError(f"{out / name}: is a folder where a result would be written; move it away")
+    check_folder(out, (*OUTPUTS, PASSES, DICOM), inputs)
 
 
 def _move_files(source: Path, target: Path) -> None:
     """Move all files of a folder into another; if one cannot be moved, leave there what was there before."""
-    earlier = source / "earlier"
     names = sorted(path.name for path in source.iterdir())
-    earlier.mkdir()
+    mark = target / MARK
+    marked = mark.read_bytes() if mark.is_file() else None
+    earlier = source / "earlier"
     moved = []
     try:
+        expect(target, source)
+        earlier.mkdir()
         for name in names:
             if (target / name).exists():
                 shutil.copy2(target / name, earlier / name)
@@ -92,6 +122,10 @@ def _move_files(source: Path, target: Path) -> None:
                 os.replace(earlier / name, target / name)
             else:
                 (target / name).unlink()
+        if marked is None:
+            mark.unlink(missing_ok=True)
+        else:
+            mark.write_bytes(marked)
         raise
 
 
@@ -104,44 +138,49 @@ def _write_maps(scan: Scan, finding: Finding, folder: Path) -> None:
         nib.save(on_grid_of(scan, finding.revealed), folder / PASSES)
 
 
-def write_finding(scan: Scan, finding: Finding, out: Path | str) -> Path:
+def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[str, np.ndarray] | None = None) -> Path:
     """Write `anomaly`, `error`, `reconstruction`, `brain` (`.nii.gz`), `finding.json` and `report.html`.
 
     Where the method refines its mask, `passes.nii.gz` says by which pass each voxel was revealed.
 
     Everything is written to a temporary folder first and then renamed into `out`, so no file is ever half
-    there; other files in `out` are left alone, and after a failure so are those of an earlier finding.
+    there; other files in `out` are left alone, and after a failure so are those of an earlier finding. A mark in
+    `out` lists what was written, see `itermask.io.result_folder`; nothing else is ever replaced.
 
     Args:
         scan: the scan that was looked at.
         finding: what was found.
         out: folder; made if needed.
+        extra: further images to write, of the scan's shape, by the file's name.
 
     Returns:
         the folder.
 
     Raises:
-        InputError: `out` is a file or cannot be written to.
+        InputError: `out` cannot be used, see `check_out`, or another run keeps writing into it.
     """
     out = Path(out)
     check_out(out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be used as output folder ({error.strerror})") from error
-    try:
-        with ThreadPoolExecutor(1) as beside:  # compressing leaves Python free for the report
-            maps = beside.submit(_write_maps, scan, finding, partial)
-            summary = json.dumps(plain(with_regions(scan, finding)), indent=1, allow_nan=False)
-            (partial / "finding.json").write_text(summary + "\n")
-            write_report(scan, finding, partial / "report.html")
-        maps.result()
-        _move_files(partial, out)
-        if finding.revealed is None:
-            (out / PASSES).unlink(missing_ok=True)  # of an earlier finding
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with locked(out, WAIT):
+        check_out(out)  # another run may have written there meanwhile
+        try:
+            partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
+        except OSError as error:
+            raise InputError(f"{out}: cannot be used as output folder ({reason(error)})") from error
+        try:
+            with ThreadPoolExecutor(1) as beside:  # compressing leaves Python free for the report
+                maps = beside.submit(_write_maps, scan, finding, partial)
+                summary = json.dumps(plain(with_regions(scan, finding)), indent=1, allow_nan=False)
+                (partial / "finding.json").write_text(summary + "\n")
+                write_report(scan, finding, partial / "report.html")
+            maps.result()
+            for name, array in (extra or {}).items():
+                nib.save(on_grid_of(scan, array), partial / name)
+            _move_files(partial, out)
+            if finding.revealed is None:
+                (out / PASSES).unlink(missing_ok=True)  # of an earlier finding
+        except OSError as error:
+            raise InputError(f"{out}: cannot be written to ({reason(error)})") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return out

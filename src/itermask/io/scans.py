@@ -8,6 +8,7 @@ from itermask.io.dicom.files import is_dicom
 from itermask.io.dicom.read import read_dicom
 from itermask.io.dicom.series import Series
 from itermask.io.nifti import NIFTI_ENDINGS, read_scan
+from itermask.io.stream import reason
 from itermask.scan import Scan
 
 
@@ -40,8 +41,16 @@ def read_scans(
         InputError: what is there cannot be used; one line says why.
     """
     path = Path(path)
-    if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):
+    if not path.name.lower().endswith(NIFTI_ENDINGS) and _is_dicom(path):
         return [Source(found.scan, found.series) for found in read_dicom(path, series, sequence, brain_mask)]
     if series is not None:
         raise InputError(f"--series {series}: {path} is no DICOM folder, zip or file; leave the option out")
     return [Source(read_scan(path, sequence, brain_mask))]
+
+
+def _is_dicom(path: Path) -> bool:
+    """Whether a path is for DICOM; a path that cannot be is refused."""
+    try:
+        return is_dicom(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({reason(error)}); check the path") from error

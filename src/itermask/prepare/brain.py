@@ -14,10 +14,11 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.errors import InputError, MissingExtraError
+from itermask.prepare.given_mask import LARGEST_BRAIN, check_given
 from itermask.scan import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
-LARGEST_BRAIN = 2300.0  # ml; a head has 3000 and more
+SMALLEST_VOLUME = 40.0  # mm along two axes of a volume that could hold a brain; tools need it along all three
 CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
@@ -142,9 +143,16 @@ def extractor_for(sequence: str | None) -> BrainExtractor:
 def with_brain(scan: Scan) -> tuple[Scan, str]:
     """A scan with its brain mask, and how the mask was found (`given`, `stripped`, or a tool's name).
 
+    Where a mask that was given does not seem to fit, a note on the scan says so.
+
     Raises:
-        InputError: the mask that is given or found is empty, or no tool is installed.
+        InputError: the volume is too small for a brain, the mask that is given cannot be one, that which is found is
+            empty, or no tool is installed.
     """
+    extents = sorted(size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True))
+    if extents[1] < SMALLEST_VOLUME:
+        size = " × ".join(f"{size * step:.3g}" for size, step in zip(scan.image.shape, scan.spacing, strict=True))
+        raise InputError(f"{scan.name}: a volume of {size} mm is too small to hold a brain; give the whole scan")
     found, mask = "given", scan.brain_mask
     if mask is None:
         found, mask = "stripped", stripped_brain(scan.image, float(np.prod(scan.spacing)))
@@ -154,6 +162,10 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
         except MissingExtraError as error:
             raise MissingExtraError(f"{scan.name}: {error}") from error
         found = extractor.name
+        if extents[0] < SMALLEST_VOLUME:
+            raise InputError(
+                f"{scan.name}: {found} finds no brain (a slab of {extents[0]:.3g} mm is too thin); supply --brain-mask"
+            )
         try:
             mask = extractor.extract(scan)
         except (AssertionError, LookupError, RuntimeError, ValueError) as error:  # how the tools fail on odd scans
@@ -161,4 +173,6 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
             raise InputError(f"{scan.name}: {found} finds no brain ({reason}); supply --brain-mask") from error
     if not mask.any():
         raise InputError(f"{scan.name}: the brain mask ({found}) is empty; check the scan or supply --brain-mask")
+    if found == "given":
+        scan = scan.noted(*check_given(scan))
     return replace(scan, brain_mask=mask), found

@@ -15,8 +15,9 @@ import numpy as np
 from itermask import __version__
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
+from itermask.io.result_folder import check_place, digest_of
 from itermask.methods import Method, build_method
-from itermask.models.card import FORMAT_VERSION
+from itermask.models.card import CARD, FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.brain import with_brain
 from itermask.prepare.plausibility import ADULT_ML, Population
@@ -70,6 +71,7 @@ def train_model(
     _check_sequences(config, sequence, target)
     entries = read_data(data, sequence, target=target, note=note)
     _check_subjects(data, entries)
+    check_model_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, config.grid(), out, device)
     prepared = _prepare_all(entries, sequence, out / "cache", trainer, report)
@@ -264,6 +266,7 @@ def calibrate_model(
         card = card | {"align": True}
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: is the model itself; give another folder")
+    check_model_folder(out, source / WEIGHTS)
     entries = read_data(data, card["sequence"], needed=(), whole=True)
     validation = [entry for entry in entries if entry.split == "val"] or entries
     subjects = len({entry.subject for entry in validation})
@@ -283,6 +286,28 @@ def calibrate_model(
         for one in try_out(out, validation, device, told, threads):
             tell(one.sentence())
     return out
+
+
+def check_model_folder(out: Path, weights: Path | None = None) -> None:
+    """Refuse a folder for a model before any work is done.
+
+    Args:
+        out: the folder; may not exist yet.
+        weights: of the model that is calibrated; other weights in `out` are another model's and stay.
+
+    Raises:
+        InputError: it cannot be a folder or cannot be written to, or holds files of a model's names that are not
+            those of a model of this package, or other weights.
+    """
+    check_place(out)
+    there = [out / name for name in (WEIGHTS, CARD) if (out / name).exists()]
+    if there:
+        try:
+            read_card(out)
+        except InputError as error:
+            raise InputError(f"{there[0]}: belongs to no model of itermask's; choose another folder") from error
+    if weights is not None and (out / WEIGHTS).exists() and digest_of(out / WEIGHTS) != digest_of(weights):
+        raise InputError(f"{out}: holds another model, whose weights would be replaced; choose another folder")
 
 
 def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], source: Path) -> dict[str, Any]:

@@ -12,10 +12,8 @@ from itermask.io.dicom.choice import choose_series
 from itermask.io.dicom.pixels import read_pixels
 from itermask.io.dicom.series import Series, find_series
 from itermask.io.names import canonical_sequence
-from itermask.io.nifti import load_volume
+from itermask.io.nifti import read_brain_mask
 from itermask.scan import Scan
-
-FARTHEST = 1.0  # mm by which a brain mask's corners may lie beside the scan's
 
 
 @dataclass(frozen=True)
@@ -81,24 +79,6 @@ def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, w
     header.set_xyzt_units("mm")
     scan = Scan(image, affine, sequence or series.guess.sequence, None, name, header)
     if brain_mask is not None:
-        scan = replace(scan, brain_mask=_mask(Path(brain_mask), scan))
+        mask, notes = read_brain_mask(brain_mask, image.shape, affine)
+        scan = replace(scan, brain_mask=mask).noted(*notes)
     return DicomScan(scan, series)
-
-
-def _mask(path: Path, scan: Scan) -> np.ndarray:
-    """A mask from a NIfTI file, its axes brought into the scan's order."""
-    data, affine, _ = load_volume(path)
-    there, here = (nib.orientations.io_orientation(each) for each in (affine, scan.affine))
-    turn = nib.orientations.ornt_transform(there, here)
-    affine = affine @ nib.orientations.inv_ornt_aff(turn, data.shape)
-    mask = nib.orientations.apply_orientation(data, turn) > 0
-    if mask.shape != scan.image.shape:
-        raise InputError(
-            f"{path}: the mask's shape {mask.shape} is not the scan's {scan.image.shape}; resample it to the scan"
-        )
-    corners = np.array(np.meshgrid(*[(0, size - 1) for size in mask.shape], [1])).reshape(4, -1)
-    if np.abs((affine - scan.affine) @ corners).max() > FARTHEST:
-        raise InputError(f"{path}: the mask lies elsewhere in space than the scan; resample it to the scan's grid")
-    if not mask.any():
-        raise InputError(f"{path}: the mask is empty")
-    return mask

@@ -16,6 +16,7 @@ from itermask.io.dicom.scores import score_report
 from itermask.io.dicom.segmentation import anomaly_segmentation
 from itermask.io.dicom.series import Series
 from itermask.io.dicom.sources import check_sources, source_headers
+from itermask.io.result_folder import expect
 from itermask.scan import Scan
 
 FOLDER, SEGMENTATION, REPORT, OVERLAY = "dicom", "segmentation.dcm", "scores.dcm", "overlay"
@@ -73,6 +74,7 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
             _save(score_report(series, headers, finding, segmentation, identity), made / REPORT)
             for image in overlay_images(scan, series, headers, finding, identity):
                 _save(image, made / OVERLAY / f"{image.InstanceNumber:04d}.dcm")
+        expect(out, made, FOLDER)
         _exchange(made, out / FOLDER, partial / "earlier")
     except OSError as error:
         raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
