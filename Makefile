@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check docs results baselines ablations flair speed clean
+.PHONY: demo test check docs results baselines ablations flair speed damaged clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -68,6 +68,10 @@ speed: runs/even-steps/done runs/ixi/labelled.tsv
 	$(BIN)/python benchmarks/speed.py $(PARTS) --data $(DATA) --insert docs/speed.md
 
 runs/ixi/labelled.tsv: $(TABLE)
+
+# Ten thousand damaged inputs, about ten minutes of one core; goes on where it was interrupted.
+damaged: .venv/installed
+	$(BIN)/python benchmarks/damaged_inputs.py $(DATA) runs/damaged
 
 runs/even-steps/done: $(TABLE)
 	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 --out $(@D)

@@ -145,6 +145,12 @@ def test_the_walk_takes_images_and_leaves_hidden_names(tmp_path):
     assert all(file.path.is_file() for file in tree.files)
 
 
+def test_a_link_to_itself_is_a_file_that_cannot_be_read(tmp_path):
+    (tmp_path / "a_T1w.nii.gz").symlink_to("a_T1w.nii.gz")
+    (tmp_path / "loop").symlink_to("loop")
+    assert [file.path.name for file in walk(tmp_path).files] == ["a_T1w.nii.gz"]
+
+
 def test_links_are_followed_once_and_never_in_a_circle(tmp_path):
     touch(tmp_path, "elsewhere/b.nii.gz", "root/a/a.nii.gz", "c.nii.gz")
     for link, target in [

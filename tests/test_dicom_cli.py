@@ -52,7 +52,12 @@ def study(tmp_path):
 def test_a_folder_gives_masks_and_dicom_results(command, study, model, tmp_path):
     out = tmp_path / "out"
     code, output, errors = command("run", study, out, "--model", model, "--device", "cpu")
-    assert (code, errors) == (0, "")
+    assert code == 0
+    assert errors.splitlines() == [
+        "itermask: not looked at: series 1 'localizer': a localiser",
+        "itermask: left out: state: Grayscale Softcopy Presentation State Storage, no MR image",
+        "itermask: left out: notes.txt: not a DICOM file",
+    ]
     assert {path.name for path in out.iterdir()} == {*OUTPUTS, PASSES, "dicom", MARK}
     lines = output.splitlines()
     assert lines[0] == "series 5 'MPRAGE sag': T1w (TI 900 ms, TR 2300 ms, TE 2.98 ms, description 'MPRAGE sag')"
@@ -100,8 +105,8 @@ def test_all_series_have_a_folder_each_and_a_refusal_does_not_stop_the_others(co
     out = tmp_path / "out"
     code, _, errors = command("run", study, out, "--model", model, "--series", "all", "--no-dicom")
     assert code == 1
-    assert len(errors.splitlines()) == 1
-    assert "series 6 'T2': is T2w, but the model" in errors
+    assert "series 6 'T2': is T2w, but the model" in errors.splitlines()[0]
+    assert len(errors.splitlines()) == 4  # the localiser and the two files are named as well
     assert {path.name for path in out.iterdir()} == {"series-5"}
     code, _, _ = command("run", study, tmp_path / "none", "--model", model, "--series", "all", "--sequence", "FLAIR")
     assert code == 2
@@ -130,12 +135,26 @@ def test_dicom_results_of_nifti_are_refused(command, model, tmp_path):
     assert errors.startswith("itermask: --dicom: sub-1_T1w.nii.gz is no DICOM scan")
 
 
-def test_a_series_without_frame_of_reference_is_refused_before_any_work(command, model, tmp_path):
+def test_a_series_without_frame_of_reference_has_no_dicom_results(command, model, tmp_path):
     save(tmp_path / "study", head(FrameOfReferenceUID=None))
-    code, _, errors = command("run", tmp_path / "study", tmp_path / "out", "--model", model)
+    code, _, errors = command("run", tmp_path / "study", tmp_path / "out", "--model", model, "--dicom")
     assert code == 2
     assert "leave them out with --no-dicom" in errors
-    assert command("run", tmp_path / "study", tmp_path / "out", "--model", model, "--no-dicom")[0] == 0
+    assert not (tmp_path / "out").exists()
+    assert command("run", tmp_path / "study", tmp_path / "out", "--model", model)[0] == 0
+    notes = json.loads((tmp_path / "out" / "finding.json").read_text())["warnings"]
+    assert notes[0] == "There are no DICOM results: its images have no FrameOfReferenceUID."
+    assert not (tmp_path / "out" / "dicom").exists()
+
+
+def test_json_names_what_is_left_aside(command, study, model, tmp_path):
+    code, output, errors = command("run", study, tmp_path / "out", "--model", model, "--json")
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["left_aside"] == [
+        "not looked at: series 1 'localizer': a localiser",
+        "left out: state: Grayscale Softcopy Presentation State Storage, no MR image",
+        "left out: notes.txt: not a DICOM file",
+    ]
 
 
 def test_the_list_of_series(command, study, monkeypatch):

@@ -30,7 +30,7 @@ def test_images_are_found_by_content_in_any_folder(folder):
     assert [header.values.InstanceNumber for header in headers] == [1, 2, 3, 4, 5]
     assert [header.place.name for header in headers] == ["IM000", "IM001", "IM002", "0.dcm", "1.dcm"]
     assert "PixelData" not in headers[0].values
-    assert "PatientName" not in headers[0].values  # not needed, so not read
+    assert "PatientSex" not in headers[0].values  # not needed, so not read
 
 
 def test_a_zip_and_single_files_give_the_same(folder, tmp_path):

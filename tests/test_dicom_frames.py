@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 from tiny_dicom import enhanced, group, position, save, slices, some_affine
 
 from itermask.io.dicom.files import read_headers
@@ -67,18 +68,49 @@ def test_b_values_of_makers(tmp_path):
     assert found == [800, 1000, 700, None]
 
 
-def test_missing_values_are_none_and_strange_ones_refused(tmp_path):
+def test_missing_values_are_none(tmp_path):
     absent = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "PixelSpacing": None, "EchoTime": None}
-    frame = read(tmp_path / "a", slices(**absent)[:1])[0]
+    frame = read(tmp_path, slices(**absent)[:1])[0]
     assert (frame.position, frame.orientation, frame.pixel, frame.header.echo_time) == (None,) * 4
-    path = save(tmp_path / "b", slices(EchoTime="2.98")[:1])[0]
+    assert frame.unknown == set()
+
+
+def test_values_that_cannot_be_read_cost_an_image_only_if_it_needs_them(tmp_path):
+    path = save(tmp_path / "a", slices(EchoTime="2.98")[:1])[0]
     path.write_bytes(path.read_bytes().replace(b"2.98", b"ab.c"))
-    with pytest.raises(ValueError, match="an unusable value in its header"):
+    (frame,) = frames_of(read_headers(path)[0][0])
+    assert (frame.header.echo_time, frame.unknown) == (None, {"EchoTime"})
+    path = save(tmp_path / "b", slices(RescaleSlope="1.25", RescaleIntercept="0")[:1])[0]
+    path.write_bytes(path.read_bytes().replace(b"1.25", b"ab.c"))
+    with pytest.raises(ValueError, match=r"an unusable value in its header \(RescaleSlope\)"):
         frames_of(read_headers(path)[0][0])
+    path = save(tmp_path / "c", slices(RescaleSlope="0", RescaleIntercept="0")[:1])[0]
+    with pytest.raises(ValueError, match=r"an unusable value in its header \(RescaleSlope\)"):
+        frames_of(read_headers(path)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("raw", "b"),
+    [
+        (b"0\\0\\0\\0 ", 0),
+        (b"1000000700\\8\\0\\0", 700),
+        (b"\0\0\0\0\0\0\0\1", None),
+        (b"none", None),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_private_b_values_as_bytes(tmp_path, raw, b):
+    """In implicit VR a private element has no kind, so its value comes as bytes."""
+    dataset = slices(Manufacturer="GE MEDICAL SYSTEMS")[0]
+    dataset.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x39, "UN", raw)
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    (frame,) = read(tmp_path, dataset)
+    assert frame.header.b_value == b
+    assert frame.unknown == (set() if b is not None else {"DiffusionBValue"})
 
 
 def test_the_position_is_that_of_the_frame(tmp_path):
     frames = read(tmp_path, enhanced(order=[3, 0, 4, 1, 2]))
     for frame, index in zip(frames, [3, 0, 4, 1, 2], strict=True):
         assert frame.position == pytest.approx([float(value) for value in position(some_affine(), index)])
-    assert replace(frames[0], number=1, position=frames[1].position) == frames[1]
+    assert replace(frames[0], number=1, instance=2, position=frames[1].position) == frames[1]

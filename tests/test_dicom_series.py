@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from tiny_dicom import SHAPE, enhanced, save, slices, some_affine, some_image, uid
 
 from itermask.errors import InputError
 from itermask.io.dicom.choice import choose_series
 from itermask.io.dicom.series import find_series
+from itermask.io.dicom.sources import check_sources
 
 
 def found_in(folder, *groups):
@@ -187,9 +189,170 @@ def test_a_folder_without_images_says_what_it_holds(tmp_path):
             choose_series(find_series(tmp_path), wanted)
 
 
-def test_an_unusable_header_leaves_its_file_out(tmp_path):
-    paths = save(tmp_path, slices())
+def test_a_slice_whose_echo_time_cannot_be_read_stays_in_its_volume(tmp_path):
+    other = same_places(slices(), EchoTime="20")
+    paths = save(tmp_path / "a", slices()) + save(tmp_path / "b", other)
     paths[0].write_bytes(paths[0].read_bytes().replace(b"2.98", b"ab.c"))
     found = find_series(tmp_path)
-    assert len(only(found).frames) == 4
-    assert found.left_out[0].reason.startswith("an unusable value")
+    assert [(series.label, len(series.frames), series.problem) for series in found.series] == [
+        ("5a", 5, ""),
+        ("5b", 5, ""),
+    ]
+    assert found.series[0].frames[0].place.path == paths[0]
+    assert found.left_out == ()
+
+
+def test_an_unusable_place_leaves_its_file_out(tmp_path):
+    paths = save(tmp_path, slices(RescaleSlope="1.25", RescaleIntercept="0"))
+    paths[0].write_bytes(paths[0].read_bytes().replace(b"1.25", b"ab.c"))
+    found = find_series(tmp_path)
+    series = only(found)
+    assert len(series.frames) == 4
+    assert found.left_out[0].reason == "an unusable value in its header (RescaleSlope)"
+    assert any(note.startswith("1 file or folder beside its images cannot be used") for note in series.notes)
+
+
+GAPS = {
+    "numbers in steps": ({}, ("1, 3, 5", "6 mm apart and 3 mm thick")),
+    "a stated distance": ({"InstanceNumber": None, "SpacingBetweenSlices": 3}, ("states a distance of 3 mm",)),
+    "a whole volume": ({"InstanceNumber": None}, ("acquired at once (3D)",)),
+}
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_every_second_slice_missing_is_noticed(tmp_path, name):
+    changes, says = GAPS[name]
+    made = slices(some_image((7, 6, 9)), MRAcquisitionType="2D" if name != "a whole volume" else "3D")[::2]
+    for dataset in made:
+        for keyword, value in changes.items():
+            if value is None:
+                delattr(dataset, keyword)
+            else:
+                setattr(dataset, keyword, value)
+    series = only(found_in(tmp_path, made))
+    assert series.problem.startswith("slices are missing: ")
+    assert all(text in series.problem for text in says)
+
+
+@pytest.mark.parametrize("thick", [2.0, 1.5])
+def test_slices_with_gaps_as_they_are_usual_are_taken(tmp_path, thick):
+    series = only(found_in(tmp_path, slices(SliceThickness=thick, SpacingBetweenSlices=3, MRAcquisitionType="2D")))
+    assert series.problem == ""
+    assert [note.startswith("Slices are 3 mm apart and 1.5 mm thick") for note in series.notes] == [True] * (thick < 2)
+
+
+def test_numbers_that_do_not_start_at_1_are_noted(tmp_path):
+    series = only(found_in(tmp_path, slices()[2:]))
+    assert series.notes == ("Its images are numbered 3 to 5: the first 2 may be missing.",)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_images_that_share_a_uid_are_told_apart_and_named(tmp_path, count):
+    made = slices()
+    for dataset in made[:count]:
+        dataset.SOPInstanceUID = uid("one for all")
+    found = found_in(tmp_path, made)
+    series = only(found)
+    share = "shares" if count == 2 else "share"
+    assert (len(series.frames), series.problem, found.left_out) == (5, "", ())
+    assert series.notes == (f"{count - 1} of 5 files {share} the SOP instance UID of another file, but not its image.",)
+    with pytest.raises(InputError, match=f"{count - 1} of 5 files {share} the SOP instance UID"):
+        check_sources(series)
+
+
+def test_empty_slices_that_share_a_uid_are_no_copies(tmp_path):
+    image = some_image()
+    image[:, :, :2] = 0
+    made = slices(image)
+    made[1].SOPInstanceUID = made[0].SOPInstanceUID
+    series = only(found_in(tmp_path, made))
+    assert (len(series.frames), series.problem) == (5, "")
+
+
+def test_two_images_at_one_place_with_one_uid_are_refused(tmp_path):
+    other = slices(some_image(seed=1))[:1]
+    series = only(found_in(tmp_path, slices(), other))
+    assert series.problem == (
+        "1 of its 5 slice places hold more than one image; 1 of 6 files shares the SOP instance UID of another file, "
+        "but not its image"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"PatientID": "other"}, "ID"),
+        ({"PatientName": "Other^One"}, "name"),
+        ({"PatientBirthDate": "19800102"}, "birth date"),
+    ],
+)
+@pytest.mark.parametrize("every", [slice(3, None), slice(1, None, 2)])
+def test_two_patients_in_a_series_are_refused(tmp_path, changes, what, every):
+    made = slices()
+    for dataset in made[every]:
+        dataset.update(dataset_of(changes))
+    series = only(found_in(tmp_path, made))
+    assert series.problem == f"a series with 2 patients: the {what} is not the same in all of its images"
+
+
+def dataset_of(values):
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def test_a_name_spelled_otherwise_is_the_same_patient(tmp_path):
+    made = slices()
+    for dataset in made[3:]:
+        dataset.PatientName = "MÜLLER ANNA^"
+    assert only(found_in(tmp_path, made)).problem == ""
+
+
+def test_two_studies_that_only_together_make_a_volume_are_refused(tmp_path):
+    made = slices()
+    for dataset in made[3:]:
+        dataset.StudyInstanceUID = uid("other study")
+    found = found_in(tmp_path, made)
+    assert {series.problem for series in found.series} == {
+        "its images are of 2 studies (3, 2), which only together make a volume"
+    }
+    with pytest.raises(InputError, match="2 studies"):
+        choose_series(found)
+
+
+def test_two_studies_with_a_volume_each_are_parted(tmp_path):
+    found = found_in(tmp_path, slices(), same_places(slices(), StudyInstanceUID=uid("other study")))
+    assert [(series.label, len(series.frames), series.problem) for series in found.series] == [
+        ("5a", 5, ""),
+        ("5b", 5, ""),
+    ]
+    assert found.series[0].part.startswith("study ")
+    assert found.series[0].study != found.series[1].study
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"BodyPartExamined": "KNEE"}, "not a head: its body part is 'KNEE'"),
+        ({"SeriesDescription": "T1 TSE SAG KNEE"}, "not a head: its description is 'T1 TSE SAG KNEE'"),
+        ({"StudyDescription": "MR lumbar spine"}, "not a head: its study is 'MR lumbar spine'"),
+        ({"StudyDescription": "MR lumbar spine", "BodyPartExamined": "BRAIN"}, ""),
+        ({"SeriesDescription": "MPRAGE head and neck", "BodyPartExamined": "NECK"}, ""),
+    ],
+)
+def test_other_parts_of_the_body_are_not_looked_at(tmp_path, changes, says):
+    found = found_in(tmp_path, slices(**changes))
+    assert only(found).problem == says
+    if says:
+        with pytest.raises(InputError, match="not a head"):
+            choose_series(found, "5")
+
+
+def test_a_mosaic_without_its_word_is_told_by_its_size_or_its_number_of_slices(tmp_path):
+    wide = only(found_in(tmp_path / "a", slices(some_image((40, 40, 1)), PixelSpacing=[30, 30])))
+    assert wide.problem.startswith("it spans 1200×1200×3 mm, more than any head: many slices are in one image")
+    made = slices(Manufacturer="SIEMENS")
+    for dataset in made:
+        dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 36)
+    assert only(found_in(tmp_path / "b", made)).problem.startswith("a Siemens mosaic")

@@ -90,6 +90,12 @@ def test_the_configuration_says_the_sequence_and_the_model_and_a_note_what_resul
     assert not (tmp_path / "out" / "dicom").exists()
 
 
+def two_patients(datasets):
+    for dataset in datasets[::2]:
+        dataset.PatientID = "other"
+    return datasets
+
+
 SPIN = {"ScanningSequence": "SE", "InversionTime": None, "EchoTime": 100, "RepetitionTime": 5000}
 
 
@@ -97,6 +103,8 @@ SPIN = {"ScanningSequence": "SE", "InversionTime": None, "EchoTime": 100, "Repet
     ("images", "reason", "alert"),
     [
         (lambda: slices(SeriesDescription="localizer"), "a localiser", False),
+        (lambda: head(BodyPartExamined="KNEE"), "not a head: its body part is 'KNEE'", False),
+        (lambda: two_patients(head()), "a series with 2 patients: the ID is not the same in all of its images", True),
         (
             lambda: head(SeriesDescription="T2", **SPIN),
             "no bundled model for sequence T2w; models here know T1w",

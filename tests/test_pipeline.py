@@ -271,3 +271,11 @@ def test_notes_on_the_scan_stand_first_among_the_warnings(model):
     plain = run(tiny_scan(), model)
     assert plain.warnings == finding.warnings[2:]
     assert np.array_equal(plain.anomaly, finding.anomaly)
+
+
+@pytest.mark.parametrize(("count", "says"), [(1, "a single slice, 3 mm thick"), (3, "only 3 slices, 9 mm thick")])
+def test_a_few_slices_are_refused_in_words_by_a_model_of_volumes(model, count, says):
+    whole = tiny_scan(given=False)
+    scan = replace(whole, image=whole.image[:, :, 10 : 10 + count])
+    with pytest.raises(InputError, match=f"{says}, but the model .* needs a whole brain"):
+        run(scan, model)

@@ -33,6 +33,7 @@ from itermask.verdict import answer_focal, answer_judged, answer_quality, combin
 Result = TypeVar("Result")
 
 MOST_COMPARED = 20  # largest regions, of which the one that stands out most is named
+THINNEST = 20.0  # mm; a volume that is thinner holds no brain
 LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
 
 
@@ -112,6 +113,7 @@ def run(
     check_sequence(scan, model)
     wanted = settings.align or model.grid.align
     check_alignment(scan, model, wanted)
+    check_thickness(scan, model)
     aligned_with = align_name() if wanted else "none"
     with _timed(timings, "find brain"):
         scan, brain_found = with_brain(scan)
@@ -184,6 +186,18 @@ def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
         raise InputError(
             f"{scan.name}: cannot be aligned, as the model {model.name} takes the scan's own slices; "
             "leave --align out, or give a model for volumes"
+        )
+
+
+def check_thickness(scan: Scan, model: Model) -> None:
+    """Refuse a few slices for a model of volumes, before a brain is looked for in them."""
+    extents = [size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True)]
+    axis = int(np.argmin(extents))
+    if not model.grid.slices and extents[axis] < THINNEST:
+        count = scan.image.shape[axis]
+        raise InputError(
+            f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {extents[axis]:.3g} mm thick, "
+            f"but the model {model.name} needs a whole brain; give the whole scan, or a model for slices"
         )
 
 

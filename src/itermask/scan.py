@@ -61,6 +61,7 @@ class Scan:
         source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
         notes: sentences on the file and its brain that a reader must know, such as units that were converted; they
             stand first among the finding's warnings.
+        source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
     """
 
     image: np.ndarray
@@ -71,6 +72,7 @@ class Scan:
     header: nib.Nifti1Header | None = None
     source: Source | None = None
     notes: tuple[str, ...] = ()
+    source: Source | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3:

@@ -72,6 +72,7 @@ def run(
         look = _Look(scan, brain_mask, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
             look.at(sources[0], out)
+            look.name_aside(sources[0])
             return
     failed = 0
     for source in sources:
@@ -85,6 +86,7 @@ def run(
             else:
                 print(f"itermask: {error}", file=sys.stderr)
             failed += 1
+    look.name_aside(sources[0])
     if failed:
         raise typer.Exit(1 if failed < len(sources) else 2)
 
@@ -102,8 +104,14 @@ class _Look:
     dicom: bool | None
     as_json: bool
 
+    def name_aside(self, source: "Source") -> None:
+        """Say on standard error what else the path holds and why it is not looked at; JSON holds it already."""
+        for line in () if self.as_json else source.aside:
+            print(f"itermask: {line}", file=sys.stderr)
+
     def at(self, source: "Source", out: Path) -> None:
         """Look at one scan, write what was found and say it."""
+        from itermask.io.dicom.sources import why_no_results
         from itermask.io.dicom.write import check_dicom, write_dicom
         from itermask.io.outputs import check_out, write_finding
         from itermask.io.result_folder import locked
@@ -117,6 +125,8 @@ class _Look:
             raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
         check_out(out, self.path, self.brain_mask)
         to_dicom = series if self.dicom is not False else None
+        if to_dicom is not None and self.dicom is None and (why := why_no_results(to_dicom)):
+            scan, to_dicom = scan.noted(f"There are no DICOM results: {why}."), None
         if to_dicom is not None:
             check_dicom(to_dicom, out)
         sequence = known_sequence(scan)
@@ -151,6 +161,7 @@ def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: P
     return {
         "scan": str(path),
         "series": None if source.series is None else plain_series(source.series),
+        "left_aside": list(source.aside),
         "out": str(out),
         "files": files if dicom is None else files | {"dicom": str(dicom)},
         "anomaly_ml": float(finding.anomaly.sum()) * millilitres,

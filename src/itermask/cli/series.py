@@ -1,6 +1,5 @@
 """`itermask series`: what DICOM images a folder, zip or file holds."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,11 +54,14 @@ def plain_series(series: "Series") -> dict[str, Any]:
         "evidence": series.guess.evidence,
         "derived": series.derived,
         "problem": series.problem or None,
+        "notes": list(series.notes),
     }
 
 
 def _print(found: "Found") -> None:
     """A table of the series, then how many files were left out for each reason."""
+    from itermask.io.dicom.aside import left_out_lines
+
     lines = console()
     table = Table("series", "sequence", "slices", "voxels", "description", box=None, pad_edge=False)
     for each in found.series:
@@ -72,11 +74,10 @@ def _print(found: "Found") -> None:
         lines.print("no MR series")
     for each in found.series:
         lines.print(f"{each.label}: {escape(each.problem or each.guess.evidence)}")
-    counts = Counter(left.reason for left in found.left_out)
-    for reason, count in sorted(counts.items()):
-        name = next(left.name for left in found.left_out if left.reason == reason)
-        others = f" and {count - 1} more" if count > 1 else ""
-        lines.print(f"left out: {escape(Path(name).name)}{others}: {escape(reason)}")
+        for note in each.notes:
+            lines.print(f"{each.label}: {escape(note)}")
+    for line in left_out_lines(found):
+        lines.print(escape(line))
 
 
 def _voxels(series: "Series") -> str:

@@ -55,7 +55,7 @@ def walk(root: Path) -> Tree:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 if entry.is_symlink():
                     target = os.path.realpath(entry.path)
                     if target in followed or os.path.commonpath((target, top)) in (target, top):
@@ -66,3 +66,11 @@ def walk(root: Path) -> Tree:
                 path = Path(entry.path)
                 files.append(File(path, stem(path), folders))
     return Tree(root, tuple(sorted(files)))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link to itself is a file that cannot be read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -11,6 +11,7 @@ from itermask.io.geometry import place
 from itermask.io.header import Header, read_header, voxels, whole_length
 from itermask.io.masks import labels_in, mask_in, turned_onto
 from itermask.io.names import canonical_sequence, sequence_of, shown
+from itermask.io.sidecar import source_beside
 from itermask.io.stream import check_file, read_stream
 from itermask.scan import Scan
 
@@ -87,6 +88,7 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
             that is none or of another shape or place.
     """
     path = Path(path)
+    source, said = source_beside(path)
     image, affine, header, notes = read_volume(path)
     background = _nan_background(path, image)
     if image.min() == image.max():
@@ -100,9 +102,8 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
             mask = _without(mask, background, path)
     if background is not None:
         notes += (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
-    return Scan(
-        image, affine, None if name is None else canonical_sequence(name), mask, shown(path.name), header, notes
-    )
+    name = None if name is None else canonical_sequence(name)
+    return Scan(image, affine, name, mask, shown(path.name), header, notes + said, source)
 
 
 def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from itermask.errors import InputError
+from itermask.io.dicom.aside import left_aside
 from itermask.io.dicom.files import is_dicom
 from itermask.io.dicom.read import read_dicom
 from itermask.io.dicom.series import Series
@@ -14,10 +15,17 @@ from itermask.scan import Scan
 
 @dataclass(frozen=True)
 class Source:
-    """A scan, and the DICOM series that it was read from; None for NIfTI."""
+    """A scan and where it comes from.
+
+    Attributes:
+        scan: the scan.
+        series: the DICOM series that it was read from; None for NIfTI.
+        aside: a line for everything else that the path holds and why it is not looked at, as `itermask series` says it.
+    """
 
     scan: Scan
     series: Series | None = None
+    aside: tuple[str, ...] = ()
 
 
 def read_scans(
@@ -41,8 +49,10 @@ def read_scans(
         InputError: what is there cannot be used; one line says why.
     """
     path = Path(path)
-    if not path.name.lower().endswith(NIFTI_ENDINGS) and _is_dicom(path):
-        return [Source(found.scan, found.series) for found in read_dicom(path, series, sequence, brain_mask)]
+    if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):
+        read = read_dicom(path, series, sequence, brain_mask)
+        taken = [each.series.label for each in read]
+        return [Source(each.scan, each.series, left_aside(each.found, taken)) for each in read]
     if series is not None:
         raise InputError(f"--series {series}: {path} is no DICOM folder, zip or file; leave the option out")
     return [Source(read_scan(path, sequence, brain_mask))]

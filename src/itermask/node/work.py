@@ -188,7 +188,7 @@ def _why(task: Task, error: InputError) -> dict[str, Any]:
 
 def _is_aside(problem: str) -> bool:
     """Whether a series cannot be used because it was never meant to be."""
-    return problem in ASIDE or problem.endswith("not magnitude")
+    return problem in ASIDE or problem.endswith("not magnitude") or problem.startswith("not a head")
 
 
 def _plain(words: str, task: Task) -> str:

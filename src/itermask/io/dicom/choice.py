@@ -30,7 +30,7 @@ def choose_series(found: Found, wanted: str | None = None, sequence: str | None 
         if not fitting:
             raise InputError(_nothing(found))
         if len(fitting) > 1:
-            raise InputError(f"{len(fitting)} series fit; choose one with --series: {_list(fitting)}")
+            raise InputError(f"{len(fitting)} series fit; choose one with --series: {_list(fitting)}{_lost(found)}")
         return fitting
     if wanted == ALL:
         if not good:
@@ -43,7 +43,7 @@ def choose_series(found: Found, wanted: str | None = None, sequence: str | None 
     if len(usable) > 1:
         raise InputError(f"--series {wanted}: {len(usable)} series fit; choose one of {_list(usable)}")
     if not usable:
-        raise InputError(f"--series {wanted}: {fitting[0].title} cannot be read: {fitting[0].problem}")
+        raise InputError(f"--series {wanted}: {fitting[0].title} cannot be read: {fitting[0].problem}{_lost(found)}")
     return usable
 
 
@@ -70,11 +70,21 @@ def _list(series: Sequence[Series], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
+def _lost(found: Found) -> str:
+    """Return how many files cannot be used and why, to end a refusal with; empty for none."""
+    lost = [left.reason for left in found.left_out if left.lost]
+    if not lost:
+        return ""
+    reasons = "; ".join(sorted(set(lost))[:3])
+    return f"; {len(lost)} {'file' if len(lost) == 1 else 'files'} left out: {reasons}"
+
+
 def _nothing(found: Found) -> str:
     """Why there is nothing to look at."""
     if found.series:
-        why = "; ".join(f"{each.title}: {each.problem}" for each in found.series[:3])
-        return f"none of {len(found.series)} series can be read as a scan ({why})"
+        shown = found.series[:3]
+        why = "; ".join(f"{each.title}{f' ({each.part})' if each.part else ''}: {each.problem}" for each in shown)
+        return f"none of {len(found.series)} series can be read as a scan ({why}){_lost(found)}"
     reasons = sorted({left.reason for left in found.left_out})
     count = len(found.left_out)
     held = f"{count} file{'' if count == 1 else 's'}: {'; '.join(reasons[:3])}" if count else "it is empty"

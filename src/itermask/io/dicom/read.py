@@ -10,18 +10,22 @@ import numpy as np
 from itermask.errors import InputError
 from itermask.io.dicom.choice import choose_series
 from itermask.io.dicom.pixels import read_pixels
-from itermask.io.dicom.series import Series, find_series
-from itermask.io.names import canonical_sequence
+from itermask.io.dicom.series import Found, Series, find_series
+from itermask.io.names import canonical_sequence, shown
 from itermask.io.nifti import read_brain_mask
 from itermask.scan import Scan
 
 
 @dataclass(frozen=True)
 class DicomScan:
-    """A scan, and the series it was read from; slice `k` of the scan's third axis is `series.frames[k]`."""
+    """A scan, the series it was read from, and all that was found beside it.
+
+    Slice `k` of the scan's third axis is `series.frames[k]`.
+    """
 
     scan: Scan
     series: Series
+    found: Found
 
 
 def read_dicom(
@@ -47,28 +51,31 @@ def read_dicom(
         InputError: no series, several that fit, one that cannot be read or holds nothing, or a mask that does not fit.
         MissingExtraError: pydicom or the decoder of a compressed image is not installed.
     """
-    where = ", ".join(str(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
+    where = ", ".join(shown(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
     wanted = None if sequence is None else canonical_sequence(sequence)
     try:
-        chosen = choose_series(find_series(paths), series, wanted)
+        found = find_series(paths)
+        chosen = choose_series(found, series, wanted)
     except InputError as error:
         raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from error
     if isinstance(paths, (str, Path)) and Path(paths).is_file():
         _check_whole(Path(paths), chosen[0])
-    return [_read(each, wanted, brain_mask, where) for each in chosen]
+    return [DicomScan(_read(each, wanted, brain_mask, where), each, found) for each in chosen]
 
 
 def _check_whole(path: Path, series: Series) -> None:
     """Refuse one slice of many."""
     only = series.frames[0]
     if only.place == type(only.place)(path) and not only.multiframe:
-        raise InputError(f"{path}: holds a single slice; give the folder that holds the whole series")
+        raise InputError(f"{shown(path)}: holds a single slice; give the folder that holds the whole series")
 
 
-def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, where: str) -> DicomScan:
+def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, where: str) -> Scan:
     image = read_pixels(series)
     name = f"{Path(where).name}, {series.title}"
-    if not np.isfinite(image).all() or image.min() == image.max():
+    if not np.isfinite(image).all():
+        raise InputError(f"{where}: {series.title} holds values that are too large or no numbers; export it again")
+    if image.min() == image.max():
         raise InputError(f"{where}: {series.title} holds nothing to look at: every voxel is {image.flat[0]:g}")
     assert series.affine is not None  # `choose_series` gives none with a problem
     affine = series.affine.astype(np.float32).astype(np.float64)  # as a NIfTI file of the scan has it
@@ -77,8 +84,8 @@ def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, w
     header.set_sform(affine, 1)
     header.set_qform(affine, 1)
     header.set_xyzt_units("mm")
-    scan = Scan(image, affine, sequence or series.guess.sequence, None, name, header)
+    scan = Scan(image, affine, sequence or series.guess.sequence, None, name, header, series.notes, series.source)
     if brain_mask is not None:
         mask, notes = read_brain_mask(brain_mask, image.shape, affine)
         scan = replace(scan, brain_mask=mask).noted(*notes)
-    return DicomScan(scan, series)
+    return scan

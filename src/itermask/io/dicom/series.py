@@ -1,21 +1,26 @@
 """Series: slices that belong together, what they are, and why some of them make no scan."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from itermask.io.body import doubts, not_a_head
+from itermask.io.dicom.about import source_of
 from itermask.io.dicom.files import Header, LeftOut, read_headers
 from itermask.io.dicom.frames import Frame, frames_of
-from itermask.io.dicom.geometry import stack_slices
+from itermask.io.dicom.gaps import missing_between, notes_on
+from itermask.io.dicom.geometry import Stack, stack_slices
+from itermask.io.dicom.groups import of_several, part, parted, plane_of, repeated_uids
 from itermask.io.dicom.sequence import Guess, guess_sequence, is_localiser
+from itermask.io.dicom.values import whole
+from itermask.io.names import shown
+from itermask.scan import Source
 
-SAME_DIRECTION, SAME_SIZE = 1e-3, 1e-3  # differences of cosines, and of pixel sizes in mm, that part no series
-SAME_ECHO, SAME_B = 0.05, 25.0  # ms; s/mm²
 PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MNIP", "MINIP", "MAX_IP", "MIN_IP"}
-PLANES = ("sagittal", "coronal", "axial")
+LARGEST = 700.0  # mm; no scanner's field of view is larger
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Series:
         affine: 4×4, (column, row, slice) indices → scanner millimetres (RAS+); None if there is a problem.
         guess: of its sequence.
         problem: why it cannot be read as a scan; empty if it can.
+        notes: sentences that a reader of the results must know.
+        source: what its first image says of person, scanner and study.
     """
 
     label: str
@@ -45,6 +52,8 @@ class Series:
     affine: np.ndarray | None
     guess: Guess
     problem: str = ""
+    notes: tuple[str, ...] = ()
+    source: Source = field(default_factory=Source)
 
     @property
     def title(self) -> str:
@@ -68,7 +77,7 @@ class Series:
     @property
     def plane(self) -> str:
         """`sagittal`, `coronal` or `axial`, whichever is nearest; empty without an orientation."""
-        return _plane(self.frames[0])
+        return plane_of(self.frames[0])
 
     @property
     def derived(self) -> bool:
@@ -101,116 +110,89 @@ def find_series(paths: Path | str | Sequence[Path | str]) -> Found:
         MissingExtraError: pydicom is not installed.
     """
     headers, left_out = read_headers(paths)
-    groups: dict[str, list[list[Frame]]] = {}
+    frames: dict[str, list[Frame]] = {}
     first: dict[str, Header] = {}
     for header in headers:
         try:
-            frames = frames_of(header)
+            held = frames_of(header)
         except ValueError as error:
-            left_out.append(LeftOut(str(header.place), str(error)))
+            left_out.append(LeftOut(shown(str(header.place)), str(error), lost=True))
             continue
         uid = str(header.values.SeriesInstanceUID)
         first.setdefault(uid, header)
-        for frame in frames:
-            _join(groups.setdefault(uid, []), frame)
-    series = [
-        _series(first[uid].values, group, _part(group, alike)) for uid, alike in groups.items() for group in alike
-    ]
-    return Found(_labelled(series), tuple(left_out))
+        frames.setdefault(uid, []).extend(held)
+    series = []
+    for uid, held in frames.items():
+        groups, mixed = parted(held), of_several(held)
+        series += [_series(first[uid].values, group, part(group, groups), mixed) for group in groups]
+    lost = _lost(left_out)
+    return Found(tuple(replace(each, notes=(*each.notes, *lost)) for each in _labelled(series)), tuple(left_out))
 
 
-def _join(groups: list[list[Frame]], frame: Frame) -> None:
-    """Put a slice into the group that it is like, or into a new one."""
-    for group in groups:
-        if _alike(group[0], frame):
-            group.append(frame)
-            return
-    groups.append([frame])
+def _lost(left_out: Sequence[LeftOut]) -> tuple[str, ...]:
+    """Return a sentence on the files that may belong to a series and cannot be used; else nothing."""
+    lost = [left for left in left_out if left.lost]
+    if not lost:
+        return ()
+    what = "1 file or folder" if len(lost) == 1 else f"{len(lost)} files or folders"
+    return (f"{what} beside its images cannot be used ({lost[0].reason}), so slices may be missing at an end.",)
 
 
-def _alike(a: Frame, b: Frame) -> bool:
-    """Whether two slices of a series can be of one volume."""
-    same = (a.size, a.reference, a.component, a.stack, a.colour) == (
-        b.size,
-        b.reference,
-        b.component,
-        b.stack,
-        b.colour,
-    )
-    return (
-        same
-        and a.header.image_type == b.header.image_type
-        and _near(a.orientation, b.orientation, SAME_DIRECTION)
-        and _near(a.pixel, b.pixel, SAME_SIZE)
-        and _near(a.header.echo_time, b.header.echo_time, SAME_ECHO)
-        and _near(a.header.b_value, b.header.b_value, SAME_B)
-    )
-
-
-def _near(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether two numbers, or rows of numbers, are the same; None is only like None."""
-    if a is None or b is None:
-        return a is b
-    return bool(np.all(np.abs(np.subtract(a, b)) <= tolerance))
-
-
-def _part(group: list[Frame], alike: list[list[Frame]]) -> str:
-    """In what a group differs from the others of its series, in words."""
-    if len(alike) == 1:
-        return ""
-    words = (
-        lambda frame: _plane(frame),
-        lambda frame: f"{frame.size[1]}×{frame.size[0]}",
-        lambda frame: "" if frame.header.echo_time is None else f"echo time {frame.header.echo_time:.4g} ms",
-        lambda frame: "" if frame.header.b_value is None else f"b {frame.header.b_value:g}",
-        lambda frame: frame.component.lower(),
-        lambda frame: "\\".join(frame.header.image_type),
-        lambda frame: f"stack {frame.stack}" if frame.stack else "",
-    )
-    said = [word(group[0]) for word in words if len({word(other[0]) for other in alike}) > 1]
-    return ", ".join(text for text in said if text)
-
-
-def _plane(frame: Frame) -> str:
-    """The plane of the body that a slice is nearest to."""
-    if frame.orientation is None:
-        return ""
-    normal = np.cross(frame.orientation[:3], frame.orientation[3:])
-    return PLANES[int(np.argmax(np.abs(normal)))]
-
-
-def _series(header: Any, frames: list[Frame], part: str) -> Series:
-    """A series, its slices in order where they make a volume."""
-    number = header.get("SeriesNumber")
+def _series(header: Any, frames: list[Frame], part: str, mixed: str) -> Series:
+    """Return a series, its slices in order where they make a volume."""
+    number = whole(header.get("SeriesNumber"))
+    source = source_of(header)
     series = Series(
         label="",
-        number=None if number is None else int(number),
+        number=number,
         uid=str(header.SeriesInstanceUID),
-        study=str(header.StudyInstanceUID),
+        study=frames[0].study,
         description=frames[0].header.description or frames[0].header.protocol,
         part=part,
         frames=tuple(frames),
         affine=None,
         guess=guess_sequence(frames[0].header),
-        problem=_problem(frames),
+        problem=_problem(frames, source) or mixed,
+        source=replace(source, study_uid=frames[0].study),
     )
     if series.problem:
         return series
-    positions = [frame.position or () for frame in frames]
+    try:
+        stack = _stack(frames)
+    except ValueError as error:
+        again = repeated_uids(frames)
+        return replace(series, problem=f"{error}; {again}" if again else str(error))
+    ordered = tuple(frames[index] for index in stack.order)
+    if problem := missing_between(ordered) or _too_large(ordered, stack):
+        return replace(series, problem=problem)
+    again = repeated_uids(frames)
+    notes = (*((f"{again[0].upper()}{again[1:]}.",) if again else ()), *doubts(source), *notes_on(ordered, not part))
+    return replace(series, frames=ordered, affine=stack.affine, notes=notes)
+
+
+def _stack(frames: list[Frame]) -> Stack:
+    """Return how slices that all have a place lie on each other; a `ValueError` says why they make no volume."""
     first = frames[0]
     assert first.orientation is not None  # `_problem` has seen to it
     assert first.pixel is not None
-    try:
-        stack = stack_slices(positions, first.orientation, first.pixel, first.thickness)
-    except ValueError as error:
-        return replace(series, problem=str(error))
-    return replace(series, frames=tuple(frames[index] for index in stack.order), affine=stack.affine)
+    return stack_slices([frame.position or () for frame in frames], first.orientation, first.pixel, first.thickness)
 
 
-def _problem(frames: list[Frame]) -> str:
-    """Why some slices are no scan, apart from how they lie on each other; empty if they may be one."""
+def _too_large(frames: Sequence[Frame], stack: Stack) -> str:
+    """Return why a volume is larger than any field of view; empty where it is not."""
+    rows, columns = frames[0].size
+    edges = np.linalg.norm(stack.affine[:3, :3], axis=0) * (columns, rows, len(frames))
+    if edges.max() <= LARGEST:
+        return ""
+    size = "×".join(f"{edge:.4g}" for edge in edges)
+    why = "its pixel size is wrong" if len(frames) > 1 else "many slices are in one image (a mosaic; use dcm2niix)"
+    return f"it spans {size} mm, more than any head: {why}"
+
+
+def _problem(frames: list[Frame], source: Source) -> str:
+    """Return why slices are no scan, apart from how they lie on each other; empty if they may be one."""
     first = frames[0]
-    if "MOSAIC" in first.header.image_type:
+    if "MOSAIC" in first.header.image_type or first.tiles > 1:
         return "a Siemens mosaic, many slices in one image; convert it with dcm2niix"
     if is_localiser(first.header):
         return "a localiser"
@@ -220,6 +202,8 @@ def _problem(frames: list[Frame]) -> str:
         return f"{first.component.lower()} images, not magnitude"
     if first.colour:
         return "colour or inverted images"
+    if elsewhere := not_a_head(source):
+        return elsewhere
     for name, key in (("position", "position"), ("orientation", "orientation"), ("pixel size", "pixel")):
         if any(getattr(frame, key) is None for frame in frames):
             return f"its images have no {name}"

@@ -1,12 +1,14 @@
 """The headers of the images that results refer to, mended where a result needs what they lack."""
 
 import warnings
-import zipfile
 from typing import Any
 
 from itermask.errors import InputError
 from itermask.io.dicom.extras import pydicom
+from itermask.io.dicom.groups import repeated_uids
 from itermask.io.dicom.series import Series
+from itermask.io.dicom.values import drop_unusable
+from itermask.io.names import shown
 
 # Of patient and study; every result must have them, perhaps empty.
 PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "ReferringPhysicianName")
@@ -16,7 +18,7 @@ SEXES = ("M", "F", "O", "")
 
 
 def source_headers(series: Series) -> list[Any]:
-    """Headers of a series' files, without pixels and private elements.
+    """Return the headers of a series' files, without pixels, private elements and values that cannot be read.
 
     Args:
         series: without a problem.
@@ -34,27 +36,43 @@ def source_headers(series: Series) -> list[Any]:
             with place.open() as file, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 header = pydicom().dcmread(file, stop_before_pixels=True, force=True)
-                header.remove_private_tags()
+                _drop_private(header)
+                drop_unusable(header)
+                _drop_private(header)  # those in sequences, which are read only now
                 _mend(header)
-        except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile) as error:
-            raise InputError(f"{place}: cannot be read any more ({error})") from error
+        except Exception as error:  # whatever damage does to a reader
+            raise InputError(f"{shown(str(place))}: cannot be read any more ({error})") from error
         headers.append(header)
     return headers
+
+
+def why_no_results(series: Series) -> str:
+    """Return why no DICOM result can refer to a series; empty where results can."""
+    if not series.frames[0].reference:
+        return "its images have no FrameOfReferenceUID"
+    if series.frames[0].multiframe and len({frame.place for frame in series.frames}) > 1:
+        return "its slices are spread over several multi-frame files"
+    return repeated_uids(series.frames)
 
 
 def check_sources(series: Series) -> None:
     """Refuse a series that no DICOM result can refer to.
 
     Raises:
-        InputError: it has no frame of reference, or is spread over several enhanced images.
+        InputError: it has no frame of reference, is spread over several enhanced images, or its images share UIDs.
     """
-    if not series.frames[0].reference:
-        why = "its images have no FrameOfReferenceUID"
-    elif series.frames[0].multiframe and len({frame.place for frame in series.frames}) > 1:
-        why = "its slices are spread over several multi-frame files"
-    else:
-        return
-    raise InputError(f"{series.title}: DICOM results cannot refer to it, as {why}; leave them out with --no-dicom")
+    if why := why_no_results(series):
+        raise InputError(f"{series.title}: DICOM results cannot refer to it, as {why}; leave them out with --no-dicom")
+
+
+def _drop_private(header: Any) -> None:
+    """Take all private elements out of a header and of the sequences in it, without reading them."""
+    for tag in list(header.keys()):
+        if tag.is_private:
+            del header[tag]
+        elif not isinstance(raw := header.get_item(tag), tuple) and raw.VR == "SQ":
+            for item in raw.value:
+                _drop_private(item)
 
 
 def _mend(header: Any) -> None:

@@ -78,6 +78,11 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
         _exchange(made, out / FOLDER, partial / "earlier")
     except OSError as error:
         raise InputError(f"{out}: cannot be written to ({error.strerror})") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # of a header's odd values
+        why = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError(
+            f"{series.title}: its header is of no use for DICOM results ({why}); leave them out with --no-dicom"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out / FOLDER

@@ -1,0 +1,224 @@
+"""What becomes of damaged inputs: refused in one line, read and right, or something that must never be.
+
+    python benchmarks/damaged_inputs.py ../shared/data runs/damaged --count 10000
+
+Small inputs made from real scans are damaged in ten thousand ways: bytes and headers of NIfTI files, brain masks, BIDS
+trees, bytes, tags and folders of DICOM, TOML configurations, tables. Each is read as every command reads it, up to
+where the model would start, and compared with the undamaged one. Counted are:
+
+* refused: an error of one line; where a scan was refused, `itermask run` must say it on one line, end with exit code 2
+  and write nothing;
+* right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input;
+* said: read with another content, and a note on the scan or a line beside it says what is wrong;
+* read: a table or configuration that can still be read, of which no scan comes.
+
+What must be 0: tracebacks, hangs (over 60 s), inputs changed, and verdicts: inputs that are read with another content
+without a word. Left out is what no reader can know: changed values of DICOM pixels, which have no checksum, or another
+plausible number in the header of a whole series. Input `n` of a seed is always the same. Results are appended to
+`OUT/cases.jsonl`; an interrupted run goes on where it stopped. Inputs of the kinds that must not be are kept in
+`OUT/kept`. Exit code 1 if there are any.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from damage_parts import series, texts, volumes
+from damage_parts.common import Kind, Seen, same
+
+from itermask.errors import InputError
+
+PATIENCE = 60  # seconds
+FINE, NEVER = ("refused", "right", "said", "read"), ("traceback", "hang", "changed", "verdict")
+
+
+class HangError(BaseException):
+    """An input took too long."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with ixi-t1 and dicom/mprage-siemens")
+    parser.add_argument("out", type=Path, help="folder for the results")
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", help="kinds with this text in their names")
+    parser.add_argument("--insert", type=Path, help="document with marks; else the table is printed")
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, _hang)
+    cases = run(chosen.data, chosen.out, chosen.count, chosen.seed, chosen.only)
+    text = table(cases, chosen.seed)
+    if chosen.insert:
+        from itermask.evaluation.benchmark.write import between_marks
+
+        between_marks(chosen.insert, "damaged_inputs", text)
+    print(text)
+    bad = [case for case in cases if case["result"] in NEVER]
+    for case in bad[:20]:
+        print(f"{case['n']}: {case['kind']}: {case['how']}: {case['result']}: {case['message']}", file=sys.stderr)
+    raise SystemExit(1 if bad else 0)
+
+
+def run(data: Path, out: Path, count: int, seed: int, only: str | None = None) -> list[dict[str, Any]]:
+    """Try all inputs that were not tried before; return what became of all."""
+    kinds = [*volumes.kinds(*volumes.load(data)), *series.kinds(series.load(data)), *texts.kinds()]
+    out.mkdir(parents=True, exist_ok=True)
+    log = out / "cases.jsonl"
+    done = {case["n"]: case for case in _earlier(log) if case["seed"] == seed and case["n"] < count}
+    truths: dict[str, Seen] = {}
+    with log.open("a") as file:
+        for n in range(count):
+            kind = kinds[n % len(kinds)]
+            if n in done or (only and only not in kind.name):
+                continue
+            if kind.name not in truths:
+                truths[kind.name] = _truth(kind)
+            case = {"n": n, "seed": seed, "kind": kind.name} | attempt(kind, truths[kind.name], (seed, n), out / "kept")
+            file.write(json.dumps(case) + "\n")
+            file.flush()
+            done[n] = case
+    return [done[n] for n in sorted(done)]
+
+
+def _earlier(log: Path) -> list[dict[str, Any]]:
+    """Return the results of an interrupted run; its last line may be cut."""
+    found = []
+    for line in log.read_text().splitlines() if log.is_file() else []:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
+
+
+def _truth(kind: Kind) -> Seen:
+    """Return what is read of the undamaged input."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "input"
+        place.mkdir()
+        kind.make(place)
+        return kind.look(place)
+
+
+def attempt(kind: Kind, truth: Seen, seed: tuple[int, int], kept: Path | None = None) -> dict[str, Any]:
+    """Damage one input and return what becomes of it: `result`, one of `FINE` and `NEVER`, `message` and `how`."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "input"
+        place.mkdir()
+        kind.make(place)
+        how = kind.damage(place, np.random.default_rng(seed))
+        before = _state(place)
+        result, message = _patiently(kind, place, truth)
+        if _state(place) != before:
+            result, message = "changed", f"{result}: {message}"
+        if result in NEVER and kept is not None:
+            kept.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(place, kept / f"{seed[0]}-{seed[1]}", symlinks=True, dirs_exist_ok=True, ignore=_pipes)
+    return {"how": how, "result": result, "message": message}
+
+
+def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
+    """Return what becomes of a damaged input, and the words."""
+    signal.alarm(PATIENCE)
+    try:
+        try:
+            found = kind.look(place)
+        except InputError as error:
+            return _refused(kind, place, str(error))
+        if not found.checked:
+            return "read", ""
+        said = [each for each in found.said if each not in truth.said]
+        if same(found, truth):
+            return "right", "; ".join(said)
+        return ("said" if said else "verdict"), "; ".join(said)
+    except HangError:
+        return "hang", f"over {PATIENCE} s"
+    except Exception:
+        return "traceback", traceback.format_exc()[-1500:]
+    finally:
+        signal.alarm(0)
+
+
+def _refused(kind: Kind, place: Path, message: str) -> tuple[str, str]:
+    """Check that the command refuses as well, in one line, and writes nothing."""
+    if "\n" in message or not message.strip():
+        return "traceback", f"not one line: {message!r}"
+    if kind.arguments is None:
+        return "refused", message
+    code, _, errors = command(kind.arguments(place))
+    lines = errors.splitlines()
+    if code != 2 or len(lines) != 1 or (place.parent / "out").exists():
+        return "traceback", f"the command ends with {code} and says {lines[:3]}"
+    return "refused", message
+
+
+def command(words: list[str]) -> tuple[Any, str, str]:
+    """Return exit code, standard output and standard error of `itermask`, called in this process."""
+    from itermask.cli.main import main as itermask
+
+    before, output, errors = sys.argv, io.StringIO(), io.StringIO()
+    sys.argv = ["itermask", *words]
+    code: Any = 0
+    try:
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(output):
+            itermask()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        sys.argv = before
+    return code, output.getvalue(), errors.getvalue()
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """Return everything that can be seen of a folder's files."""
+    found = {}
+    for top, folders, files in os.walk(os.fsencode(folder)):
+        for name in (*folders, *files):
+            path = os.path.join(top, name)  # noqa: PTH118
+            status = os.lstat(path)
+            digest = ""
+            if stat.S_ISREG(status.st_mode):
+                with open(path, "rb") as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+            found[repr(path)] = (status.st_mode, status.st_size, status.st_mtime_ns, digest)
+    return found
+
+
+def _pipes(folder: str, names: list[str]) -> set[str]:
+    """Return what cannot be copied."""
+    return {name for name in names if stat.S_ISFIFO((Path(folder) / name).lstat().st_mode)}
+
+
+def _hang(*_: Any) -> None:
+    raise HangError
+
+
+def table(cases: list[dict[str, Any]], seed: int) -> str:
+    """Return the counts as a Markdown table."""
+    columns = (*FINE, *NEVER)
+    counts: dict[str, Counter[str]] = {}
+    for case in cases:
+        counts.setdefault(case["kind"], Counter())[case["result"]] += 1
+    lines = [f"| kind | inputs | {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) + 1)}"]
+    for kind, count in (*counts.items(), ("**all**", sum(counts.values(), Counter[str]()))):
+        lines.append(f"| {kind} | {count.total()} | {' | '.join(str(count[column]) for column in columns)} |")
+    machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return "\n".join([*lines, "", f"Seed {seed}, {len(cases)} inputs; {machine}."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The header of one DICOM file, and whether it can be that of an MR image."""
+
+import os
+import struct
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from itermask.io.dicom.extras import pydicom
+from itermask.io.dicom.values import ESSENTIAL, drop_unusable, whole
+from itermask.io.dicom.walk import Place
+
+MR_IMAGES = {
+    "1.2.840.10008.5.1.4.1.1.4",  # MR Image
+    "1.2.840.10008.5.1.4.1.1.4.1",  # Enhanced MR Image
+    "1.2.840.10008.5.1.4.1.1.4.3",  # Enhanced MR Color Image
+    "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image
+}
+PIXELS, UNDEFINED = b"\xe0\x7f\x10\x00", 0xFFFFFFFF  # the element of the pixels; the length of compressed ones
+LAST_GROUP, MOST_BEHIND = 0x7FE1, 4096  # elements with higher groups may follow, and zeros
+PRIVATE = (0x00190010, 0x0019100A, 0x0019100C, 0x00430010, 0x00431039)  # of Siemens and GE, see `frames`
+KEYWORDS = """
+    SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID SeriesNumber InstanceNumber
+    Manufacturer SeriesDescription ProtocolName SequenceName PulseSequenceName ScanningSequence ImageType
+    AcquisitionContrast RepetitionTime EchoTime InversionTime FlipAngle DiffusionBValue ContrastBolusAgent AngioFlag
+    EchoPulseSequence EchoPlanarPulseSequence InversionRecovery ComplexImageComponent ImagePositionPatient
+    ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices Rows Columns NumberOfFrames
+    RescaleSlope RescaleIntercept SamplesPerPixel PhotometricInterpretation BitsAllocated
+    SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
+    MRAcquisitionType PatientID PatientName PatientBirthDate PatientAge BodyPartExamined AnatomicRegionSequence
+    StudyDescription RequestedProcedureDescription PerformedProcedureStepDescription ManufacturerModelName
+    MagneticFieldStrength InstitutionName StationName StudyDate SeriesDate AcquisitionDate AccessionNumber
+"""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A file that may be an MR image.
+
+    Attributes:
+        place: where it lies.
+        values: its header, a pydicom `Dataset` without pixels; every value in it can be read.
+        unusable: keywords of the elements whose values could not, see `itermask.io.dicom.values.drop_unusable`.
+    """
+
+    place: Place
+    values: Any
+    unusable: frozenset[str] = frozenset()
+
+
+class NoImageError(ValueError):
+    """A file that is left out; `lost` is True where it may be a damaged image, False where it is no MR image."""
+
+    def __init__(self, reason: str, lost: bool = False) -> None:
+        super().__init__(reason)
+        self.lost = lost
+
+
+def read_header(place: Place) -> Header:
+    """Return the header of an MR image.
+
+    Raises:
+        NoImageError: the file is no MR image, is cut off, or lacks what an image needs.
+        MissingExtraError: pydicom is not installed.
+    """
+    dicom = pydicom()
+    values, unusable, pixels = None, set[str](), 0
+    try:
+        with place.open() as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd values; what matters is refused
+            start = file.read(132)
+            file.seek(0)
+            bare = start[:2] in (b"\x08\x00", b"\x02\x00")  # very old files start with their first element
+            if start[128:] == b"DICM" or bare:
+                tags = [*KEYWORDS.split(), *PRIVATE]
+                values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
+                unusable = drop_unusable(values)
+                pixels = _length_of_pixels(file, values)
+    except NoImageError:
+        raise
+    except Exception as error:  # whatever damage does to a reader
+        raise NoImageError(f"cannot be read, truncated or damaged ({_line(error)})", lost=True) from error
+    if values is None:
+        raise NoImageError("not a DICOM file", lost=place.name.lower().endswith((".dcm", ".ima")))
+    if damaged := sorted(unusable & ESSENTIAL):
+        raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
+    _check(values, pixels)
+    return Header(place, values, frozenset(unusable))
+
+
+def _length_of_pixels(file: BinaryIO, values: Any) -> int:
+    """Return the number of bytes that an open file has for its pixels, from where its header ends.
+
+    Raises:
+        NoImageError: something else follows the pixels, so that bytes were lost or added before.
+    """
+    begin = file.tell()
+    start = file.read(12)
+    rest = max(0, file.seek(0, os.SEEK_END) - begin)
+    little = values.original_encoding[1] is not False
+    explicit = values.original_encoding[0] is False
+    if not little or start[:4] != PIXELS:
+        return rest
+    at = 8 if explicit else 4
+    (length,) = struct.unpack("<I", start[at : at + 4].ljust(4, b"\0"))
+    after = rest - at - 4 - length
+    if length == UNDEFINED or after <= 0:
+        return rest
+    file.seek(begin + at + 4 + length)
+    behind = file.read(MOST_BEHIND)
+    if behind.strip(b"\0") and struct.unpack("<H", behind[:2].ljust(2, b"\0"))[0] < LAST_GROUP:
+        raise NoImageError("damaged: something else follows its pixels", lost=True)
+    return length + at + 4
+
+
+def _check(values: Any, held: int) -> None:
+    """Raise `NoImageError` for what is no MR image or is cut off."""
+    from pydicom.uid import UID
+
+    kind = values.get("SOPClassUID")
+    if kind is None:
+        raise NoImageError("its header does not say what it is", lost=True)
+    if kind not in MR_IMAGES:
+        known = UID(str(kind)).name
+        raise NoImageError(f"{known}, no MR image", lost=known == str(kind))  # a class that nobody knows
+    uids = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+    if missing := [key for key in (*uids, "Rows", "Columns") if not values.get(key)]:
+        raise NoImageError(f"its header has no {' and no '.join(missing)}", lost=True)
+    sizes = {
+        key: whole(values.get(key, default))
+        for key, default in (("Rows", 0), ("Columns", 0), ("NumberOfFrames", 1), ("SamplesPerPixel", 1))
+    }
+    bits = whole(values.get("BitsAllocated", 16))
+    for key, size in (*sizes.items(), ("BitsAllocated", bits)):
+        if size is None or size < 1:
+            raise NoImageError(f"an unusable value in its header ({key})", lost=True)
+    syntax = values.file_meta.get("TransferSyntaxUID") if "file_meta" in values.__dict__ else None
+    with suppress(ValueError):  # it is none: the decoder will say so
+        if syntax is not None and (UID(str(syntax)).is_compressed or UID(str(syntax)).is_deflated):
+            return
+    needed = (bits or 16) // 8
+    for size in sizes.values():
+        needed *= size or 1
+    if held < needed:
+        raise NoImageError(f"truncated: {held} of {needed} bytes of pixels", lost=True)
+
+
+def _line(error: Exception) -> str:
+    """Return an error's message on one line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
