@@ -366,7 +366,7 @@ def _contrast(sequence: str | None, found: Registration) -> list[str]:
     """Why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
     fluid, grey, white = found.tissues
     if sequence == "T1w":
-        right = white - grey > 0.12 and grey - fluid > 0.05
+        right = white - grey > 0.12 and grey - fluid > 0.05 and found.explained >= UNFIT
         wanted = "white matter brighter than grey matter, and that brighter than the fluid"
     elif sequence == "T2w":
         right = fluid - max(grey, white) > 0.05 and white - grey < 0.15
