@@ -239,3 +239,14 @@ def test_a_table_of_cases_is_read_like_a_data_set(tmp_path):
     ]
     with pytest.raises(InputError, match="no FLAIR scan with a T1w scan of its subject in split 'val'"):
         read_data(path, "FLAIR", target="T1w")
+
+
+def test_calibration_takes_every_scan_of_a_table_without_splits(tmp_path):
+    def splits(rows, columns, **how):
+        return [entry.split for entry in read_data(table(tmp_path, rows, columns=columns), "T1w", needed=(), **how)]
+
+    bare = [("a.nii",), ("b.nii",), ("c.nii",)]
+    assert splits(bare, ("path",), whole=True) == ["val"] * 3
+    with pytest.raises(InputError, match="path and split"):
+        splits(bare, ("path",))
+    assert splits([("a.nii", "train"), ("b.nii", "")], ("path", "split"), whole=True) == ["train", "val"]
