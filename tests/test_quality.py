@@ -234,7 +234,9 @@ def test_a_reference_that_does_not_fit_itself_is_refused():
 def test_more_of_anything_unusual_never_lowers_the_score(clean_features):
     reference = bundled()
     score = reference.score(clean_features)[0]
-    for name in {name[:-1] for name in reference.names if name.endswith("+") and f"{name[:-1]}-" not in reference.names}:
+    for name in {
+        name[:-1] for name in reference.names if name.endswith("+") and f"{name[:-1]}-" not in reference.names
+    }:
         assert reference.score(clean_features | {name: clean_features[name] + 1})[0] >= score - 1e-9
 
 

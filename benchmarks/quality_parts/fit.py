@@ -19,7 +19,7 @@ LEFT_OUT = ("voxel", "flat_voxel", "cliff_mm")  # a scanner's choice
 ENDINGS = ("_max", "_min", "_odd", "_low")
 FLOOR = 0.01  # least spread; most features are natural logarithms
 PENALTY = 3e-3
-FOLDS = 5
+FOLDS = 3
 BORDERLINE, OUTSIDE = 0.93, 0.98  # shares of clean scans below the limits
 
 
@@ -58,8 +58,8 @@ def unseen(
 ) -> list[tuple[dict[str, Any], float, dict[str, float]]]:
     """Every sample with its score and its faults' odds, by a reference fitted without its scanner.
 
-    The scans as they are of one data set are one scanner; virtual scanners, of which every subject has its own, are left
-    out a fifth at a time.
+    The scans as they are of one data set are one scanner; virtual scanners, of which every subject has its own, are
+    left out a third at a time.
     """
     found = []
     scanners = [scanner_of(row) for row in rows]
@@ -151,5 +151,5 @@ def _multinomial(
 
     bounds = [(0, None)] * (n * count) + [(None, None)] * count
     start = np.zeros(n * count + count)
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 150})
     return found.x[: n * count].reshape(count, n), found.x[n * count :]

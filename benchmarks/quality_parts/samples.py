@@ -128,12 +128,16 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
     for source, (real, virtual, each) in sizes.items():
         names = subjects(data, source, "train")
         kinds = sorted(ARTIFACTS)
-        wanted = [(names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)]
+        wanted = [
+            (names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)
+        ]
         order = np.random.default_rng(seed_of("order", source)).permutation(len(wanted))
         for place, number in enumerate(order):
             subject, variant = wanted[number]
             rng = np.random.default_rng(seed_of("plan", source, subject, variant))
-            start = Sample(source, subject, variant, bool(source == "lgg-flair" or (source == "ixi-t1" and rng.random() < 0.4)))
+            start = Sample(
+                source, subject, variant, bool(source == "lgg-flair" or (source == "ixi-t1" and rng.random() < 0.4))
+            )
             made = [start]
             for _ in range(each):
                 kind = kinds[(5 * turn) % len(kinds)]
@@ -145,9 +149,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
         yield from made
 
 
-def trial(
-    data: Path, source: str, split: str, severities: Sequence[float], per: int = 1000
-) -> Iterator[Sample]:
+def trial(data: Path, source: str, split: str, severities: Sequence[float], per: int = 1000) -> Iterator[Sample]:
     """Samples to report on: the clean scans as they are, then every artifact at every severity on some of them.
 
     Args:
@@ -169,7 +171,15 @@ def trial(
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
     """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the spoiled brains."""
-    words = (sample.source, sample.subject, sample.variant, sample.skull, sample.artifact, sample.severity, sample.known)
+    words = (
+        sample.source,
+        sample.subject,
+        sample.variant,
+        sample.skull,
+        sample.artifact,
+        sample.severity,
+        sample.known,
+    )
     path = None if store is None else store / ("_".join(map(str, words)) + ".npz")
     if path is not None and path.exists():
         kept = np.load(path)

@@ -46,7 +46,10 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
     """AUROC of every artifact at every severity, one column for a data set and severity."""
     found = {source: by_artifact(rows, bundled()) for source, rows in tried.items()}
     columns = [(source, s) for source, one in found.items() for s in sorted({severity for _, severity in one})]
-    lines = ["| artifact | " + " | ".join(f"{source}, {s:g}" for source, s in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines = [
+        "| artifact | " + " | ".join(f"{source}, {s:g}" for source, s in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name in sorted(ARTIFACTS):
         cells = [found[source].get((name, s), float("nan")) for source, s in columns]
         lines.append(f"| `{name}` | " + " | ".join("–" if np.isnan(c) else f"{c:.2f}" for c in cells) + " |")
@@ -59,7 +62,10 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
 
 def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: float) -> str:
     """Clean scans within the range; for the data learned from, with a reference that was fitted without them."""
-    lines = ["| clean scans | reference fitted on | scans | within | borderline | outside |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| clean scans | reference fitted on | scans | within | borderline | outside |",
+        "|---|---|---|---|---|---|",
+    ]
     for source in sorted({row["source"] for row in learned}):
         rest = [row for row in learned if row["source"] not in (source, "lgg-flair")]
         if not rest:
@@ -77,7 +83,10 @@ def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: floa
 
 def likely_table(rows: list[Row]) -> str:
     """How often the likely fault is the true one, of spoiled scans that are not within the range."""
-    lines = ["| true fault | spoiled scans | not within | named | named rightly | most often named otherwise |", "|---" * 6 + "|"]
+    lines = [
+        "| true fault | spoiled scans | not within | named | named rightly | most often named otherwise |",
+        "|---" * 6 + "|",
+    ]
     sums = np.zeros(4, dtype=int)
     reference = bundled()
     kinds: dict[str, list[Row]] = {}
@@ -98,7 +107,9 @@ def likely_table(rows: list[Row]) -> str:
         other = max(set(wrong), key=wrong.count) if wrong else "–"
         sums += (len(these), found, named, right)
         lines.append(f"| {true} | {len(these)} | {found} | {named} | {right} | {other} |")
-    lines.append(f"| **all** | {sums[0]} | {sums[1]} | {sums[2]} | {sums[3]} ({100 * sums[3] / max(1, sums[2]):.0f} %) | |")
+    lines.append(
+        f"| **all** | {sums[0]} | {sums[1]} | {sums[2]} | {sums[3]} ({100 * sums[3] / max(1, sums[2]):.0f} %) | |"
+    )
     return "\n".join(lines)
 
 
@@ -107,7 +118,9 @@ def _healthy_line(label: str, fitted: str, rows: list[Row], reference: Reference
     low, high = reference.limits
     within, outside = int((scores < low).sum()), int((scores >= high).sum())
     share = 100 * within / max(1, len(rows))
-    return f"| {label} | {fitted} | {len(rows)} | {within} ({share:.0f} %) | {len(rows) - within - outside} | {outside} |"
+    return (
+        f"| {label} | {fitted} | {len(rows)} | {within} ({share:.0f} %) | {len(rows) - within - outside} | {outside} |"
+    )
 
 
 def _read(path: Path) -> list[Row]:

@@ -40,8 +40,10 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...]) -
     """
     log = np.log(np.maximum(image, 0.05))
     log = ndimage.median_filter(np.where(full, log, np.median(log[full])), 3)
-    middle = [np.average(np.arange(n), weights=full.sum(tuple(b for b in range(3) if b != a)) + 1e-9)
-              for a, n in enumerate(full.shape)]
+    middle = [
+        np.average(np.arange(n), weights=full.sum(tuple(b for b in range(3) if b != a)) + 1e-9)
+        for a, n in enumerate(full.shape)
+    ]
     axes = [(np.arange(n) - m) * s / 70.0 for n, m, s in zip(full.shape, middle, spacing, strict=True)]
     grid = np.meshgrid(*axes, indexing="ij")
     powers = [p for p in np.ndindex((ORDER + 1,) * 3) if 0 < sum(p) <= ORDER]
@@ -64,7 +66,9 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...]) -
         scale = max(1.4826 * np.median(np.abs(off)) * (1.0 if turn else 2.0), 1e-4)
         weight = 1 / (1 + (off / scale) ** 2) ** 2
         weighted = matrix * weight[:, None]
-        found = np.linalg.solve(weighted.T @ matrix + 1e-3 * weight.sum() * 1e-2 * np.eye(len(powers)), weighted.T @ target)
+        found = np.linalg.solve(
+            weighted.T @ matrix + 1e-3 * weight.sum() * 1e-2 * np.eye(len(powers)), weighted.T @ target
+        )
     field = sum(c * t for c, t in zip(found, terms, strict=True))
     return np.where(full, field - field[full].mean(), 0)
 
