@@ -12,7 +12,7 @@ from itermask.errors import InputError
 from itermask.io.names import canonical_sequence
 from itermask.lesions import KINDS
 
-PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "detection", "severity")
+PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "matched", "detection", "severity")
 Spec = TypeVar("Spec")
 
 
@@ -23,12 +23,23 @@ class MethodSpec:
     Attributes:
         name: what the tables call it.
         model: model folder (relative to the settings file) or a bundled model's name.
+        config: in place of a model, training settings (relative to the settings file) of a method without networks,
+            which looks at scans of any sequence without having been trained or calibrated.
+        settings: with `config`, method settings to change.
+        data: names of the data that it looks at; all if empty.
         sensitivity: divides the model's operating point, see `itermask.pipeline.RunSettings`.
     """
 
     name: str
-    model: str
+    model: str = ""
+    config: str = ""
+    settings: Mapping[str, Any] | None = None
+    data: tuple[str, ...] = ()
     sensitivity: float = 1.0
+
+    def looks_at(self, data: str) -> bool:
+        """Whether it looks at the data of a name."""
+        return not self.data or data in self.data
 
 
 @dataclass(frozen=True)
@@ -59,14 +70,19 @@ class ProtocolSpec:
     Attributes:
         kind: `healthy` (anomaly volume on healthy scans), `segmentation` (the data's own lesion maps),
             `slices` (the same on each scan's axial slice with the largest lesion, and what is flagged in slices
-            without), `lesions` (lesions inserted into healthy scans), `detection` (clean scans against spoiled ones),
-            or `severity` (detection over a range of severities).
+            without), `lesions` (lesions inserted into healthy scans), `matched` (lesions, where every method flags as
+            much of healthy brains), `detection` (clean scans against spoiled ones), or `severity` (detection over a
+            range of severities).
         data: names of the data it is put on; with `spoiled`, the clean ones.
+        healthy: `matched`: names of healthy data; if empty, the lesion-free slices of each of `data` stand for them.
+        shares: `matched`: how much of healthy brains is flagged, shares.
+        reference: `matched`: name of the method that the others' Dice is compared with; none if empty.
         spoiled: `detection`: data with real artifacts, in place of made ones.
         artifacts: names in `itermask.artifacts`; all if empty.
         severity: of `detection`.
         severities: of `severity`.
-        lesions: kind of inserted lesion → contrast, see `itermask.lesions`.
+        lesions: `lesions` and `matched`: kind of inserted lesion → contrast, see `itermask.lesions`; `matched` without
+            them takes the data's own.
         shapes: `.npz` file of lesion outlines, relative to the settings file.
         fractions: smallest and largest volume of an inserted lesion, share of the brain.
         limit: only the first so many scans of each data set; all if 0.
@@ -75,6 +91,9 @@ class ProtocolSpec:
 
     kind: str
     data: tuple[str, ...]
+    healthy: tuple[str, ...] = ()
+    shares: tuple[float, ...] = (0.001, 0.003, 0.01)
+    reference: str = ""
     spoiled: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     severity: float = 5.0
@@ -144,6 +163,8 @@ def read_plan(path: Path | str) -> Plan:
     for spec in plan.data:
         if spec.kind != "auto" and spec.kind not in ADAPTERS:
             raise InputError(f"{path}: data {spec.name}: kind {spec.kind!r}; known are auto, {', '.join(ADAPTERS)}")
+    for method in plan.methods:
+        _check_method(path, plan, method)
     for protocol in plan.protocols:
         _check_protocol(path, plan, protocol)
     return plan
@@ -174,12 +195,24 @@ def _specs(path: Path, values: Mapping[str, Any], key: str, kind: type[Spec]) ->
     return tuple(specs)
 
 
+def _check_method(path: Path, plan: Plan, method: MethodSpec) -> None:
+    where = f"{path}: method {method.name}"
+    if bool(method.model) == bool(method.config):
+        raise InputError(f"{where}: give either model or config")
+    if method.settings is not None and not (method.config and isinstance(method.settings, Mapping)):
+        raise InputError(f"{where}: settings are method settings, {{ name = value }}, that go with config")
+    names = {spec.name for spec in plan.data}
+    lost = [name for name in method.data if name not in names]
+    if lost:
+        raise InputError(f"{where}: data {', '.join(lost)}; there are {', '.join(sorted(names))}")
+
+
 def _check_protocol(path: Path, plan: Plan, protocol: ProtocolSpec) -> None:
     where = f"{path}: protocol {protocol.kind}"
     if protocol.kind not in PROTOCOLS:
         raise InputError(f"{path}: unknown protocol {protocol.kind!r}; known are {', '.join(PROTOCOLS)}")
     names = {spec.name for spec in plan.data}
-    lost = [name for name in (*protocol.data, *protocol.spoiled) if name not in names]
+    lost = [name for name in (*protocol.data, *protocol.healthy, *protocol.spoiled) if name not in names]
     if lost or not protocol.data:
         raise InputError(f"{where}: data {', '.join(lost) or 'is empty'}; there are {', '.join(sorted(names))}")
     lost = [name for name in protocol.artifacts if name not in ARTIFACTS]
@@ -188,12 +221,27 @@ def _check_protocol(path: Path, plan: Plan, protocol: ProtocolSpec) -> None:
     amounts: Sequence[float] = (protocol.severity, *protocol.severities)
     if not all(0 <= amount <= 10 for amount in amounts):
         raise InputError(f"{where}: severities lie between 0 and 10, not {amounts}")
-    if protocol.kind == "lesions":
+    if protocol.kind == "matched":
+        _check_matched(where, plan, protocol)
+    if protocol.kind == "lesions" or protocol.lesions:
         lost = [name for name in protocol.lesions or {} if name not in KINDS]
         if lost or not protocol.lesions:
             raise InputError(f"{where}: lesions {', '.join(lost) or 'are missing'}; known kinds are {', '.join(KINDS)}")
         if not protocol.shapes:
             raise InputError(f"{where}: needs shapes, an .npz file of lesion outlines")
+
+
+def _check_matched(where: str, plan: Plan, protocol: ProtocolSpec) -> None:
+    if not protocol.shares or not all(0 < share < 1 for share in protocol.shares):
+        raise InputError(f"{where}: shares of healthy brains lie between 0 and 1, not {protocol.shares}")
+    if protocol.reference and protocol.reference not in {method.name for method in plan.methods}:
+        raise InputError(f"{where}: no method is called {protocol.reference!r}, the reference")
+    sequences = {name: sequence_of(plan.dataset(name)) for name in (*protocol.data, *protocol.healthy)}
+    if protocol.healthy and len(set(sequences.values())) > 1:
+        raise InputError(
+            f"{where}: data and healthy are of several sequences ({', '.join(sorted(set(sequences.values())))}); "
+            "write one protocol for each"
+        )
 
 
 def sequence_of(spec: DataSpec) -> str:
