@@ -157,9 +157,9 @@ def known_sequence(scan: Scan) -> str:
 def check_sequence(scan: Scan, model: Model) -> None:
     """Refuse a scan whose sequence the model has not learned."""
     sequence = known_sequence(scan)
-    if sequence != model.sequence:
+    if sequence not in model.sequences:
         raise InputError(
-            f"{scan.name}: is {sequence}, but the model {model.name} has learned {model.sequence}; "
+            f"{scan.name}: is {sequence}, but the model {model.name} takes {', '.join(model.sequences)}; "
             f"use a {sequence} model, or correct --sequence"
         )
 

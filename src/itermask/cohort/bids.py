@@ -18,7 +18,7 @@ from itermask.datasets.tree import File, walk
 from itermask.errors import InputError
 from itermask.io.names import SEQUENCES, canonical_sequence
 from itermask.models.card import read_card
-from itermask.models.choice import bundled_models, find
+from itermask.models.choice import bundled_models, find, taken_sequences
 
 ENTITIES = {
     "subject": "sub", "session": "ses", "acquisition": "acq", "ceagent": "ce", "reconstruction": "rec", "run": "run",
@@ -225,4 +225,4 @@ def sequences_wanted(asked: Iterable[str], model: str | None) -> tuple[str, ...]
     if named:
         return named
     folders = [find(model).folder] if model is not None else list(bundled_models().values())
-    return tuple(sorted({read_card(folder)["sequence"] for folder in folders}))
+    return tuple(sorted({name for folder in folders for name in taken_sequences(read_card(folder))}))

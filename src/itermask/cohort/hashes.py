@@ -12,7 +12,7 @@ from typing import TextIO
 
 from itermask.errors import InputError
 from itermask.models.card import CARD, read_card
-from itermask.models.choice import bundled_models, find
+from itermask.models.choice import bundled_models, find, taken_sequences
 from itermask.models.folder import WEIGHTS
 
 Stamp = tuple[int, int]  # size in bytes, modification time in ns
@@ -87,7 +87,7 @@ def model_hash(model: str | None, sequence: str | None) -> str:
         if model is not None:
             folders = [find(model).folder]
         else:
-            folders = [folder for folder in bundled_models().values() if read_card(folder)["sequence"] == sequence]
+            folders = [folder for folder in bundled_models().values() if sequence in taken_sequences(read_card(folder))]
         content = hashlib.sha256()
         for folder in folders:
             for name in (WEIGHTS, CARD):

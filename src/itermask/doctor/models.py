@@ -6,7 +6,7 @@ from pathlib import Path
 from itermask.errors import InputError
 from itermask.methods import build_method
 from itermask.models.card import CARD, read_card
-from itermask.models.choice import bundled_models, takes_slices
+from itermask.models.choice import bundled_models, taken_sequences, takes_slices
 from itermask.models.folder import WEIGHTS, load_model
 
 
@@ -60,7 +60,7 @@ def about_model(name: str, folder: Path) -> ModelState:
     return ModelState(
         name=name,
         folder=str(folder),
-        sequence=card["sequence"],
+        sequence=", ".join(taken_sequences(card)),
         method=card["method"],
         dims=dims,
         looks_at=f"{'slices' if takes_slices(card) else 'volumes'}, {size}",

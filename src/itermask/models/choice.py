@@ -1,6 +1,6 @@
 """Which bundled model suits a scan, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from itermask.prepare.placement import thick_axis
 from itermask.scan import Scan
 
 BUNDLED = Path(__file__).parent / "bundled"
-PREFERRED = ("t1w-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
+PREFERRED = ("any-2mm", "t1w-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,16 @@ class Choice:
 def bundled_models() -> dict[str, Path]:
     """Name → folder of the models inside the package."""
     return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))}
+
+
+def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """The sequences that a card's model takes: `sequences` where the card has them, else the one it learned from.
+
+    Example:
+        >>> taken_sequences({"sequence": "T1w", "sequences": ["T1w", "FLAIR"]})
+        ('T1w', 'FLAIR')
+    """
+    return tuple(card.get("sequences") or (card["sequence"],))
 
 
 def takes_slices(card: dict[str, Any]) -> bool:
@@ -46,9 +56,9 @@ def choose_model(
         InputError: no bundled model for the sequence.
     """
     cards = {name: read_card(folder) for name, folder in bundled_models().items()}
-    fitting = [name for name, card in cards.items() if card["sequence"] == sequence]
+    fitting = [name for name, card in cards.items() if sequence in taken_sequences(card)]
     if not fitting:
-        known = ", ".join(sorted({card["sequence"] for card in cards.values()})) or "none"
+        known = ", ".join(sorted({name for card in cards.values() for name in taken_sequences(card)})) or "none"
         raise InputError(f"no bundled model for sequence {sequence}; bundled are {known}; give one with --model")
     fitting.sort(key=lambda name: (PREFERRED.index(name) if name in PREFERRED else len(PREFERRED), name))
     axis = None if spacing is None or shape is None else thick_axis(spacing, shape)

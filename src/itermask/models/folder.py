@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from itermask.errors import InputError, MissingExtraError
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD, check_card, read_card
-from itermask.models.choice import bundled_models, find
+from itermask.models.choice import bundled_models, find, taken_sequences
 from itermask.prepare.prepare import Grid, grid_from
 from itermask.scan import Scan
 
@@ -59,6 +59,11 @@ class Model:
     def sequence(self) -> str:
         """The sequence the model was trained on."""
         return str(self.card["sequence"])
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """The sequences it takes: those the card names, else the one it was trained on."""
+        return taken_sequences(self.card)
 
     @property
     def calibration(self) -> dict[str, Any]:

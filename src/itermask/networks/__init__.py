@@ -20,7 +20,16 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "time-unet": TimeUNet,
 }
 
-__all__ = ["NETWORKS", "BlockUNet", "ConvAutoencoder", "FilmUNet", "GuidedUNet", "ReferenceUNet3D", "TimeUNet", "build_network"]
+__all__ = [
+    "NETWORKS",
+    "BlockUNet",
+    "ConvAutoencoder",
+    "FilmUNet",
+    "GuidedUNet",
+    "ReferenceUNet3D",
+    "TimeUNet",
+    "build_network",
+]
 
 
 def build_network(name: str, arguments: dict[str, Any]) -> nn.Module:

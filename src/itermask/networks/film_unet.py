@@ -45,7 +45,9 @@ class FilmUNet(BlockUNet):
     ) -> None:
         super().__init__(dims, in_channels, out_channels, widths, block, group_size)
         self.features = features
-        self.embed = nn.Sequential(nn.Linear(features, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU())
+        self.embed = nn.Sequential(
+            nn.Linear(features, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
         self.down_films = nn.ModuleList(nn.Linear(embedding, 2 * width) for width in widths)
         self.up_films = nn.ModuleList(nn.Linear(embedding, 2 * width) for width in widths[:-1])
         for film in (*self.down_films, *self.up_films):

@@ -161,10 +161,12 @@ def _why(task: Task, error: InputError) -> dict[str, Any]:
     """Why a series cannot be looked at, for people who know of no options; and whether somebody should mind."""
     from itermask.io.dicom.series import find_series
     from itermask.models.card import read_card
-    from itermask.models.choice import bundled_models
+    from itermask.models.choice import bundled_models, taken_sequences
 
     words = _plain(str(error), task)
-    known = {read_card(folder)["sequence"] for folder in bundled_models().values()} | set(task.look.models)
+    known = {name for folder in bundled_models().values() for name in taken_sequences(read_card(folder))} | set(
+        task.look.models
+    )
     if words.startswith("no bundled model for sequence "):
         return {"reason": f"{words.partition(';')[0]}; models here know {', '.join(sorted(known))}", "alert": False}
     if not task.source.is_dir():

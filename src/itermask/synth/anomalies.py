@@ -83,9 +83,7 @@ def draw_anomalies(
     return drawn
 
 
-def apply_anomalies(
-    image: np.ndarray, brain: np.ndarray, anomalies: list[Anomaly]
-) -> tuple[np.ndarray, np.ndarray]:
+def apply_anomalies(image: np.ndarray, brain: np.ndarray, anomalies: list[Anomaly]) -> tuple[np.ndarray, np.ndarray]:
     """Put anomalies into a normal brain.
 
     Args:
@@ -162,7 +160,11 @@ def _sign(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> in
 
 
 def _blob(
-    place: "tuple[np.intp, ...] | list[int]", voxels: float, shape: tuple[int, ...], rng: np.random.Generator, uneven: float
+    place: "tuple[np.intp, ...] | list[int]",
+    voxels: float,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    uneven: float,
 ) -> tuple[Window, np.ndarray]:
     """An ellipsoid of about `voxels` voxels with an uneven outline and a soft edge: its window and weights."""
     radius = (3 * voxels / (4 * np.pi)) ** (1 / 3)
@@ -177,7 +179,9 @@ def _blob(
         window.append(slice(low, high))
         axes.append(np.arange(low, high, dtype=np.float32) - float(centre) - float(rng.uniform(-0.5, 0.5)))
     x, y, z = np.meshgrid(*axes, indexing="ij")
-    turned = [(row[0] * x + row[1] * y + row[2] * z) / r for row, r in zip(rotation.astype(np.float32), radii, strict=True)]
+    turned = [
+        (row[0] * x + row[1] * y + row[2] * z) / r for row, r in zip(rotation.astype(np.float32), radii, strict=True)
+    ]
     distance = np.sqrt(turned[0] ** 2 + turned[1] ** 2 + turned[2] ** 2)
     if uneven and min(distance.shape) > 3:
         knots = [max(2, min(9, int(np.ceil(n / max(2.0, radius * 0.8))) + 1)) for n in distance.shape]
@@ -186,9 +190,7 @@ def _blob(
     return tuple(window), (1 / (1 + np.exp(np.clip(-inside / (0.6 * soft), -30, 30)))).astype(np.float32)
 
 
-def _with_level(
-    found: tuple[Window, np.ndarray], level: np.float32, rng: np.random.Generator, flat: float
-) -> Anomaly:
+def _with_level(found: tuple[Window, np.ndarray], level: np.float32, rng: np.random.Generator, flat: float) -> Anomaly:
     """Give a shape its brightness: even, or with a texture of its own."""
     window, weight = found
     values = np.full(weight.shape, level, np.float32)

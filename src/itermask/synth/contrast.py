@@ -58,9 +58,7 @@ def draw_levels(rng: np.random.Generator) -> tuple[np.ndarray, str]:
             return levels, "any"
 
 
-def draw_contrast(
-    image: np.ndarray, groups: np.ndarray, rng: np.random.Generator, sampled: bool = False
-) -> Contrast:
+def draw_contrast(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator, sampled: bool = False) -> Contrast:
     """Draw a contrast for one T1-weighted scan.
 
     A group's dark and bright clusters are mixtures with the tissue on that side, and keep being so: of white matter
@@ -119,9 +117,7 @@ def draw_contrast(
     return Contrast(offset, gain, texture, edges, float(rng.uniform(0.4, 1.5)), float(soft), name)
 
 
-def apply_contrast(
-    image: np.ndarray, groups: np.ndarray, contrast: Contrast, rng: np.random.Generator
-) -> np.ndarray:
+def apply_contrast(image: np.ndarray, groups: np.ndarray, contrast: Contrast, rng: np.random.Generator) -> np.ndarray:
     """Give a scan another contrast.
 
     Args:
@@ -146,7 +142,9 @@ def apply_contrast(
     if contrast.gain.any():
         changed += field(contrast.gain) * image
     if contrast.texture.any():
-        noise = ndimage.gaussian_filter(rng.standard_normal(image.shape, dtype=np.float32), contrast.grain, truncate=2.5)
+        noise = ndimage.gaussian_filter(
+            rng.standard_normal(image.shape, dtype=np.float32), contrast.grain, truncate=2.5
+        )
         noise /= max(float(noise[brain].std()), 1e-6)
         changed += field(contrast.texture) * noise
     return np.where(brain, changed, 0).astype(np.float32)

@@ -32,7 +32,9 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
     """Draw an acquisition: bias of up to 30 %, point spread of 2–5 mm, voxels to 3 mm or slices to 7 mm, 0.3–5 % noise."""
     bias = np.zeros((0, 0, 0), np.float32)
     if rng.random() < 0.6:
-        bias = (rng.standard_normal([int(n) for n in rng.integers(2, 5, 3)]) * rng.uniform(0.02, 0.2)).astype(np.float32)
+        bias = (rng.standard_normal([int(n) for n in rng.integers(2, 5, 3)]) * rng.uniform(0.02, 0.2)).astype(
+            np.float32
+        )
     blur = (0.0, 0.0, 0.0)
     if rng.random() < 0.5:
         width = rng.uniform(1.5, 4.5)
@@ -47,9 +49,7 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
     return Scanner(bias, blur, (voxel[0], voxel[1], voxel[2]), noise, bool(rng.random() < 0.5))
 
 
-def apply_acquisition(
-    image: np.ndarray, brain: np.ndarray, scanner: Scanner, spacing: Sequence[float]
-) -> np.ndarray:
+def apply_acquisition(image: np.ndarray, brain: np.ndarray, scanner: Scanner, spacing: Sequence[float]) -> np.ndarray:
     """Apply bias, blur and resolution, within the brain only.
 
     Args:
@@ -113,4 +113,7 @@ def _interpolated(values: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
     at = np.clip(at, 0, values.shape[axis] - 1)
     lower = np.minimum(at.astype(int), max(values.shape[axis] - 2, 0))
     share = (at - lower).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(values.ndim)])
-    return values.take(lower, axis) * (1 - share) + values.take(np.minimum(lower + 1, values.shape[axis] - 1), axis) * share
+    return (
+        values.take(lower, axis) * (1 - share)
+        + values.take(np.minimum(lower + 1, values.shape[axis] - 1), axis) * share
+    )

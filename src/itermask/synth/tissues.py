@@ -24,7 +24,9 @@ GROUPS = (
     "other",
 )
 FLUID, GREY, WHITE, MIXED = 0, 1, 2, 3  # kinds of tissue, which decide a group's brightness
-KIND_OF_GROUP = np.array([MIXED, FLUID, FLUID, GREY, GREY, GREY, GREY, GREY, GREY, WHITE, WHITE, GREY, WHITE, WHITE, MIXED])
+KIND_OF_GROUP = np.array(
+    [MIXED, FLUID, FLUID, GREY, GREY, GREY, GREY, GREY, GREY, WHITE, WHITE, GREY, WHITE, WHITE, MIXED]
+)
 TISSUES = ("fluid", "cortex", "deep grey", "white", "cerebellar cortex", "cerebellar white", "brainstem", "other")
 TISSUE_OF_GROUP = np.array([7, 0, 0, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6, 7])
 UNKNOWN = 255  # tissue of a voxel whose group was guessed from its intensity

@@ -163,7 +163,7 @@ def read_volume(path: Path, grid: Grid) -> TrainingVolume:
         sizes = images.shape[1:]
         brain = np.unpackbits(stored["brain"], count=images[0].size).reshape(sizes).astype(bool)
         plane = str(stored["plane"]) if "plane" in stored else ""
-        groups = stored["groups"] if "groups" in stored else None
+        groups = stored.get("groups", None)
         spacing = tuple(map(float, stored["spacing"])) if plane else grid.spacing
     box = (*grid.box[:2], sizes[2]) if grid.slices else grid.box
     centre = tuple(slice((size - edge) // 2, (size - edge) // 2 + edge) for size, edge in zip(sizes, box, strict=True))

@@ -89,8 +89,8 @@ def _lists_cases(table: Path, sequence: str) -> bool:
 def read_table(table: Path, sequence: str, target: str | None = None) -> list[Entry]:
     """A scan a row. A scan may be listed several times, with different brain masks.
 
-    Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be relative
-    to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
+    Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be
+    relative to the table. Without a sequence the file's name says it; what it does not say is taken to be the one wanted.
     """
     rows = read_rows(table)
     if not rows or not {"path", "split"} <= set(rows[0]):

@@ -7,9 +7,7 @@ import numpy as np
 EDGE = (12.0, 20.0)  # mm: edges of a block
 
 
-def block_parts(
-    shape: Sequence[int], spacing: Sequence[float], rng: np.random.Generator, parts: int = 3
-) -> np.ndarray:
+def block_parts(shape: Sequence[int], spacing: Sequence[float], rng: np.random.Generator, parts: int = 3) -> np.ndarray:
     """Part a volume into blocks, and the blocks at random into `parts` sets of about one size.
 
     Args:
