@@ -39,7 +39,7 @@ class Evaluation:
     """What came out.
 
     Attributes:
-        rows: one a scan, in order: `scan`, `group`, `prediction`, `label`, `problem` (empty if all is well), `score`
+        rows: one a scan, in order: `scan`, `subject`, `group`, `prediction`, `label`, `problem` (empty if all is well), `score`
             and the metrics that its files allow.
         summary: as `summary.json` has it.
     """
@@ -80,8 +80,8 @@ def evaluate(
 
     Args:
         predictions: NIfTI file, folder of such, `itermask run` folder or folder of such, or a table (`.tsv`, `.csv`)
-            with the columns prediction, label and optionally brain_mask, error, reconstruction, image, group, score
-            and name, with paths relative to it.
+            with the columns prediction, label and optionally brain_mask, error, reconstruction, image, group, score,
+            name and participant_id, with paths relative to it.
         labels: file or folder, paired by name; None with a table. A voxel above 0 is labelled.
         maps: predictions are continuous maps, higher where there is more to find; not masks.
         brain_mask: one for all, or a folder to pair by name; goes before a run folder's own.
@@ -111,6 +111,7 @@ def evaluate(
             progress(case.name, number / len(cases.scans))
         row = {
             "scan": case.name,
+            "subject": case.subject,
             "group": case.group,
             "prediction": str(case.prediction),
             "label": str(case.label),
@@ -228,6 +229,7 @@ def _summarise(
     """The summary; puts `best_shared_threshold_dice` into the rows."""
     summary: dict[str, Any] = {
         "scans": len(done),
+        "subjects": len({row["subject"] for row, _ in done}),
         "failed": [[row["scan"], row["problem"]] for row in rows if row["problem"]],
         "predictions_without_label": [list(pair) for pair in cases.lone_predictions],
         "labels_without_prediction": cases.lone_labels,

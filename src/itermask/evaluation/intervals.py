@@ -1,9 +1,14 @@
-"""Bootstrap confidence intervals over scans."""
+"""Bootstrap confidence intervals. What is drawn anew are subjects, each with all that was measured on it.
 
-from collections.abc import Sequence
+Several scans of one subject, or one scan with several lesions put into it, say less than as many scans of different
+subjects. An interval that drew them one by one would be too narrow.
+"""
+
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 AT_ONCE = 1_000_000  # values drawn in one go
 
@@ -16,31 +21,67 @@ class Interval(NamedTuple):
     high: float
 
 
+class Comparison(NamedTuple):
+    """Scores of normal scans and of scans with something to find, and whose scans these are.
+
+    Attributes:
+        healthy: scores of normal scans; higher is less normal.
+        anomalous: scores of scans with something to find.
+        healthy_subjects: whose each normal scan is; None if each is another subject's.
+        anomalous_subjects: whose each other scan is; None if each is another subject's.
+    """
+
+    healthy: Sequence[float] | np.ndarray
+    anomalous: Sequence[float] | np.ndarray
+    healthy_subjects: Sequence[Hashable] | None = None
+    anomalous_subjects: Sequence[Hashable] | None = None
+
+
 def bootstrap_interval(
-    values: Sequence[float] | np.ndarray, rng: np.random.Generator, level: float = 0.95, repeats: int = 2000
+    values: Sequence[float] | np.ndarray,
+    rng: np.random.Generator,
+    level: float = 0.95,
+    repeats: int = 2000,
+    subjects: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Mean over scans with its percentile bootstrap interval.
+    """Mean over scans with its percentile bootstrap interval (`scipy.stats.bootstrap`), drawn by subject.
+
+    >>> bootstrap_interval([0.4, 0.4, 0.8, 0.8], np.random.default_rng(0), subjects=["a", "a", "b", "b"])
+    Interval(mean=0.6000000000000001, low=0.4, high=0.8)
 
     Args:
         values: one number a scan.
         rng: random generator; the only source of randomness.
         level: share of resampled means inside the interval, between 0 and 1.
         repeats: number of resamplings.
+        subjects: whose each value is; None if each is another subject's.
 
     Returns:
-        mean, lower and upper end. One value alone is its own interval.
+        mean, lower and upper end. The values of one subject alone are their own interval.
 
     Raises:
-        ValueError: no values, NaN or infinity among them (leave undefined scans out first), or `level` or `repeats`
-            out of range.
+        ValueError: no values, NaN or infinity among them (leave undefined scans out first), as many subjects as
+            values are not given, or `level` or `repeats` out of range.
     """
     values = _finite(values)
     _check(level, repeats)
-    at_once = max(AT_ONCE // len(values), 1)
-    counts = [min(at_once, repeats - start) for start in range(0, repeats, at_once)]
-    means = [values[rng.integers(len(values), size=(count, len(values)))].mean(axis=1) for count in counts]
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high))
+    mean = float(values.mean())
+    of, count = _numbered(values, subjects)
+    if count == 1:
+        return Interval(mean, mean, mean)
+    sums, sizes = np.bincount(of, values), np.bincount(of).astype(float)
+    found = stats.bootstrap(
+        (sums, sizes),
+        lambda total, number, axis: total.sum(axis=axis) / number.sum(axis=axis),
+        n_resamples=repeats,
+        batch=max(AT_ONCE // count, 1),
+        paired=True,
+        vectorized=True,
+        confidence_level=level,
+        method="percentile",
+        random_state=rng,
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high))
 
 
 def auroc_interval(
@@ -49,10 +90,10 @@ def auroc_interval(
     rng: np.random.Generator,
     level: float = 0.95,
     repeats: int = 2000,
+    healthy_subjects: Sequence[Hashable] | None = None,
+    anomalous_subjects: Sequence[Hashable] | None = None,
 ) -> Interval:
-    """Area under the ROC curve with its stratified percentile bootstrap interval.
-
-    Healthy and anomalous scans are resampled apart, so every resampling has as many of either as there are.
+    """Area under the ROC curve with its percentile bootstrap interval; see `mean_auroc_interval`.
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.
@@ -60,6 +101,8 @@ def auroc_interval(
         rng: random generator; the only source of randomness.
         level: share of resampled areas inside the interval, between 0 and 1.
         repeats: number of resamplings.
+        healthy_subjects: whose each normal scan is.
+        anomalous_subjects: whose each other scan is.
 
     Returns:
         area (as field `mean`), lower and upper end. Where every pair is in order, all three are 1: the
@@ -68,17 +111,85 @@ def auroc_interval(
     Raises:
         ValueError: either is empty, a score is NaN or infinite, or `level` or `repeats` out of range.
     """
-    healthy, anomalous = _finite(healthy_scores), _finite(anomalous_scores)
+    one = Comparison(healthy_scores, anomalous_scores, healthy_subjects, anomalous_subjects)
+    return mean_auroc_interval([one], rng, level, repeats)
+
+
+def mean_auroc_interval(
+    comparisons: Sequence[Comparison], rng: np.random.Generator, level: float = 0.95, repeats: int = 2000
+) -> Interval:
+    """Mean of areas under ROC curves, such as those of several artifacts, with its percentile bootstrap interval.
+
+    A subject is drawn with all its scans, normal or not, in all comparisons. Subjects with normal scans only, with
+    others only, and with both are drawn apart, so every resampling has as many of each as there are.
+
+    Args:
+        comparisons: at least one.
+        rng: random generator; the only source of randomness.
+        level: share of resampled means inside the interval, between 0 and 1.
+        repeats: number of resamplings.
+
+    Returns:
+        mean area, lower and upper end.
+
+    Raises:
+        ValueError: see `auroc_interval`.
+    """
+    if not comparisons:
+        raise ValueError("values are missing: there is nothing to compare")
     _check(level, repeats)
-    wins = (anomalous[:, None] > healthy) + 0.5 * (anomalous[:, None] == healthy)
-    areas = np.sum((_draws(len(anomalous), repeats, rng) @ wins) * _draws(len(healthy), repeats, rng), axis=1)
-    low, high = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(wins.mean()), float(low), float(high))
+    sides = []
+    for number, one in enumerate(comparisons):
+        healthy, anomalous = _finite(one.healthy), _finite(one.anomalous)
+        who = [
+            _named(scores, subjects, (number, side))
+            for side, (scores, subjects) in enumerate(
+                ((healthy, one.healthy_subjects), (anomalous, one.anomalous_subjects))
+            )
+        ]
+        sides.append((healthy, anomalous, *who))
+    normal = {name for *_, names, _ in sides for name in names}
+    other = {name for *_, names in sides for name in names}
+    weights = _weights([normal - other, normal & other, other - normal], repeats, rng)
+    areas, means = np.zeros(repeats), []
+    for healthy, anomalous, healthy_names, anomalous_names in sides:
+        wins = (anomalous[:, None] > healthy) + 0.5 * (anomalous[:, None] == healthy)
+        means.append(float(wins.mean()))
+        left, right = (
+            np.stack([weights[name] for name in names], axis=1) for names in (anomalous_names, healthy_names)
+        )
+        pairs = left.sum(axis=1) * right.sum(axis=1)
+        won = np.sum((left @ wins) * right, axis=1)
+        areas += np.divide(won, pairs, out=np.full(repeats, np.nan), where=pairs > 0)
+    low, high = np.nanquantile(areas / len(sides), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(np.mean(means)), float(low), float(high))
 
 
-def _draws(count: int, repeats: int, rng: np.random.Generator) -> np.ndarray:
-    """For each resampling, the weight of each scan: how often it was drawn, over their number."""
-    return rng.multinomial(count, np.full(count, 1 / count), repeats) / count
+def _weights(kinds: Sequence[set[Hashable]], repeats: int, rng: np.random.Generator) -> dict[Hashable, np.ndarray]:
+    """How often each subject is drawn in each resampling; those of a kind are drawn among themselves."""
+    weights: dict[Hashable, np.ndarray] = {}
+    for kind in kinds:
+        names = sorted(kind, key=repr)
+        if names:
+            drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), repeats)
+            weights |= dict(zip(names, drawn.T.astype(float), strict=True))
+    return weights
+
+
+def _named(values: np.ndarray, subjects: Sequence[Hashable] | None, own: Hashable) -> list[Hashable]:
+    """Each value's subject; one of its own for each where none are given."""
+    if subjects is None:
+        return [(own, place) for place in range(len(values))]
+    if len(subjects) != len(values):
+        raise ValueError(f"{len(values)} values and {len(subjects)} subjects do not fit")
+    return list(subjects)
+
+
+def _numbered(values: np.ndarray, subjects: Sequence[Hashable] | None) -> tuple[np.ndarray, int]:
+    """The number of each value's subject, in the order in which they first come, and how many there are."""
+    order: dict[Hashable, int] = {}
+    of = np.array([order.setdefault(name, len(order)) for name in _named(values, subjects, 0)])
+    return of, len(order)
 
 
 def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import Any
 
 from itermask.errors import InputError
 from itermask.evaluation.pairs import RUN_MASK, Item, find_items, pair
+from itermask.io.names import subject_of
 
 TABLE_ENDINGS = (".tsv", ".csv")
 FILE_COLUMNS = {"brain": "brain_mask", "error": "error", "reconstruction": "reconstruction", "image": "image"}
-COLUMNS = ("prediction", "label", *FILE_COLUMNS.values(), "group", "score", "name")
+COLUMNS = ("prediction", "label", *FILE_COLUMNS.values(), "group", "score", "name", "participant_id")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class PredictedScan:
         group: group of the summary, or empty.
         score: scan-level score; NaN if there is none.
         problem: why it cannot be evaluated, or empty.
+        person: whose scan it is, where a table says so.
     """
 
     name: str
@@ -44,6 +46,14 @@ class PredictedScan:
     group: str = ""
     score: float = float("nan")
     problem: str = ""
+    person: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Whose scan it is: as the table says, else as a BIDS name or folder does, else this scan's own name."""
+        return (
+            self.person or subject_of(self.name) or subject_of(self.prediction) or subject_of(self.label) or self.name
+        )
 
 
 @dataclass(frozen=True)
@@ -200,4 +210,5 @@ def _from_row(row: dict[str, Any], where: str, folder: Path, maps: bool, brain_m
         score, problem = float("nan"), problem or f"{where}: score {given['score']!r} is no number"
     name = given.get("name") or given.get("prediction") or where
     label = folder / given.get("label", "")
-    return PredictedScan(name, prediction, label, group=given.get("group", ""), score=score, problem=problem, **files)
+    person, group = given.get("participant_id", ""), given.get("group", "")
+    return PredictedScan(name, prediction, label, group=group, score=score, problem=problem, person=person, **files)

@@ -35,13 +35,14 @@ def auroc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
         brain: boolean mask of the same shape, not empty.
 
     Returns:
-        0 to 1, 0.5 for a map that says nothing; NaN if the label has no brain voxel, or all of them.
+        0 to 1, 0.5 for a map that says nothing; NaN if the label is empty, or holds all of the brain. Label voxels
+        outside the brain count as missed: they rank below all of the brain.
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
     """
-    values, truth = errors_in_brain(error, label, brain)
+    values, truth = _with_missed(error, label, brain)
     if truth.all() or not truth.any():
         return float("nan")
     return float(sklearn_metrics().roc_auc_score(truth, values))
@@ -56,13 +57,14 @@ def auprc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
         brain: boolean mask of the same shape, not empty.
 
     Returns:
-        0 to 1; NaN if the label is empty in the brain. A map that says nothing gives the label's share of the brain.
+        0 to 1; NaN if the label is empty. A map that says nothing gives the label's share of the brain. Label voxels
+        outside the brain count as missed: they rank below all of the brain.
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
     """
-    values, truth = errors_in_brain(error, label, brain)
+    values, truth = _with_missed(error, label, brain)
     if not truth.any():
         return float("nan")
     return float(sklearn_metrics().average_precision_score(truth, values))
@@ -167,6 +169,14 @@ def scan_detection(healthy_scores: Scores, anomalous_scores: Scores) -> dict[str
         "youden": best.value,
         "youden_threshold": best.threshold,
     }
+
+
+def _with_missed(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Errors and labels of the brain's voxels, and of the label voxels outside it, which lie below all others."""
+    values, truth = errors_in_brain(error, label, brain)
+    outside = int(np.count_nonzero(label)) - int(truth.sum())
+    below = np.full(outside, np.nextafter(values.min(), -np.inf))
+    return np.append(values, below), np.append(truth, np.ones(outside, dtype=bool))
 
 
 def _scans(healthy_scores: Scores, anomalous_scores: Scores) -> tuple[np.ndarray, np.ndarray]:

@@ -14,34 +14,40 @@ SCAN_SCORES = ("score", "predicted_ml", "mean_error")  # what scans can be ranke
 LEVEL = 0.95
 
 
-def summarise(
-    rows: Sequence[Mapping[str, float]], metrics: Iterable[str], seed: int = 0
-) -> dict[str, dict[str, float]]:
+def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: int = 0) -> dict[str, dict[str, float]]:
     """Each metric over scans.
 
     Args:
-        rows: one scan's numbers each.
+        rows: one scan's numbers each, and `subject`, whose it is; without it each scan is another subject's.
         metrics: names; a scan that lacks one counts as undefined.
         seed: of the bootstrap; every metric is drawn with it anew.
 
     Returns:
-        metric → `mean`, `std` (over scans, n − 1), `low` and `high` (95 % bootstrap interval of the mean), and
-        `defined`, the number of scans these are of. NaN and infinite values are undefined; the figures
+        metric → `mean`, `std` (over scans, n − 1), `low` and `high` (95 % bootstrap interval of the mean, drawn by
+        subject), and `defined`, the number of scans these are of. NaN and infinite values are undefined; the figures
         of a metric without a defined value are NaN, and so is `std` of a single one.
     """
     nan = float("nan")
     table = {}
     for metric in metrics:
-        values = np.array([row.get(metric, nan) for row in rows], dtype=np.float64)
-        values = values[np.isfinite(values)]
-        mean, low, high = bootstrap_interval(values, np.random.default_rng(seed), LEVEL) if len(values) else (nan,) * 3
+        every = np.array([row.get(metric, nan) for row in rows], dtype=np.float64)
+        defined = np.isfinite(every)
+        values, subjects = every[defined], _subjects([row for row, there in zip(rows, defined, strict=True) if there])
+        mean, low, high = (nan,) * 3
+        if len(values):
+            mean, low, high = bootstrap_interval(values, np.random.default_rng(seed), LEVEL, subjects=subjects)
         std = float(values.std(ddof=1)) if len(values) > 1 else nan
         table[metric] = {"mean": mean, "std": std, "low": low, "high": high, "defined": len(values)}
     return table
 
 
+def _subjects(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Whose each row is; a subject of its own for a row that does not say."""
+    return [row.get("subject", place) for place, row in enumerate(rows)]
+
+
 def summarise_groups(
-    rows: Sequence[Mapping[str, float]], names: Sequence[str], metrics: Sequence[str], seed: int = 0
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], metrics: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
     """`summarise` for each group apart; `names` has each row's group, and their first rows the groups' order."""
     return {
@@ -54,7 +60,7 @@ def summarise_groups(
 
 
 def summarise_sizes(
-    rows: Sequence[Mapping[str, float]], metrics: Sequence[str], limits: Sequence[float], seed: int = 0
+    rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], limits: Sequence[float], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
     """`summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan."""
     names = [size_group(row["label_ml"], limits) for row in rows]
@@ -75,7 +81,7 @@ def summarise_lesions(
     return table
 
 
-def summarise_detection(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, dict[str, float]]:
+def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dict[str, dict[str, float]]:
     """How well scan scores tell scans with a lesion from those without.
 
     Args:
@@ -83,22 +89,32 @@ def summarise_detection(rows: Sequence[Mapping[str, float]], seed: int = 0) -> d
         seed: of the bootstrap.
 
     Returns:
-        score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 %, stratified bootstrap), and
+        score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 % bootstrap by subject), and
         the numbers of scans, `healthy` and `anomalous`. Scores that a scan lacks are left out; nothing
         without scans of both kinds, or without scikit-learn.
     """
     table: dict[str, dict[str, float]] = {}
     for name in SCAN_SCORES:
-        values = [(row.get(name, float("nan")), row["label_ml"] > 0) for row in rows]
-        healthy = [value for value, lesion in values if not lesion]
-        anomalous = [value for value, lesion in values if lesion]
+        values = [
+            (row.get(name, float("nan")), row["label_ml"] > 0, whose)
+            for row, whose in zip(rows, _subjects(rows), strict=True)
+        ]
+        healthy = [value for value, lesion, _ in values if not lesion]
+        anomalous = [value for value, lesion, _ in values if lesion]
         if not healthy or not anomalous or not np.isfinite(healthy + anomalous).all():
             continue
         try:
             found = scan_detection(healthy, anomalous)
         except MissingExtraError:
             return {}
-        _, low, high = auroc_interval(healthy, anomalous, np.random.default_rng(seed), LEVEL)
+        _, low, high = auroc_interval(
+            healthy,
+            anomalous,
+            np.random.default_rng(seed),
+            LEVEL,
+            healthy_subjects=[whose for _, lesion, whose in values if not lesion],
+            anomalous_subjects=[whose for _, lesion, whose in values if lesion],
+        )
         table[name] = found | {"low": low, "high": high, "healthy": len(healthy), "anomalous": len(anomalous)}
     return table
 
@@ -109,9 +125,9 @@ def markdown(summary: Mapping[str, Any]) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{summary['scans']} scans evaluated, {len(summary['failed'])} failed, {len(lone)} predictions without a "
+        f"{summary['scans']} scans of {summary['subjects']} subjects evaluated, {len(summary['failed'])} failed, {len(lone)} predictions without a "
         f"label, {len(summary['labels_without_prediction'])} files among the labels that pair with nothing. "
-        f"Means over scans with 95 % bootstrap intervals (seed {summary['seed']}).",
+        f"Means over scans with 95 % bootstrap intervals, drawn by subject (seed {summary['seed']}).",
         "",
         *_metric_table({"": {"scans": summary["scans"], "metrics": summary["metrics"]}}),
     ]

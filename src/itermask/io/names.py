@@ -1,6 +1,7 @@
 """What a file's name and sidecar say about a scan, after the BIDS conventions."""
 
 import json
+import re
 from pathlib import Path
 
 from itermask.errors import InputError
@@ -16,6 +17,21 @@ def stem(path: Path) -> str:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return path.stem
+
+
+def subject_of(path: Path | str) -> str:
+    """Whose a file is, as its BIDS name or folder says (`sub-01`); empty where neither does.
+
+    >>> subject_of("study/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz")
+    'sub-01'
+    >>> subject_of("study/T1w.nii.gz")
+    ''
+    """
+    for part in reversed(Path(path).parts):
+        found = re.search(r"(?:^|[_.\- ])(sub-[A-Za-z0-9]+)", part)
+        if found:
+            return found[1]
+    return ""
 
 
 def canonical_sequence(name: str) -> str:

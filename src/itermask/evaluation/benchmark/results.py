@@ -9,10 +9,9 @@ import numpy as np
 
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, artifacts_of, conditions_of
 from itermask.evaluation.benchmark.looks import Row, Subject, map_path
-from itermask.evaluation.benchmark.maps import errors_and_labels
 from itermask.evaluation.benchmark.plan import Plan, ProtocolSpec
-from itermask.evaluation.benchmark.slices import SIZES_CM2, as_slice_row, size_of
-from itermask.evaluation.intervals import Interval, bootstrap_interval
+from itermask.evaluation.benchmark.slices import as_slice_row, limits_cm2, size_of
+from itermask.evaluation.intervals import Comparison, Interval, bootstrap_interval, mean_auroc_interval
 from itermask.evaluation.ranking import scan_detection
 from itermask.evaluation.thresholds import best_shared_threshold
 
@@ -54,6 +53,33 @@ class Results:
             and "problem" not in row
         ]
 
+    def people(self, rows: Iterable[Row]) -> list[tuple[str, str]]:
+        """Whose scan each row is of: data set and subject, without the session."""
+        whose = {(one.data.name, one.name): one.case.subject for one in self.subjects}
+        return [(row["data"], whose[row["data"], row["subject"]]) for row in rows]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean over scans for a table.
+
+    Attributes:
+        interval: the mean with its interval, drawn by subject; NaN where no scan has a value.
+        defined: how many scans have one.
+        scans: how many there are; the others' value is undefined, such as the precision of an empty mask.
+    """
+
+    interval: Interval
+    defined: int
+    scans: int
+
+
+def cell(values: Sequence[float], people: Sequence[tuple[str, str]], scans: int, seed: int) -> Cell:
+    """A mean of the defined values of `scans` scans; `people` says whose each value is."""
+    if not values:
+        return Cell(Interval(NAN, NAN, NAN), 0, scans)
+    return Cell(bootstrap_interval(values, np.random.default_rng(seed), subjects=people), len(values), scans)
+
 
 def healthy(results: Results, protocol: ProtocolSpec, method: str, data: str) -> dict[str, float]:
     """Anomaly volume on healthy scans: `scans`, `median` and `p95` (share of the brain), `median_ml`, `within`."""
@@ -70,35 +96,36 @@ def healthy(results: Results, protocol: ProtocolSpec, method: str, data: str) ->
 
 def segmentation(
     results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Iterable[Condition]
-) -> dict[str, Interval | int]:
-    """Every metric of `LESION_METRICS` with its interval over the scans of some conditions, and `scans`.
+) -> tuple[dict[str, Cell], int]:
+    """Every metric of `LESION_METRICS` over the scans of some conditions, and how many scans these are.
 
     The best shared threshold is one for each condition over all its scans. Scans without a lesion are left out; a
-    metric that is undefined for a scan leaves that scan out.
+    metric that is undefined for a scan leaves that scan out, and its cell says so.
     """
     groups = [results.of(protocol, method, data, condition) for condition in conditions]
     return over_scans(results, [[row for row in rows if row["metrics"].get("label_ml", 0) > 0] for rows in groups])
 
 
-def over_scans(results: Results, groups: Iterable[Sequence[Row]]) -> dict[str, Interval | int]:
-    """Means with intervals of every metric of `LESION_METRICS` over rows, and `scans`; see `segmentation`."""
+def over_scans(results: Results, groups: Iterable[Sequence[Row]]) -> tuple[dict[str, Cell], int]:
+    """Means of every metric of `LESION_METRICS` over rows, and how many rows there are; see `segmentation`."""
     values: dict[str, list[float]] = {name: [] for name in LESION_METRICS}
+    whose: dict[str, list[tuple[str, str]]] = {name: [] for name in LESION_METRICS}
     count = 0
     for rows in groups:
         count += len(rows)
         for name in LESION_METRICS:
-            values[name] += [row["metrics"][name] for row in rows if name in row["metrics"]]
+            there = [row for row in rows if name in row["metrics"]]
+            values[name] += [row["metrics"][name] for row in there]
+            whose[name] += results.people(there)
         values["best_shared_dice"] += shared_dice(results.out, rows)
+        whose["best_shared_dice"] += results.people(rows)
     seed = results.plan.seed
-    return {"scans": count} | {
-        name: bootstrap_interval(found, np.random.default_rng(seed)) if found else Interval(NAN, NAN, NAN)
-        for name, found in values.items()
-    }
+    return {name: cell(values[name], whose[name], count, seed) for name in LESION_METRICS}, count
 
 
 def slice_results(
     results: Results, protocol: ProtocolSpec, method: str, data: str
-) -> tuple[dict[str, Interval | int], list[Interval], dict[str, float]]:
+) -> tuple[dict[str, Cell], int, list[Cell], dict[str, float]]:
     """What the papers' protocol asks of one method.
 
     Returns:
@@ -106,23 +133,29 @@ def slice_results(
         smallest first; and means over scans of what is flagged in their slices without a lesion.
     """
     rows = [row for row in results.of(protocol, method, data, AS_IS) if "slice" in row]
-    found = over_scans(results, [[as_slice_row(row) for row in rows]])
-    sizes = []
-    for group in range(len(SIZES_CM2) + 1):
-        values = [row["slice"]["dice"] for row in rows if size_of(row) == group and "dice" in row["slice"]]
-        rng = np.random.default_rng(results.plan.seed)
-        sizes.append(bootstrap_interval(values, rng) if values else Interval(NAN, NAN, NAN))
+    found, count = over_scans(results, [[as_slice_row(row) for row in rows]])
+    limits, sizes = limits_cm2(protocol.sizes, protocol.pixel), []
+    for group in range(len(limits) + 1):
+        there = [row for row in rows if size_of(row, limits) == group]
+        defined = [row for row in there if "dice" in row["slice"]]
+        values = [row["slice"]["dice"] for row in defined]
+        sizes.append(cell(values, results.people(defined), len(there), results.plan.seed))
     free = [row["lesion_free"] for row in rows if row["lesion_free"]["slices"]]
     means = {name: float(np.mean([one[name] for one in free])) if free else NAN for name in FREE_MEASURES}
-    return found, sizes, means
+    return found, count, sizes, means
 
 
 def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
     """Dice of each scan at the one threshold that is best for all of them, as the papers' tables have it."""
     if not rows:
         return []
-    maps = [errors_and_labels(map_path(out, row)) for row in rows]
-    errors, labels, brains = ([one[part] for one in maps] for part in range(3))
+    errors, labels, brains = [], [], []
+    for row in rows:
+        with np.load(map_path(out, row)) as stored:
+            outside = int(stored["outside"])  # label voxels out of the brain's reach count as missed
+            errors.append(np.append(stored["error"], np.zeros(outside, dtype=np.float32)))
+            labels.append(np.append(stored["label"], np.ones(outside, dtype=bool)))
+            brains.append(np.append(np.ones(stored["error"].size, dtype=bool), np.zeros(outside, dtype=bool)))
     return list(best_shared_threshold(errors, labels, brains).dice)
 
 
@@ -140,28 +173,40 @@ def detection(
         score: its name; the method's default score if None.
 
     Returns:
-        empty where one side has no scan, or the method has no such score.
+        with `low` and `high` of the AUROC (95 % bootstrap by subject); empty where one side has no scan, or the method
+        has no such score.
     """
+    return mean_detection(results, protocol, method, data, [condition], score)
+
+
+def mean_detection(
+    results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Sequence[Condition], score: str | None
+) -> dict[str, float]:
+    """`detection`, averaged over artifacts; a subject is drawn with all of them."""
+    compared = [c for one in conditions if (c := comparison(results, protocol, method, data, one, score)) is not None]
+    if not compared:
+        return {}
+    found = [scan_detection(one.healthy, one.anomalous) for one in compared]
+    _, low, high = mean_auroc_interval(compared, np.random.default_rng(results.plan.seed))
+    return {key: float(np.mean([f[key] for f in found])) for key in found[0]} | {"low": low, "high": high}
+
+
+def comparison(
+    results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None
+) -> Comparison | None:
+    """Scores of the clean and of the spoiled scans, and whose they are; None where there is nothing to compare."""
     clean = results.of(protocol, method, data, AS_IS)
     if protocol.spoiled:
         spoiled = [row for name in protocol.spoiled for row in results.of(protocol, method, name, AS_IS)]
     else:
         spoiled = results.of(protocol, method, data, condition)
     if not clean or not spoiled:
-        return {}
+        return None
     score = score or clean[0]["default_score"]
-    sides = [[row["scores"].get(score, NAN) for row in side] for side in (clean, spoiled)]
-    if not all(np.isfinite(side).all() for side in sides):
-        return {}
-    return scan_detection(*sides)
-
-
-def mean_detection(
-    results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Sequence[Condition], score: str | None
-) -> dict[str, float]:
-    """`detection`, averaged over artifacts."""
-    found = [f for c in conditions if (f := detection(results, protocol, method, data, c, score))]
-    return {key: float(np.mean([f[key] for f in found])) for key in found[0]} if found else {}
+    healthy, anomalous = ([row["scores"].get(score, NAN) for row in side] for side in (clean, spoiled))
+    if not np.isfinite([*healthy, *anomalous]).all():
+        return None
+    return Comparison(healthy, anomalous, results.people(clean), results.people(spoiled))
 
 
 def severity_curves(

@@ -89,6 +89,19 @@ def as_slice_row(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"condition": f"{row['condition']}, {LARGEST}", "metrics": row["slice"]}
 
 
+def limits_cm2(sizes: Sequence[float], pixel: float) -> tuple[float, ...]:
+    """Limits between size groups as areas.
+
+    >>> limits_cm2((200, 800), 1.875)  # IterMask2's, on slices of 240 mm with 128 pixels
+    (7.03125, 28.125)
+
+    Args:
+        sizes: rising; in cm², or in pixels.
+        pixel: edge in mm of the pixels that `sizes` count; 0 for cm².
+    """
+    return tuple(size * pixel**2 / 100 if pixel else float(size) for size in sizes)
+
+
 def size_of(row: dict[str, Any], limits: Sequence[float] = SIZES_CM2) -> int:
     """Which size group a slice's lesion belongs to: 0 is the smallest."""
     return int(np.searchsorted(limits, row["slice"]["label_cm2"], side="right"))

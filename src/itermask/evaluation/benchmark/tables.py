@@ -7,6 +7,7 @@ import numpy as np
 from itermask.evaluation.benchmark.conditions import AS_IS, artifacts_of, conditions_of, lesions_of
 from itermask.evaluation.benchmark.plan import ProtocolSpec
 from itermask.evaluation.benchmark.results import (
+    Cell,
     Results,
     detection,
     healthy,
@@ -15,8 +16,6 @@ from itermask.evaluation.benchmark.results import (
     severity_curves,
     slice_results,
 )
-from itermask.evaluation.benchmark.slices import SIZES_CM2
-from itermask.evaluation.intervals import Interval
 from itermask.evaluation.sizes import size_groups
 
 SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
@@ -38,6 +37,7 @@ COLUMNS = {
     "lesion_detection_rate": "lesions found",
     "lesions_false": "false lesions",
 }
+UNDEFINED = "Where a cell says n, the others have no value: an empty mask has no precision and no border."
 
 
 @dataclass(frozen=True)
@@ -117,35 +117,39 @@ def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
             rows = []
             count = 0
             for method in results.plan.methods:
-                found = segmentation(results, protocol, method.name, data, conditions)
-                count = max(count, int(found["scans"]))  # type: ignore[arg-type]
-                rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])  # type: ignore[arg-type]
+                found, scans = segmentation(results, protocol, method.name, data, conditions)
+                count = max(count, scans)
+                rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])
             title = protocol.title or ("Inserted lesions" if kinds else "Lesions")
             title += f": {', '.join(filter(None, (name, data)))}"
-            note = f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels."
+            note = (
+                f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels. {UNDEFINED}"
+            )
             sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
     return sections
 
 
 def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
     """The slice with the largest lesion of every scan, by its size too; and the slices without a lesion."""
-    names = size_groups(SIZES_CM2, "cm²")
+    names = size_groups(protocol.sizes, "px" if protocol.pixel else "cm²")
     sections = []
     for data in protocol.data:
         rows, by_size = [], []
         count = 0
         for method in results.plan.methods:
-            found, sizes, free = slice_results(results, protocol, method.name, data)
-            count = max(count, int(found["scans"]))  # type: ignore[arg-type]
-            rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])  # type: ignore[arg-type]
+            found, scans, sizes, free = slice_results(results, protocol, method.name, data)
+            count = max(count, scans)
+            rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])
             flagged = [number(free["flagged_cm2"]), percent(free["flagged_share"]), percent(free["clean"])]
-            by_size.append([method.name, *map(with_interval, sizes), *flagged])
+            by_size.append([method.name, *(with_interval(size, counted=True) for size in sizes), *flagged])
         title = f"{protocol.title or 'The slice with the largest lesion'}: {data}"
         note = (
-            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels."
+            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels. "
+            + UNDEFINED
         )
         sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
-        note = "Label-free Dice by the area of the slice's lesion; then what is flagged in slices without a lesion."
+        of = f"pixels of {protocol.pixel:g} mm" if protocol.pixel else "area"
+        note = f"Label-free Dice by the size of the slice's lesion ({of}); then what is flagged in slices without one."
         free_columns = ["flagged, cm² a slice", "% of brain", "slices with nothing flagged, %"]
         sections.append(
             Section(f"{title}, by size, and false alarms", note, ["method", *names, *free_columns], by_size)
@@ -169,7 +173,7 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
             means = [mean_detection(results, protocol, m, data, every, None) for m in names]
             rows.append(["**mean**", *(f"**{auroc_cell(found)}**" for found in means)])
         severity = "" if protocol.spoiled else f" Severity {protocol.severity:g} of 10."
-        note = f"AUROC of each method's default score against the same scans clean.{severity}"
+        note = f"AUROC of each method's default score against the same scans clean, with 95 % intervals.{severity}"
         sections.append(Section(title, note, ["artifact", *names], rows))
         rows = []
         for method in names:
@@ -177,7 +181,7 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
                 found = mean_detection(results, protocol, method, data, every, score)
                 if found:
                     each = [auroc_cell(detection(results, protocol, method, data, c, score)) for c in every]
-                    averages = [number(found[key], 3) for key in MEASURES]
+                    averages = [auroc_cell(found), *(number(found[key], 3) for key in MEASURES if key != "auroc")]
                     rows.append([method, words, *(each if len(every) > 1 else ()), *averages])
         artifacts = [c.name.replace("_", " ") for c in every] if len(every) > 1 else []
         note = "AUROC for each artifact; then means over artifacts." if artifacts else ""
@@ -210,8 +214,10 @@ def severity_sections(results: Results, protocol: ProtocolSpec) -> list[Section]
 
 
 def auroc_cell(found: dict[str, float]) -> str:
-    """An AUROC, or a dash."""
-    return number(found.get("auroc", float("nan")), 3)
+    """An AUROC with its interval, or a dash."""
+    if not np.isfinite(found.get("auroc", float("nan"))):
+        return "–"
+    return f"{number(found['auroc'], 3)} ({number(found['low'])}–{number(found['high'])})"
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -224,8 +230,10 @@ def percent(value: float) -> str:
     return number(100 * value)
 
 
-def with_interval(found: Interval) -> str:
-    """A mean with its interval."""
-    if not np.isfinite(found.mean):
+def with_interval(found: Cell, counted: bool = False) -> str:
+    """A mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
+    if not np.isfinite(found.interval.mean):
         return "–"
-    return f"{number(found.mean)} ({number(found.low)}–{number(found.high)})"
+    mean, low, high = map(number, found.interval)
+    of = f"; n = {found.defined}" if counted or found.defined < found.scans else ""
+    return f"{mean} ({low}–{high}{of})"
