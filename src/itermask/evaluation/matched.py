@@ -1,11 +1,11 @@
-"""Methods compared where all of them flag as much of healthy brains: thresholds, measures, and means over subjects.
+"""Methods compared where all of them flag as much of healthy brains: thresholds, what they find, and gains.
 
 A threshold that one method may choose and another may not decides more than the methods do. Here every method's error
 map is cut where it flags the same share of healthy brains, and what it finds of lesions there is its result. A mask is
 `error > threshold`, inside the brain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -15,11 +15,12 @@ from itermask.evaluation.lesionwise import match_lesions
 from itermask.evaluation.overlap import dice, sensitivity
 
 MEASURES = ("dice", "sensitivity", "lesions_found", "lesions_false", "false_ml")
+Scan = tuple[Hashable, str]  # whose scan it is, and which
 EXACT = 1e-9  # shares that differ by less are equal
 
 
 def matched_thresholds(
-    errors: Sequence[np.ndarray], shares: Sequence[float], subjects: Sequence[str] | None = None
+    errors: Sequence[np.ndarray], shares: Sequence[float], subjects: Sequence[Hashable] | None = None
 ) -> np.ndarray:
     """Find the lowest thresholds at which no more than given shares of healthy brains are flagged.
 
@@ -52,7 +53,7 @@ def matched_thresholds(
     return values[order[np.minimum(most, len(order) - 1)]].astype(np.float64)
 
 
-def flagged_share(errors: Sequence[np.ndarray], threshold: float, subjects: Sequence[str] | None = None) -> float:
+def flagged_share(errors: Sequence[np.ndarray], threshold: float, subjects: Sequence[Hashable] | None = None) -> float:
     """Share of healthy brains above a threshold, mean over subjects, 0 to 1; see `matched_thresholds`.
 
     Example:
@@ -99,57 +100,33 @@ def matched_measures(
     }
 
 
-def mean_by_subject(values: Sequence[float], subjects: Sequence[str]) -> dict[str, float]:
-    """Average a subject's scans: subject → mean of the values that are defined, by first appearance.
-
-    Args:
-        values: one a scan; NaN is left out, and a subject without another value too.
-        subjects: whose scan each is.
-
-    Example:
-        >>> mean_by_subject([1.0, 0.0, float("nan"), 0.5], ["a", "a", "b", "c"])
-        {'a': 0.5, 'c': 0.5}
-    """
-    own: dict[str, list[float]] = {}
-    for value, subject in zip(values, subjects, strict=True):
-        if np.isfinite(value):
-            own.setdefault(subject, []).append(float(value))
-    return {subject: float(np.mean(found)) for subject, found in own.items()}
-
-
-def interval_over_subjects(values: Sequence[float], subjects: Sequence[str], rng: np.random.Generator) -> Interval:
-    """Mean over subjects with its bootstrap interval: subjects are resampled, each with all its scans.
-
-    Args:
-        values: one a scan; NaN is left out.
-        subjects: whose scan each is.
-        rng: random generator; the only source of randomness.
-
-    Returns:
-        mean, lower and upper end; NaN each if no value is defined.
-    """
-    means = list(mean_by_subject(values, subjects).values())
-    return bootstrap_interval(means, rng) if means else Interval(float("nan"), float("nan"), float("nan"))
-
-
-def paired_gain(
-    values: dict[tuple[str, str], float], reference: dict[tuple[str, str], float], rng: np.random.Generator
-) -> Interval:
-    """How much higher a method's values are than another's on the same scans, with an interval over subjects.
+def paired_gain(values: Mapping[Scan, float], reference: Mapping[Scan, float], rng: np.random.Generator) -> Interval:
+    """How much higher one method's values are than another's on the same scans, with an interval drawn by subject.
 
     Args:
         values: (subject, scan) → one method's value.
         reference: the same of the method it is compared with; scans that only one of them has do not count.
         rng: random generator; the only source of randomness.
+
+    Returns:
+        mean difference over scans, lower and upper end; NaN each if no scan is in both.
+
+    Example:
+        >>> mine, other = {("a", "1"): 0.5, ("b", "1"): 0.7}, {("a", "1"): 0.4, ("b", "1"): 0.6}
+        >>> [round(end, 3) for end in paired_gain(mine, other, np.random.default_rng(0))]
+        [0.1, 0.1, 0.1]
     """
     both = [key for key in values if key in reference]
-    return interval_over_subjects([values[key] - reference[key] for key in both], [key[0] for key in both], rng)
+    if not both:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    gains = [values[key] - reference[key] for key in both]
+    return bootstrap_interval(gains, rng, subjects=[subject for subject, _ in both])
 
 
-def _weighted(errors: Sequence[np.ndarray], subjects: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:
+def _weighted(errors: Sequence[np.ndarray], subjects: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
     """All errors, and the share of all brains that each voxel stands for; the shares add up to 1."""
     scans = [np.asarray(one).ravel() for one in errors]
-    names = [str(number) for number in range(len(scans))] if subjects is None else list(subjects)
+    names: list[Hashable] = [*range(len(scans))] if subjects is None else list(subjects)
     if not scans or len(scans) != len(names) or not all(one.size for one in scans):
         raise ValueError("healthy scans are missing, or hold no brain")
     values = np.concatenate(scans)

@@ -6,7 +6,6 @@ where it stopped. A look's line carries a digest of the model, so that another m
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -87,7 +87,7 @@ def read_map(path: Path) -> StoredMap:
 
 
 def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors, labels and brain of a look, one value a voxel; label voxels outside the brain come last, and are missed."""
+    """Errors, labels and brain, one value a voxel; label voxels outside the brain come last, with an error of 0."""
     with np.load(path, allow_pickle=False) as stored:
         outside = int(stored["outside"])
         errors = np.append(stored["error"], np.zeros(outside, dtype=np.float32))

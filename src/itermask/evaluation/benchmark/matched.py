@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,21 +9,17 @@ from itermask.evaluation.benchmark.conditions import AS_IS, Condition, condition
 from itermask.evaluation.benchmark.looks import Row, map_path
 from itermask.evaluation.benchmark.maps import read_map
 from itermask.evaluation.benchmark.plan import ProtocolSpec
-from itermask.evaluation.benchmark.results import Results
-from itermask.evaluation.intervals import Interval
+from itermask.evaluation.benchmark.results import Cell, Results, cell
 from itermask.evaluation.matched import (
-    MEASURES,
+    Scan,
     flagged_share,
-    interval_over_subjects,
     matched_measures,
     matched_thresholds,
-    mean_by_subject,
     paired_gain,
 )
 from itermask.evaluation.thresholds import rank_errors
 
 CURVE = tuple(float(f"{share:.3g}") for share in np.geomspace(0.0003, 0.03, 13))  # shares that the figure shows
-Scan = tuple[str, str]  # subject, and which of its looks
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class Healthy:
     Attributes:
         scans, subjects: how many.
         thresholds: share of healthy brain that may be flagged → threshold.
-        flagged: the same → share that is flagged.
+        flagged: share of healthy brain that may be flagged → share that is.
     """
 
     scans: int
@@ -55,24 +50,21 @@ class Found:
     measures: Mapping[float, Mapping[Scan, Mapping[str, float]]]
     curve: Mapping[float, Mapping[Scan, float]]
 
-    def interval(self, share: float, measure: str, seed: int) -> Interval:
-        """A measure's mean over subjects with its interval."""
+    def cell(self, share: float, measure: str, seed: int) -> Cell:
+        """A measure's mean over scans with its interval, drawn by subject."""
         scans = self.measures[share]
-        values = [found[measure] for found in scans.values()]
-        return interval_over_subjects(values, [subject for subject, _ in scans], np.random.default_rng(seed))
+        there = [key for key, found in scans.items() if np.isfinite(found[measure])]
+        return cell([scans[key][measure] for key in there], [key[0] for key in there], len(scans), seed)
 
-    def gain(self, share: float, reference: "Found", seed: int) -> Interval:
-        """How much higher its Dice is than a reference's."""
+    def gain(self, share: float, reference: "Found", seed: int) -> Cell:
+        """How much higher its Dice is than a reference's on the same scans."""
         mine, other = ({key: one["dice"] for key, one in found.measures[share].items()} for found in (self, reference))
-        return paired_gain(mine, other, np.random.default_rng(seed))
+        count = len(set(mine) & set(other))
+        return Cell(paired_gain(mine, other, np.random.default_rng(seed)), count, count)
 
     def points(self) -> list[tuple[float, float]]:
-        """The figure's points: percent of healthy brain that is flagged, and Dice, mean over subjects."""
-        means = {
-            share: mean_by_subject(list(scans.values()), [subject for subject, _ in scans])
-            for share, scans in self.curve.items()
-        }
-        return [(100 * share, float(np.mean(list(found.values())))) for share, found in means.items() if found]
+        """The figure's points: percent of healthy brain that is flagged, and Dice, mean over scans."""
+        return [(100 * share, float(np.mean(list(scans.values())))) for share, scans in self.curve.items() if scans]
 
 
 def healthy_brain(results: Results, protocol: ProtocolSpec, method: str, data: str) -> Healthy | None:
@@ -85,13 +77,12 @@ def healthy_brain(results: Results, protocol: ProtocolSpec, method: str, data: s
         rows = [row for name in protocol.healthy for row in results.of(protocol, method, name, AS_IS)]
     else:
         rows = [row for condition in conditions_of(protocol) for row in results.of(protocol, method, data, condition)]
-    people = _people(results)
     errors, subjects = [], []
-    for row in rows:
+    for row, person in zip(rows, results.people(rows), strict=True):
         stored = read_map(map_path(results.out, row))
         if stored.free.any():
             errors.append(stored.error[stored.free])
-            subjects.append(people[row["data"], row["subject"]])
+            subjects.append(person)
     if not errors:
         return None
     shares = tuple(sorted({*protocol.shares, *CURVE}))
@@ -109,15 +100,14 @@ def found_at(
     healthy: Healthy,
 ) -> Found:
     """Measure what a method finds of the lesions of some conditions; scans without a lesion are left out."""
-    people = _people(results)
     measures: dict[float, dict[Scan, dict[str, float]]] = {share: {} for share in protocol.shares}
     curve: dict[float, dict[Scan, float]] = {share: {} for share in CURVE}
     rows: list[Row] = [row for condition in conditions for row in results.of(protocol, method, data, condition)]
-    for row in rows:
+    for row, person in zip(rows, results.people(rows), strict=True):
         stored = read_map(map_path(results.out, row))
         if not stored.lesion.any():
             continue
-        key = people[row["data"], row["subject"]], f"{row['subject']} {row['condition']}"
+        key = person, f"{row['subject']} {row['condition']}"
         error = stored.volume()
         for share in protocol.shares:
             threshold = healthy.thresholds[share]
@@ -133,14 +123,3 @@ def lesion_groups(protocol: ProtocolSpec) -> dict[str, list[Condition]]:
     every, kinds = conditions_of(protocol), list(lesions_of(protocol))
     groups = {kind: [condition for condition in every if condition.name == kind] for kind in kinds} or {"": every}
     return groups if len(kinds) < 2 else groups | {"all kinds": every}
-
-
-def _people(results: Results) -> dict[tuple[str, str], str]:
-    """(data, scan) → whose scan it is; a subject's sessions are one person's."""
-    found: dict[tuple[str, str], Any] = {}
-    for subject in results.subjects:
-        found[subject.data.name, subject.name] = f"{subject.data.name}/{subject.case.subject}"
-    return found
-
-
-__all__ = ["CURVE", "MEASURES", "Found", "Healthy", "found_at", "healthy_brain", "lesion_groups"]

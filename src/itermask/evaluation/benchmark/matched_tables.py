@@ -33,9 +33,7 @@ def matched_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
         for name in groups:
             if name != last:
                 sections.append(_table(results, protocol, f"{title}: {name}, {data}", methods, healthy, found, name))
-        sections.append(
-            _table(results, protocol, f"{title}: every measure, {data}", methods, healthy, found, last)
-        )
+        sections.append(_table(results, protocol, f"{title}: every measure, {data}", methods, healthy, found, last))
     return sections
 
 
@@ -79,7 +77,7 @@ def _note(protocol: ProtocolSpec, healthy: dict[str, Healthy | None]) -> str:
     brain = f"the brain in {of} ({where})" if where else f"the brain in the lesion-free slices of the same data, {of}"
     return (
         f"Every method's threshold is the one at which it flags the share named of {brain}. "
-        "Means over subjects; intervals by resampling subjects."
+        "Means over scans; intervals drawn by subject."
     )
 
 
@@ -115,4 +113,4 @@ def _table(
 
 def _cell(found: Found | None, share: float, measure: str, seed: int) -> str:
     """A measure with its interval, or a dash."""
-    return "–" if found is None else with_interval(found.interval(share, measure, seed))
+    return "–" if found is None else with_interval(found.cell(share, measure, seed))

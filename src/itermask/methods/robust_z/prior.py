@@ -73,7 +73,9 @@ def prior_for(prepared: Prepared, prior: np.ndarray | None = None) -> np.ndarray
     if prepared.plane:
         bounds[2] = (0, brain.shape[2])
     if min(high - low for low, high in bounds) < 2:
-        raise ValueError("a single slice does not tell where in the brain it lies, so no white matter is expected there")
+        raise ValueError(
+            "a single slice does not tell where in the brain it lies, so no white matter is expected there"
+        )
     axes = getattr(prepared.placement, "axes", (0, 1, 2))
     turned = np.transpose(white_matter() if prior is None else prior, axes)
     return np.where(brain, stretched(turned, brain.shape, bounds), np.float32(0))
