@@ -6,6 +6,7 @@ map is cut where it flags the same share of healthy brains, and what it finds of
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from itermask.evaluation.lesionwise import match_lesions
 from itermask.evaluation.overlap import dice, sensitivity
 
 MEASURES = ("dice", "sensitivity", "lesions_found", "lesions_false", "false_ml")
-Scan = tuple[Hashable, str]  # whose scan it is, and which
+Scan = tuple[Any, str]  # whose scan it is, and which
 EXACT = 1e-9  # shares that differ by less are equal
 
 

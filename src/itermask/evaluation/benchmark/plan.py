@@ -222,6 +222,25 @@ def read_plan(path: Path | str) -> Plan:
     return replace(checked(Plan, values, str(path)), folder=path.parent)
 
 
+def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
+    """A plan with some of its methods; all if no name is given.
+
+    A protocol's reference that is not among them is left out.
+
+    Raises:
+        InputError: a name that is nowhere in the plan, which was read from `path`.
+    """
+    if not names:
+        return plan
+    known = [method.name for method in plan.methods]
+    lost = [name for name in names if name not in known]
+    if lost:
+        raise InputError(f"{path}: no method is called {', '.join(lost)}; there are {', '.join(known)}")
+    protocols = [one if one.reference in names else replace(one, reference="") for one in plan.protocols]
+    kept = tuple(method for method in plan.methods if method.name in names)
+    return replace(plan, methods=kept, protocols=tuple(protocols))
+
+
 def sequence_of(spec: DataSpec) -> str:
     """A data set's sequence under its canonical name."""
     return canonical_sequence(spec.sequence)
