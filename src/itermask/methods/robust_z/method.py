@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIDES = ("bright", "dark", "either")
 CERTAIN = 0.7  # share of white matter from which on a voxel is taken for it
-USUAL = {False: 1.6, True: 3.0}  # thresholds without calibration: over the brain, and within white matter
+USUAL = {False: 1.6, True: 2.5}  # thresholds without calibration: over the brain, and within white matter
 
 
 @dataclass
