@@ -30,7 +30,7 @@ def smoothed(
     Example:
         >>> line = np.array([0.0, 0.0, 8.0, 0.0, 0.0]).reshape(5, 1, 1)
         >>> smoothed(line, np.ones(line.shape, bool), (2.0, 2.0, 2.0), 2.0).ravel().round(1).tolist()
-        [0.6, 1.9, 3.2, 1.9, 0.6]
+        [0.6, 2.1, 3.2, 2.1, 0.6]
     """
     inside = np.where(brain, image, 0).astype(np.float64)
     if not smoothing:
