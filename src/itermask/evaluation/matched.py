@@ -59,7 +59,7 @@ def flagged_share(errors: Sequence[np.ndarray], threshold: float, subjects: Sequ
 
     Example:
         >>> flagged_share([np.arange(100.0), 2 * np.arange(100.0)], 158.0)
-        0.095
+        0.1
 
     Raises:
         ValueError: no scan, an empty one, or NaN or infinite errors.
