@@ -132,7 +132,8 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     found = cells(row, more)
     values = [number(found[name]) for name in (*NUMBERS, *more)]
     share = list(NUMBERS).index("anomaly_fraction")
-    values[share] = None if values[share] is None else 100 * values[share]
+    fraction = values[share]
+    values[share] = None if fraction is None else 100 * fraction
     return {
         "name": row.record.name,
         "report": row.report,
