@@ -147,7 +147,7 @@ def mean_auroc_interval(
                 ((healthy, one.healthy_subjects), (anomalous, one.anomalous_subjects))
             )
         ]
-        sides.append((healthy, anomalous, *who))
+        sides.append((healthy, anomalous, who[0], who[1]))
     normal = {name for *_, names, _ in sides for name in names}
     other = {name for *_, names in sides for name in names}
     weights = _weights([normal - other, normal & other, other - normal], repeats, rng)
