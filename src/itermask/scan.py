@@ -58,7 +58,6 @@ class Scan:
         brain_mask: boolean, shape of `image`, True in the brain; None if not known yet.
         name: what messages and reports call the scan, usually its file name.
         header: the NIfTI header it was read with, so that outputs repeat its geometry exactly; None if made.
-        source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
         notes: sentences on the file and its brain that a reader must know, such as units that were converted; they
             stand first among the finding's warnings.
         source: what its DICOM header or BIDS sidecar says of person, scanner and study; None without either.
@@ -70,7 +69,6 @@ class Scan:
     brain_mask: np.ndarray | None = None
     name: str = "scan"
     header: nib.Nifti1Header | None = None
-    source: Source | None = None
     notes: tuple[str, ...] = ()
     source: Source | None = None
 
