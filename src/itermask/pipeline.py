@@ -194,7 +194,7 @@ def check_thickness(scan: Scan, model: Model) -> None:
     extents = [size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True)]
     axis = int(np.argmin(extents))
     adult = Population.of(model.card).name == "adult"
-    if adult and not model.grid.slices and extents[axis] < THINNEST:
+    if (adult or scan.brain_mask is None) and not model.grid.slices and extents[axis] < THINNEST:
         count = scan.image.shape[axis]
         raise InputError(
             f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {extents[axis]:.3g} mm thick, "
