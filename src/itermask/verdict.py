@@ -182,9 +182,9 @@ def answer_focal(
         missing: which part of the brain that is.
     """
     levels: dict[str, int] = {}
-    shown: tuple[float, float] | tuple[None, None] = (None, None)
+    shown: tuple[float | None, float | None] = (None, None)
     if FOCAL in placed and FOCAL in healthy:
-        shown = ends = focal_limits(healthy[FOCAL])
+        ends = shown = focal_limits(healthy[FOCAL])
         levels[FOCAL] = sum(placed[FOCAL]["value"] > end for end in ends)
     if MASK in placed and MASK in healthy:
         ends = limits(healthy[MASK])
