@@ -35,7 +35,7 @@ def by_artifact(rows: list[Row], reference: Reference) -> dict[tuple[str, float]
 
 def all_tables(out: Path, penalty: float) -> dict[str, str]:
     """Name of the marks → table, for all that lies in the folder of features."""
-    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl")
+    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl") + _read(out / "learn-lesion.jsonl")
     tried = {path.stem.removeprefix("try-"): _read(path) for path in sorted(out.glob("try-*.jsonl"))}
     made = {"quality-artifacts": artifacts_table(tried), "quality-healthy": healthy_table(learned, tried, penalty)}
     made["quality-likely"] = likely_table([row for rows in tried.values() for row in rows])
