@@ -27,9 +27,7 @@ def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[
     return np.divide(total, weight, out=np.zeros_like(total), where=full), full, tuple(spacing)
 
 
-def fit_field(
-    image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], calm: bool = False
-) -> np.ndarray:
+def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], calm: bool = False) -> np.ndarray:
     """Logarithm of the slow field of third order, mean 0 over the brain.
 
     Args:
