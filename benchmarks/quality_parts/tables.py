@@ -1,11 +1,13 @@
 """Tables of how well the score tells spoiled scans from clean ones, and how often the likely fault is the true one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from quality_parts import fit
+from quality_parts.samples import LESION
 
 from itermask.artifacts import ARTIFACTS
 from itermask.quality.reference import Reference, bundled
@@ -35,7 +37,7 @@ def by_artifact(rows: list[Row], reference: Reference) -> dict[tuple[str, float]
 
 def all_tables(out: Path, penalty: float) -> dict[str, str]:
     """Name of the marks → table, for all that lies in the folder of features."""
-    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl")
+    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl") + _read(out / "learn-lesion.jsonl")
     tried = {path.stem.removeprefix("try-"): _read(path) for path in sorted(out.glob("try-*.jsonl"))}
     made = {"quality-artifacts": artifacts_table(tried), "quality-healthy": healthy_table(learned, tried, penalty)}
     made["quality-likely"] = likely_table([row for rows in tried.values() for row in rows])
@@ -61,7 +63,7 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
 
 
 def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: float) -> str:
-    """Clean scans within the range; for the data learned from, with a reference that was fitted without them."""
+    """Clean scans within the range; for the data learned from, by weights that were fitted without their data set."""
     lines = [
         "| clean scans | reference fitted on | scans | within | borderline | outside |",
         "|---|---|---|---|---|---|",
@@ -70,9 +72,13 @@ def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: floa
         rest = [row for row in learned if row["source"] not in (source, "lgg-flair")]
         if not rest:
             continue
-        reference = fit.fit(rest, tuple(sorted(ARTIFACTS)), penalty, {})
+        reference = replace(fit.weigh(rest, tuple(sorted(ARTIFACTS)), penalty, {}), limits=bundled().limits)
         for real in (True, False):
-            rows = [r for r in learned if r["source"] == source and not r["artifact"] and (r["variant"] == 0) == real]
+            rows = [
+                r
+                for r in learned
+                if r["source"] == source and not r["artifact"] and r["variant"] < LESION and (r["variant"] == 0) == real
+            ]
             if rows:
                 label = f"{source}, {'as they are' if real else 'virtual scanners'}"
                 lines.append(_healthy_line(label, "all but it", rows, reference))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from itermask.quality.field import ENDS, coarse, fit_field
 from itermask.quality.look import Look
 from itermask.scan import Scan
 
@@ -64,7 +65,7 @@ def numbers(
         "contrast of the two main tissues over their spread; higher is better",
     )
     known["inu_ratio"] = Number(
-        float(np.exp(found["field"])), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
+        _inu_ratio(look), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
     )
     for name, axis in zip(("fwhm_x", "fwhm_y", "fwhm_z"), range(3), strict=True):
         width = smoothness(look, axis)
@@ -132,6 +133,13 @@ def smoothness(look: Look, axis: int) -> float | None:
     if not 0 < ratio < 1:
         return look.spacing[axis]
     return float(look.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
+
+
+def _inu_ratio(look: Look) -> float:
+    """The slow field's 95th over its 5th percentile in the brain."""
+    image, full, spacing = coarse(look)
+    dark, bright = np.percentile(fit_field(image, full, spacing)[full], ENDS)
+    return float(np.exp(bright - dark))
 
 
 def _two_tissues(look: Look) -> tuple[float, float, float, float]:

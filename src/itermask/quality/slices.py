@@ -49,7 +49,7 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
         rough.max(),
         -rough.min(),
         np.log(np.sqrt(np.mean(means**2)) + 1e-5),
-        np.log(np.abs(means).max() / usual),
+        np.log((np.abs(means).max() + 1e-6) / usual),
     )
     return dict(zip(names, map(float, values), strict=True))
 
