@@ -221,7 +221,7 @@ def test_progress_is_told_and_never_falls_back_within_a_stage(model):
 # --- refusals ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("sequence", "says"), [("FLAIR", "has learned T1w"), ("T2w", "is T2w"), (None, "--sequence")])
+@pytest.mark.parametrize(("sequence", "says"), [("FLAIR", "takes T1w"), ("T2w", "is T2w"), (None, "--sequence")])
 def test_a_sequence_that_the_model_has_not_learned_is_refused(model, sequence, says):
     scan = replace(SCANS["straight"], sequence=sequence)
     for call in (check_sequence, run):

@@ -201,6 +201,7 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
         for kind in kinds:
             fields[kind] = read_volume(out / names[kind]).data.astype(dtype)
     fields |= {key: summary[key] for key in LATER if key in summary}
+    fields["stands_out"] = float("nan") if fields.get("stands_out") is None else fields["stands_out"]
     fields["questions"] = tuple(summary.get("questions", ()))
     passes = out / passes_name(job, layout)
     if "passes" in summary["search"] and passes.exists():

@@ -82,6 +82,7 @@ def _card(plan: Plan, spec: MethodSpec) -> tuple[dict[str, Any], TrainingConfig]
         "method_settings": method.settings(),
         "networks": {},
         "sequence": "any",
+        "population": {"name": "any"},  # it has learned from nobody
         "spacing": list(grid.spacing),
         "box": list(grid.box),
         "divisor": grid.divisor,
