@@ -202,8 +202,8 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
             fields[kind] = read_volume(out / names[kind]).data.astype(dtype)
     fields |= {key: summary[key] for key in LATER if key in summary}
     fields["questions"] = tuple(summary.get("questions", ()))
-    out = summary.get("stands_out")
-    fields["stands_out"] = float("nan") if out is None else out
+    extent = summary.get("stands_out")
+    fields["stands_out"] = float("nan") if extent is None else extent
     passes = out / passes_name(job, layout)
     if "passes" in summary["search"] and passes.exists():
         fields["revealed"] = read_volume(passes).data.astype(np.uint8)
