@@ -80,7 +80,7 @@ def test_a_good_scan_gives_six_files_and_three_lines(command, files, model, tmp_
     finding = json.loads((out / "finding.json").read_text())
     lines = output.splitlines()
     assert lines[0] == f"{files['good'].name}: {finding['verdict']}"
-    assert f"anomaly {100 * finding['anomaly_fraction']:.2f} % of the brain" in lines[1]
+    assert f"anomaly {100 * finding['anomaly_fraction']:.2f} % of the brain" in " ".join(lines)
     assert lines[-1].strip() == str(out / "report.html")
     anomaly, brain = (nib.load(out / f"{name}.nii.gz") for name in ("anomaly", "brain"))
     assert np.array_equal(anomaly.affine, nib.load(files["good"]).affine)
