@@ -190,7 +190,7 @@ BAD_SCANS = {
     "4d": "4D image",
     "nan": "1 voxels are NaN",
     "zeros": "every voxel is 0",
-    "flair": "has learned T1w",
+    "flair": "takes T1w",
     "nameless": "--sequence",
     "skull": r"itermask\[brain\]",
 }
@@ -200,7 +200,7 @@ BAD_OPTIONS = {
     "gamma that is no number": (["--gamma", "nan"], "gamma must be"),
     "no sensitivity": (["--sensitivity", "0"], "sensitivity must be"),
     "negative seed": (["--seed", "-1"], "seed must not be negative"),
-    "other sequence": (["--sequence", "T2w"], "has learned T1w"),
+    "other sequence": (["--sequence", "T2w"], "takes T1w"),
     "unknown device": (["--device", "abacus"], "--device abacus"),
     "absent device": (["--device", "cuda:99"], "--device cuda:99"),
 }

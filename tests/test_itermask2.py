@@ -30,7 +30,7 @@ from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.loop import Trainer
 from itermask.training.train import calibrate_model, train_model
 
-QUICK = {"steps": 20, "focused": False}
+QUICK = {"steps": 20, "window": 25.0, "focused": False}
 POINTS = {
     "own": {"gamma": 0.05},
     "level": {"multiple": 50.0},

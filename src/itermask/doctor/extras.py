@@ -16,6 +16,7 @@ ADDS = {
     "dicom": "DICOM series in, DICOM results out",
     "diffusion": "the published networks of the 2D methods, by MONAI",
     "evaluation": "ranking and similarity measures, for itermask evaluate",
+    "mutants": "cosmic-ray, which scripts/mutants.py changes the source with",
     "node": "the DICOM node, itermask listen",
     "openvino": "the runtime --device openvino",
     "prepare": "bias correction, --n4",
