@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen reproduction mutants \
+.PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan reproduction mutants \
     speed damaged clean
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -87,6 +87,18 @@ matched: $(TABLE) runs/baselines/inpainting/done runs/baselines/denoising/done r
 # Scanners that nothing was trained on.
 unseen: | .venv/installed
 	$(BIN)/itermask benchmark benchmarks/unseen-scanners.toml --out runs/unseen-scanners --insert docs/results.md
+
+# The model for any scanner and contrast: days on two cores, resumes; START is a model to go on from.
+ANY := runs/anyscan/table.tsv
+TRAIN_ANY := $(BIN)/itermask train $(ANY) --sequence T1w --data-name "IXI (Hammersmith), 2 mm; OpenNeuro ds002748 (Novosibirsk)" \
+    --data-license "CC BY-SA 3.0; CC0" --data-source "brain-development.org, through the NiChart project; openneuro.org" \
+    --license "CC BY-SA 3.0"
+
+$(ANY): | .venv/installed
+	$(BIN)/python scripts/anyscan_table.py $(DATA) runs/anyscan
+
+anyscan: $(ANY)
+	$(TRAIN_ANY) --preset any-2mm $(START:%=--start-from %) --out runs/anyscan/model
 
 # Speed and memory, on a machine that does nothing else; PARTS names some of benchmarks/speed.py.
 PARTS :=
