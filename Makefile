@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
 
-.PHONY: demo test check docs results baselines ablations ablations-training flair reproduction mutants speed damaged clean
+.PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan reproduction mutants \
+    speed damaged clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -33,14 +34,15 @@ DATA ?= ../shared/data
 TABLE := runs/ixi/table.tsv
 TRAIN := $(BIN)/itermask train $(TABLE) --sequence T1w --data-name "IXI (Hammersmith), 2 mm" \
     --data-license "CC BY-SA 3.0" --data-source "brain-development.org, through the NiChart project" --license "CC BY-SA 3.0"
-BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark
+ROBUST := robust-z robust-z-dark white-matter-z white-matter-z-dark
+BASELINES := inpainting denoising autoencoder denoising-2d autoencoder-2d intensity-bright intensity-dark $(ROBUST)
 ABLATIONS := bundled-fixed-threshold
 ARMS := default-masks no-full-masks ellipsoids-only voxel-ellipsoids no-guidance
 
 $(TABLE): | .venv/installed
 	$(BIN)/python scripts/ixi_table.py $(DATA)/ixi-t1 runs/ixi
 
-results: runs/baselines/intensity-bright/done runs/baselines/intensity-dark/done
+results: runs/baselines/intensity-bright/done runs/baselines/intensity-dark/done $(ROBUST:%=runs/baselines/%/done)
 	$(BIN)/itermask benchmark benchmarks/t1w.toml --out runs/t1w --insert docs/results.md
 
 baselines: $(BASELINES:%=runs/baselines/%/done)
@@ -62,7 +64,7 @@ reproduction: $(TABLE) runs/ixi/labelled.tsv
 mutants: .venv/installed
 	$(BIN)/python scripts/mutants.py --insert docs/reproduction.md
 
-FLAIR := itermask2 itermask2-validation itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity \
+FLAIR := itermask2 itermask2-validation itermask2-own itermask2-one-pass cyclic-unet mmccd denoising autoencoder intensity robust-z white-matter-z \
     short long no-guidance
 TRAIN_FLAIR := $(BIN)/itermask train $(DATA)/lgg-flair --sequence FLAIR --data-name "TCGA-LGG (lesion-free slices)" \
     --data-license "CC BY-NC-SA 4.0" --data-source "TCGA-LGG from The Cancer Imaging Archive; lesion masks by Buda et al. 2019" \
@@ -75,6 +77,28 @@ flair: $(FLAIR:%=runs/flair/%/done)
 	$(BIN)/python benchmarks/mmccd_steps.py runs/flair/mmccd $(DATA)/lgg-flair --limit 3 --ddim-steps 2 10 25 \
 	    --strips 8 16 --insert docs/results.md
 	$(BIN)/python benchmarks/itermask2_bound.py runs/flair/itermask2 $(DATA)/lgg-flair --insert docs/results.md
+
+# Every method where it flags as much of healthy brains; docs/benchmark.md says how.
+matched: $(TABLE) runs/baselines/inpainting/done runs/baselines/denoising/done runs/flair/bundled-one-pass/done \
+    runs/flair/denoising/done
+	$(BIN)/itermask benchmark benchmarks/matched-t1w.toml --out runs/matched-t1w --insert docs/results.md
+	$(BIN)/itermask benchmark benchmarks/matched-flair.toml --out runs/matched-flair --insert docs/results.md
+
+# Scanners that nothing was trained on.
+unseen: | .venv/installed
+	$(BIN)/itermask benchmark benchmarks/unseen-scanners.toml --out runs/unseen-scanners --insert docs/results.md
+
+# The model for any scanner and contrast: days on two cores, resumes; START is a model to go on from.
+ANY := runs/anyscan/table.tsv
+TRAIN_ANY := $(BIN)/itermask train $(ANY) --sequence T1w --data-name "IXI (Hammersmith), 2 mm; OpenNeuro ds002748 (Novosibirsk)" \
+    --data-license "CC BY-SA 3.0; CC0" --data-source "brain-development.org, through the NiChart project; openneuro.org" \
+    --license "CC BY-SA 3.0"
+
+$(ANY): | .venv/installed
+	$(BIN)/python scripts/anyscan_table.py $(DATA) runs/anyscan
+
+anyscan: $(ANY)
+	$(TRAIN_ANY) --preset any-2mm $(START:%=--start-from %) --out runs/anyscan/model
 
 # Speed and memory, on a machine that does nothing else; PARTS names some of benchmarks/speed.py.
 PARTS :=
@@ -95,6 +119,10 @@ runs/even-steps/done: $(TABLE)
 # An interrupted training goes on where it stopped; `done` stands for a model that is calibrated.
 runs/baselines/inpainting/done: $(TABLE)
 	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --method inpainting --out $(@D)
+	touch $@
+
+runs/baselines/robust-z-dark/done runs/baselines/white-matter-z-dark/done: runs/baselines/%-dark/done: runs/baselines/%/done
+	$(BIN)/itermask calibrate $(TABLE) --model $(<D) --setting 'side="dark"' --out $(@D)
 	touch $@
 
 runs/baselines/%/done: configs/%.toml $(TABLE)
@@ -128,6 +156,10 @@ runs/flair/itermask2-one-pass/done: runs/flair/itermask2/done
 
 runs/flair/itermask2/done: src/itermask/presets/flair-2d.toml
 	$(TRAIN_FLAIR) --preset flair-2d --out $(@D)
+	touch $@
+
+runs/flair/bundled-one-pass/done: | .venv/installed
+	$(BIN)/itermask calibrate $(DATA)/lgg-flair --model flair-2d --setting iterate=false --out $(@D)
 	touch $@
 
 runs/flair/cyclic-unet/done runs/flair/mmccd/done: TRAIN_FLAIR += --target T1w

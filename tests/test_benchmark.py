@@ -248,7 +248,12 @@ def test_tables_go_between_the_marks_of_a_document(done, tmp_path):
 
 def test_results_are_written_into_the_folder(done, tmp_path):
     write_all(done, sections_of(done), tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"results.md", "results.html", "severity-curves-heads.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "results.md",
+        "results.html",
+        "severity-curves-heads.svg",
+        "severity-curves-roc-heads.svg",
+    }
 
 
 def test_a_condition_does_the_same_whoever_asks_and_more_when_severer():

@@ -80,7 +80,7 @@ def test_a_good_scan_gives_six_files_and_three_lines(command, files, model, tmp_
     finding = json.loads((out / "finding.json").read_text())
     lines = output.splitlines()
     assert lines[0] == f"{files['good'].name}: {finding['verdict']}"
-    assert f"anomaly {100 * finding['anomaly_fraction']:.2f} % of the brain" in lines[1]
+    assert f"anomaly {100 * finding['anomaly_fraction']:.2f} % of the brain" in " ".join(lines)
     assert lines[-1].strip() == str(out / "report.html")
     anomaly, brain = (nib.load(out / f"{name}.nii.gz") for name in ("anomaly", "brain"))
     assert np.array_equal(anomaly.affine, nib.load(files["good"]).affine)
@@ -192,7 +192,7 @@ BAD_SCANS = {
     "4d": "4D image",
     "nan": "1 voxels are NaN",
     "zeros": "every voxel is 0",
-    "flair": "has learned T1w",
+    "flair": "takes T1w",
     "nameless": "--sequence",
     "skull": r"itermask\[brain\]",
 }
@@ -202,7 +202,7 @@ BAD_OPTIONS = {
     "gamma that is no number": (["--gamma", "nan"], "gamma must be"),
     "no sensitivity": (["--sensitivity", "0"], "sensitivity must be"),
     "negative seed": (["--seed", "-1"], "seed must not be negative"),
-    "other sequence": (["--sequence", "T2w"], "has learned T1w"),
+    "other sequence": (["--sequence", "T2w"], "takes T1w"),
     "unknown device": (["--device", "abacus"], "--device abacus"),
     "absent device": (["--device", "cuda:99"], "--device cuda:99"),
 }

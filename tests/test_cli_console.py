@@ -109,7 +109,7 @@ def test_a_refusal_as_json_keeps_the_exit_code(capsys):
     assert caught.value.exit_code == 2
     output = capsys.readouterr().out
     assert len(output.splitlines()) == 1
-    assert json.loads(output) == {"error": 'no "scan"\nhere', "scan": "ä_T1w.nii"}
+    assert json.loads(output) == {"error": 'no "scan"\\nhere', "scan": "ä_T1w.nii"}
     assert output.isascii()
 
 

@@ -218,7 +218,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(made, tmp_path, monke
 
 def test_what_nobody_expects_is_a_failure_with_its_trace_in_the_log(made, tmp_path, monkeypatch):
     _, plan, jobs, _ = made
-    monkeypatch.setattr("itermask.cohort.work.figures_of", lambda finding: 1 / 0)
+    monkeypatch.setattr("itermask.cohort.work.figures_of", lambda *_: 1 / 0)
     tally = run_cohort(jobs[:1], replace(plan, out=tmp_path), engine=work_here)
     assert tally.failed == 1
     assert (

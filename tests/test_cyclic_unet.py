@@ -173,7 +173,7 @@ def test_the_operating_point_rises_with_the_errors_of_healthy_scans():
         ({"slices": 0}, "at least one slice"),
         ({"background": -0.1}, "background must not be negative"),
         ({"erode": float("nan")}, "erode must not be negative"),
-        ({"dims": 3}, "does not take these settings"),
+        ({"dims": 3}, "unknown setting dims"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(chosen, message):

@@ -101,7 +101,7 @@ def test_without_refinement_the_curve_is_read_off_the_one_pass():
 
 
 def test_refinement_at_a_fixed_threshold_is_refinement_at_the_same_own_one():
-    same = {"steps": 20, "focused": False, "min_shrink": 0.01}
+    same = {"steps": 20, "window": 25.0, "focused": False, "min_shrink": 0.01}
     own, ball, _ = look(IterMask3D(**same), {"gamma": 0.2})
     fixed, _, runtime = look(IterMask3D(**same, stop="fixed"), {"threshold": own.threshold})
     assert fixed.error.tobytes() == own.error.tobytes()

@@ -30,7 +30,7 @@ from itermask.runtime.torch_runtime import TorchRuntime
 from itermask.training.loop import Trainer
 from itermask.training.train import calibrate_model, train_model
 
-QUICK = {"steps": 20, "focused": False}
+QUICK = {"steps": 20, "window": 25.0, "focused": False}
 POINTS = {
     "own": {"gamma": 0.05},
     "level": {"multiple": 50.0},
@@ -321,7 +321,7 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     [
         ({"first": "both"}, "first is network or hidden"),
         ({"stop": "never"}, "stop is one of own, level, validation, fixed"),
-        ({"iterate": 1}, "iterate is true or false"),
+        ({"iterate": 1}, "iterate (is|must be) true or false"),
         ({"first": "network", "guidance": False}, "take first = hidden"),
         ({"slices": 0}, "at least one slice"),
         ({"squares": 1.5}, "squares is a share"),

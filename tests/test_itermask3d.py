@@ -84,7 +84,7 @@ def test_every_example_of_a_batch_counts_the_same():
         {},
         {"smoothing": 2.0},
         {"smallest": 200.0},
-        {"steps": 40, "focused": False, "min_shrink": 0.01},
+        {"steps": 40, "window": 12.5, "focused": False, "min_shrink": 0.01},
         {"focused": False},
     ],
 )
@@ -209,8 +209,8 @@ def test_mask_shares_come_from_plain_settings():
 @pytest.mark.parametrize(
     ("name", "chosen", "message"),
     [
-        ("itermask9", {}, "unknown method 'itermask9'; known are autoencoder, .*itermask3d"),
-        ("itermask3d", {"stepz": 1}, "does not take these settings"),
+        ("itermask9", {}, "unknown method 'itermask9'; known are .*itermask3d"),
+        ("itermask3d", {"stepz": 1}, "unknown setting stepz"),
         ("itermask3d", {"masks": {"full": 0.5}}, "add up to 1"),
     ],
 )

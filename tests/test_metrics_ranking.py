@@ -65,7 +65,8 @@ def test_voxels_of_a_scan_are_ranked_like_scans(seed, levels, dtype):
     error = rng.integers(levels, size=(4, 3, 5)).astype(dtype)
     label, brain = rng.random((2, 4, 3, 5)) < [[[[0.3]]], [[[0.7]]]]
     brain.flat[:2], label.flat[:2] = True, [True, False]
-    healthy, anomalous = error[brain & ~label], error[brain & label]
+    missed = np.full((label & ~brain).sum(), -1, dtype)  # below all of the brain
+    healthy, anomalous = error[brain & ~label], np.concatenate([error[brain & label], missed])
     assert auroc_voxels(error, label, brain) == pytest.approx(naive_auroc(healthy, anomalous))
     assert auprc_voxels(error, label, brain) == pytest.approx(naive_auprc(healthy, anomalous))
 
@@ -73,9 +74,10 @@ def test_voxels_of_a_scan_are_ranked_like_scans(seed, levels, dtype):
 def test_where_the_label_fills_or_misses_the_brain():
     error, brain = np.arange(6.0), np.array([1, 1, 1, 1, 0, 0], dtype=bool)
     nothing, outside = np.zeros(6, dtype=bool), ~brain
-    for label in (nothing, outside):
-        assert np.isnan(auroc_voxels(error, label, brain))
-        assert np.isnan(auprc_voxels(error, label, brain))
+    assert np.isnan(auroc_voxels(error, nothing, brain))
+    assert np.isnan(auprc_voxels(error, nothing, brain))
+    assert auroc_voxels(error, outside, brain) == 0.0
+    assert auprc_voxels(error, outside, brain) == pytest.approx(2 / 6)
     assert np.isnan(auroc_voxels(error, brain, brain))
     assert auprc_voxels(error, brain, brain) == 1.0
 
@@ -86,11 +88,12 @@ def test_a_map_that_says_nothing():
     assert auprc_voxels(np.zeros(8), label, brain) == 0.25
 
 
-def test_what_is_outside_the_brain_does_not_matter():
+def test_a_label_voxel_outside_the_brain_is_missed_whatever_its_error():
     error, label = np.array([0.9, 0.8, 0.7, 0.1, np.nan]), np.array([1, 0, 1, 0, 1], dtype=bool)
     brain = np.array([1, 1, 1, 1, 0], dtype=bool)
-    assert auprc_voxels(error, label, brain) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
-    assert auroc_voxels(error, label, brain) == pytest.approx(3 / 4)
+    assert auprc_voxels(error, label, brain) == pytest.approx((1 + 2 / 3 + 3 / 5) / 3)
+    assert auroc_voxels(error, label, brain) == pytest.approx(3 / 6)
+    assert auroc_voxels(error, label & brain, brain) == pytest.approx(3 / 4)
 
 
 @pytest.mark.parametrize("measure", [auroc_voxels, auprc_voxels])

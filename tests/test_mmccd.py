@@ -314,7 +314,7 @@ def test_the_papers_network_hears_the_time_too():
         ({"batch": 0}, "batch must be at least 1"),
         ({"combs": 1.5}, "combs is a share"),
         ({"share": -1}, "share must not be negative"),
-        ({"skip": 1}, "skip is true or false"),
+        ({"skip": 1}, "skip (is|must be) true or false"),
         ({"ddim_steps": 7}, "must divide 1000"),
         ({"erode": -1.0}, "erode must not be negative"),
     ],

@@ -120,12 +120,9 @@ def test_a_void_within_the_brain_mask_is_missing_tissue():
     scan = template_scan()
     void = np.zeros_like(scan.brain_mask)
     void[scan_voxel(scan, (-30, 10, 25))] = True
-    void = ndimage.binary_dilation(void, iterations=2)
+    void = ndimage.binary_dilation(void, np.ones((3, 3, 3)), iterations=2)
     found = assess(replace(scan, image=np.where(void, 0, scan.image).astype(np.float32)))
-    assert np.array_equal(
-        found.missing,
-        void & ndimage.binary_dilation(ndimage.binary_erosion(void, np.ones((3, 3, 3))), np.ones((3, 3, 3))),
-    )
+    assert np.array_equal(found.missing, void)
     assert "left" in found.missing_words
 
 
@@ -165,6 +162,6 @@ def test_a_model_card_states_its_population():
 def test_a_mask_that_lies_beside_the_brain_is_doubted():
     scan = template_scan()
     rng = np.random.default_rng(1)
-    around = np.where(scan.brain_mask, scan.image, 300 * rng.random(scan.image.shape)).astype(np.float32)
+    around = np.where(scan.brain_mask, scan.image, 900 * rng.random(scan.image.shape)).astype(np.float32)
     found = assess(replace(scan, image=around, brain_mask=np.roll(scan.brain_mask, 8, axis=1)))
     assert not found.judged

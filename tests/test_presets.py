@@ -71,7 +71,7 @@ def test_the_command_lists_them(command):
 def test_a_preset_that_is_none_is_one_line(command, tmp_path):
     code, _, errors = command("train", str(tmp_path), "--out", str(tmp_path), "--sequence", "T1w", "--preset", "best")
     assert code == 2
-    assert "--preset best: unknown; there are cyclic-unet-published" in errors
+    assert "--preset best: unknown; there are any-2mm, cyclic-unet-published" in errors
     with pytest.raises(InputError, match="unknown"):
         preset_path("../t1w-2mm")
 

@@ -254,3 +254,14 @@ def test_bids_names_say_whose_a_scan_is(tmp_path):
     rows[-1] = (names[-1], "val")
     entries = read_data(table(tmp_path, rows, columns=("path", "split")), "T1w")
     assert [entry.subject for entry in entries] == ["sub-01", "sub-01", "x/T1w.nii.gz", "y/T1w.nii.gz", "sub-02"]
+
+
+def test_calibration_takes_every_scan_of_a_table_without_splits(tmp_path):
+    def splits(rows, columns, **how):
+        return [entry.split for entry in read_data(table(tmp_path, rows, columns=columns), "T1w", needed=(), **how)]
+
+    bare = [("a.nii",), ("b.nii",), ("c.nii",)]
+    assert splits(bare, ("path",), whole=True) == ["val"] * 3
+    with pytest.raises(InputError, match="path and split"):
+        splits(bare, ("path",))
+    assert splits([("a.nii", "train"), ("b.nii", "")], ("path", "split"), whole=True) == ["train", "val"]

@@ -8,7 +8,7 @@ LEVELS = {"outer fluid": 0.1, "ventricles": 0.12, "cortex": 0.5, "white matter":
 
 
 def tiny_head(shape: tuple[int, int, int] = (32, 40, 32), seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """T1-weighted image, boolean brain mask and tissue groups: shells of fluid, cortex and white matter, a ventricle."""
+    """T1-weighted image, boolean brain mask and tissue groups: shells of three tissues around a ventricle."""
     axes = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij")
     radius = np.sqrt(sum(axis**2 for axis in axes)) / 0.85
     groups = np.zeros(shape, np.uint8)

@@ -109,7 +109,7 @@ def check_run(folder, out):
     point = model.calibration["operating_point"]
     assert finding.settings["operating_point"] == point
     assert finding.verdict in VERDICTS
-    assert set(finding.scores) == {"mask_size", "mean_error", "profile_distance"}
+    assert set(finding.scores) == {"mask_size", "mean_error", "profile_distance", "focal"}
     assert 0 <= finding.percentile <= 100
     assert np.isfinite([entry["z"] for entry in finding.profile.values()]).all()
     assert finding.anomaly.shape == finding.error.shape == finding.reconstruction.shape == scan.image.shape

@@ -11,12 +11,16 @@ from quality_parts.virtual import virtual_scan
 from scipy import ndimage
 
 from itermask.artifacts import ARTIFACTS, corrupt
+from itermask.lesions import insert_lesion, load_shapes
 from itermask.quality.features import features
 from itermask.quality.look import EMPTY, look_at
 from itermask.scan import Scan, top_axis
 
 SEVERITIES = (1.0, 2.0, 3.0, 5.0, 8.0)
 THICK = 100  # virtual scanners from this number on make thick slices
+LESION = 200  # variants from this number on hold a lesion: a sick brain, not a spoiled image
+LESIONS = {"dark": (0.4, 1.0), "bright": (0.2, 0.8), "textured": (0.5, 1.0)}  # contrasts
+FRACTIONS = (0.001, 0.05)  # of the brain
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ def subjects(data: Path, source: str, split: str) -> list[str]:
     folder = data / source
     if source == "oasis-t1":
         return sorted(path.name[: -len(".nii.gz")] for path in folder.glob("*.nii.gz"))
+    if source == "lesions-3d":
+        kinds = ("FLAIR", "T1w", "T2w")
+        found = [f"{path.name}_{kind}" for path in sorted(folder.iterdir()) for kind in kinds]
+        return [name for name in found if _path(data, source, name).exists()]
     rows = [line.split("\t") for line in (folder / "participants.tsv").read_text().splitlines()]
     at = rows[0].index("split")
     names = [row[0] for row in rows[1:] if row[at] == split]
@@ -54,9 +62,17 @@ def subjects(data: Path, source: str, split: str) -> list[str]:
     return [f"{n}_{k}" for n in names for k in kinds if (folder / f"{n}_{k}.nii.gz").exists()]
 
 
+def _path(data: Path, source: str, name: str) -> Path:
+    """File of a scan."""
+    if source == "lesions-3d":
+        case, kind = name.rsplit("_", 1)
+        return data / source / case / f"{kind}.nii.gz"
+    return data / source / f"{name}.nii.gz"
+
+
 def load(data: Path, source: str, name: str, skull: bool) -> Scan:
     """A scan with its brain mask."""
-    read = nib.load(data / source / f"{name}.nii.gz")
+    read = nib.load(_path(data, source, name))
     image = np.maximum(read.get_fdata(dtype=np.float32), 0)
     base = name.rsplit("_", 1)[0]
     if source == "ixi-t1":
@@ -64,6 +80,8 @@ def load(data: Path, source: str, name: str, skull: bool) -> Scan:
         brain = ndimage.binary_fill_holes(ndimage.binary_closing(labels, iterations=2))
     elif source == "lgg-flair":
         brain = np.asanyarray(nib.load(data / source / f"{base}_brain.nii.gz").dataobj) > 0
+    elif (_path(data, source, name).parent / "brain.nii.gz").exists():
+        brain = np.asanyarray(nib.load(data / source / base / "brain.nii.gz").dataobj) > 0
     else:
         brain = ndimage.binary_fill_holes(image > 0)
     affine = read.affine
@@ -82,6 +100,8 @@ def seed_of(*words: object) -> int:
 
 def clean_scan(data: Path, sample: Sample) -> Scan:
     """The scan of a sample before an artifact."""
+    if sample.variant >= LESION:
+        return with_lesion(data, replace(sample, variant=sample.variant - LESION))
     scan = load(data, sample.source, sample.subject, sample.skull)
     if sample.variant == 0:
         return scan
@@ -90,6 +110,22 @@ def clean_scan(data: Path, sample: Sample) -> Scan:
     if sample.source == "lgg-flair":
         return scan
     return virtual_scan(scan, rng, voxels, thick=sample.variant >= THICK)
+
+
+def with_lesion(data: Path, sample: Sample) -> Scan:
+    """The clean scan of a sample with one inserted lesion."""
+    scan = clean_scan(data, sample)
+    assert scan.brain_mask is not None
+    rng = np.random.default_rng(seed_of("lesion", sample.source, sample.subject, sample.variant))
+    shapes = load_shapes(data / "lesion-shapes" / "tumour_shapes.npz")
+    shape = shapes[sorted(shapes)[rng.integers(len(shapes))]]
+    kind = str(rng.choice(sorted(LESIONS)))
+    fraction = float(np.exp(rng.uniform(*np.log(FRACTIONS))))
+    contrast = float(rng.uniform(*LESIONS[kind]))
+    image, _ = insert_lesion(
+        scan.image, scan.brain_mask, shape, kind, rng, contrast=contrast, spacing=scan.spacing, fraction=fraction
+    )
+    return replace(scan, image=image.astype(np.float32))
 
 
 def spoiled(scan: Scan, sample: Sample) -> Scan:
@@ -128,12 +164,16 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
     for source, (real, virtual, each) in sizes.items():
         names = subjects(data, source, "train")
         kinds = sorted(ARTIFACTS)
-        wanted = [(names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)]
+        wanted = [
+            (names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)
+        ]
         order = np.random.default_rng(seed_of("order", source)).permutation(len(wanted))
         for place, number in enumerate(order):
             subject, variant = wanted[number]
             rng = np.random.default_rng(seed_of("plan", source, subject, variant))
-            start = Sample(source, subject, variant, bool(source == "lgg-flair" or (source == "ixi-t1" and rng.random() < 0.4)))
+            start = Sample(
+                source, subject, variant, bool(source == "lgg-flair" or (source == "ixi-t1" and rng.random() < 0.4))
+            )
             made = [start]
             for _ in range(each):
                 kind = kinds[(5 * turn) % len(kinds)]
@@ -145,9 +185,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
         yield from made
 
 
-def trial(
-    data: Path, source: str, split: str, severities: Sequence[float], per: int = 1000
-) -> Iterator[Sample]:
+def trial(data: Path, source: str, split: str, severities: Sequence[float], per: int = 1000) -> Iterator[Sample]:
     """Samples to report on: the clean scans as they are, then every artifact at every severity on some of them.
 
     Args:
@@ -169,7 +207,15 @@ def trial(
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
     """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the spoiled brains."""
-    words = (sample.source, sample.subject, sample.variant, sample.skull, sample.artifact, sample.severity, sample.known)
+    words = (
+        sample.source,
+        sample.subject,
+        sample.variant,
+        sample.skull,
+        sample.artifact,
+        sample.severity,
+        sample.known,
+    )
     path = None if store is None else store / ("_".join(map(str, words)) + ".npz")
     if path is not None and path.exists():
         kept = np.load(path)

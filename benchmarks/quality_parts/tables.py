@@ -1,11 +1,13 @@
 """Tables of how well the score tells spoiled scans from clean ones, and how often the likely fault is the true one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from quality_parts import fit
+from quality_parts.samples import LESION
 
 from itermask.artifacts import ARTIFACTS
 from itermask.quality.reference import Reference, bundled
@@ -35,7 +37,7 @@ def by_artifact(rows: list[Row], reference: Reference) -> dict[tuple[str, float]
 
 def all_tables(out: Path, penalty: float) -> dict[str, str]:
     """Name of the marks → table, for all that lies in the folder of features."""
-    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl")
+    learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl") + _read(out / "learn-lesion.jsonl")
     tried = {path.stem.removeprefix("try-"): _read(path) for path in sorted(out.glob("try-*.jsonl"))}
     made = {"quality-artifacts": artifacts_table(tried), "quality-healthy": healthy_table(learned, tried, penalty)}
     made["quality-likely"] = likely_table([row for rows in tried.values() for row in rows])
@@ -46,7 +48,10 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
     """AUROC of every artifact at every severity, one column for a data set and severity."""
     found = {source: by_artifact(rows, bundled()) for source, rows in tried.items()}
     columns = [(source, s) for source, one in found.items() for s in sorted({severity for _, severity in one})]
-    lines = ["| artifact | " + " | ".join(f"{source}, {s:g}" for source, s in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines = [
+        "| artifact | " + " | ".join(f"{source}, {s:g}" for source, s in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name in sorted(ARTIFACTS):
         cells = [found[source].get((name, s), float("nan")) for source, s in columns]
         lines.append(f"| `{name}` | " + " | ".join("–" if np.isnan(c) else f"{c:.2f}" for c in cells) + " |")
@@ -58,15 +63,22 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
 
 
 def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: float) -> str:
-    """Clean scans within the range; for the data learned from, with a reference that was fitted without them."""
-    lines = ["| clean scans | reference fitted on | scans | within | borderline | outside |", "|---|---|---|---|---|---|"]
+    """Clean scans within the range; for the data learned from, by weights that were fitted without their data set."""
+    lines = [
+        "| clean scans | reference fitted on | scans | within | borderline | outside |",
+        "|---|---|---|---|---|---|",
+    ]
     for source in sorted({row["source"] for row in learned}):
         rest = [row for row in learned if row["source"] not in (source, "lgg-flair")]
         if not rest:
             continue
-        reference = fit.fit(rest, tuple(sorted(ARTIFACTS)), penalty, {})
+        reference = replace(fit.weigh(rest, tuple(sorted(ARTIFACTS)), penalty, {}), limits=bundled().limits)
         for real in (True, False):
-            rows = [r for r in learned if r["source"] == source and not r["artifact"] and (r["variant"] == 0) == real]
+            rows = [
+                r
+                for r in learned
+                if r["source"] == source and not r["artifact"] and r["variant"] < LESION and (r["variant"] == 0) == real
+            ]
             if rows:
                 label = f"{source}, {'as they are' if real else 'virtual scanners'}"
                 lines.append(_healthy_line(label, "all but it", rows, reference))
@@ -77,7 +89,10 @@ def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: floa
 
 def likely_table(rows: list[Row]) -> str:
     """How often the likely fault is the true one, of spoiled scans that are not within the range."""
-    lines = ["| true fault | spoiled scans | not within | named | named rightly | most often named otherwise |", "|---" * 6 + "|"]
+    lines = [
+        "| true fault | spoiled scans | not within | named | named rightly | most often named otherwise |",
+        "|---" * 6 + "|",
+    ]
     sums = np.zeros(4, dtype=int)
     reference = bundled()
     kinds: dict[str, list[Row]] = {}
@@ -98,7 +113,9 @@ def likely_table(rows: list[Row]) -> str:
         other = max(set(wrong), key=wrong.count) if wrong else "–"
         sums += (len(these), found, named, right)
         lines.append(f"| {true} | {len(these)} | {found} | {named} | {right} | {other} |")
-    lines.append(f"| **all** | {sums[0]} | {sums[1]} | {sums[2]} | {sums[3]} ({100 * sums[3] / max(1, sums[2]):.0f} %) | |")
+    lines.append(
+        f"| **all** | {sums[0]} | {sums[1]} | {sums[2]} | {sums[3]} ({100 * sums[3] / max(1, sums[2]):.0f} %) | |"
+    )
     return "\n".join(lines)
 
 
@@ -107,7 +124,9 @@ def _healthy_line(label: str, fitted: str, rows: list[Row], reference: Reference
     low, high = reference.limits
     within, outside = int((scores < low).sum()), int((scores >= high).sum())
     share = 100 * within / max(1, len(rows))
-    return f"| {label} | {fitted} | {len(rows)} | {within} ({share:.0f} %) | {len(rows) - within - outside} | {outside} |"
+    return (
+        f"| {label} | {fitted} | {len(rows)} | {within} ({share:.0f} %) | {len(rows) - within - outside} | {outside} |"
+    )
 
 
 def _read(path: Path) -> list[Row]:

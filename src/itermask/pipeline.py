@@ -194,7 +194,8 @@ def check_thickness(scan: Scan, model: Model) -> None:
     """Refuse a few slices for a model of volumes, before a brain is looked for in them."""
     extents = [size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True)]
     axis = int(np.argmin(extents))
-    if not model.grid.slices and extents[axis] < THINNEST:
+    adult = Population.of(model.card).name == "adult"
+    if (adult or scan.brain_mask is None) and not model.grid.slices and extents[axis] < THINNEST:
         count = scan.image.shape[axis]
         raise InputError(
             f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {extents[axis]:.3g} mm thick, "

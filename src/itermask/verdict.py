@@ -181,10 +181,11 @@ def answer_focal(
         missing_ml: volume of missing tissue.
         missing: which part of the brain that is.
     """
-    levels, shown = {}, (None, None)
+    levels: dict[str, int] = {}
+    shown: tuple[float | None, float | None] = (None, None)
     if FOCAL in placed and FOCAL in healthy:
-        shown = focal_limits(healthy[FOCAL])
-        levels[FOCAL] = sum(placed[FOCAL]["value"] > end for end in shown)
+        ends = shown = focal_limits(healthy[FOCAL])
+        levels[FOCAL] = sum(placed[FOCAL]["value"] > end for end in ends)
     if MASK in placed and MASK in healthy:
         ends = limits(healthy[MASK])
         levels[MASK] = sum(placed[MASK]["value"] > end for end in ends)

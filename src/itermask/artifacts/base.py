@@ -190,8 +190,8 @@ def choose_axis(subject: Subject, rng: np.random.Generator) -> int:
 def in_slice(strength: float, spacing: Sequence[float]) -> float:
     """Strength on this scan's voxels of noise that is to look as `strength` does on pixels of 2 mm.
 
-    Who reads a slice takes in a patch of it at once, in which independent voxels cancel out: noise looks alike where its
-    standard deviation times the edge of a pixel is the same. The slice lies across the longest voxel edge.
+    Who reads a slice takes in a patch of it at once, in which independent voxels cancel out: noise looks alike where
+    its standard deviation times the edge of a pixel is the same. The slice lies across the longest voxel edge.
     """
     first, second, _ = sorted(spacing)
     return strength * PIXEL / float(np.sqrt(first * second))

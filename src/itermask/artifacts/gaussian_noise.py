@@ -1,8 +1,8 @@
 """Gaussian noise: zero-mean noise added to the magnitudes, as in many published test sets; air stays dark.
 
-Severity: standard deviation, 1.5 % of the brain's 90th percentile a step on pixels of 2 mm, and more on smaller ones, as
-in `noise`; severity 5 is 7.5 % on 2 mm and 15 % on 1 mm. In tissue it looks like `noise`, which is what a receiver
-does; in air, where that one has a floor, values below 0 are cut off here.
+Severity: standard deviation, 1.5 % of the brain's 90th percentile a step on pixels of 2 mm, and more on smaller ones,
+as in `noise`; severity 5 is 7.5 % on 2 mm and 15 % on 1 mm. In tissue it looks like `noise`, which is what a
+receiver does; in air, where that one has a floor, values below 0 are cut off here.
 """
 
 import numpy as np

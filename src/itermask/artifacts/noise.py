@@ -1,7 +1,7 @@
 """Rician noise: thermal noise in both channels of the receiver; the magnitudes follow a Rice distribution.
 
 Severity: standard deviation in each channel, 1.5 % of the brain's 90th percentile a step on pixels of 2 mm; severity 5
-is 7.5 %. Smaller pixels get more, as they do in a scanner and so that a slice looks as noisy to its reader: 15 % on 1 mm.
+is 7.5 %. Smaller pixels get more, as in a scanner and so that a slice looks as noisy to its reader: 15 % on 1 mm.
 """
 
 import numpy as np

@@ -18,6 +18,9 @@ def benchmark(
     part: Annotated[
         str, typer.Option(help="k/n: only every n-th scan from the k-th, for processes side by side.")
     ] = "1/1",
+    only: Annotated[
+        Optional[list[str]], typer.Option(help="Only this method of the settings file; can be given several times.")
+    ] = None,
     insert: Annotated[Optional[Path], typer.Option(help="Markdown file to put the tables into, between marks.")] = None,
     mark: Annotated[
         Optional[str], typer.Option(help="Name in those marks; the settings file's name if not given.")
@@ -25,14 +28,14 @@ def benchmark(
 ) -> None:
     """Compare methods on data that are at hand. Exit code 1 if some scans could not be looked at."""
     from itermask.evaluation.benchmark.looks import look_at_all, subjects_of
-    from itermask.evaluation.benchmark.plan import read_plan
+    from itermask.evaluation.benchmark.plan import only_methods, read_plan
     from itermask.evaluation.benchmark.results import Results
     from itermask.evaluation.benchmark.tables import sections_of
     from itermask.evaluation.benchmark.write import insert as insert_into
     from itermask.evaluation.benchmark.write import write_all
 
     chosen = _part(part)
-    plan = read_plan(config)
+    plan = only_methods(read_plan(config), only or [], config)
     _check_out(out, config, insert)
     with progress_bar(config.stem) as bar:
         rows = look_at_all(plan, out, chosen, device, bar)

@@ -20,8 +20,8 @@ from itermask.paper import Used, methods_text
 from itermask.report.charts import score_name
 
 MISSING = "n/a"
-FIRST = ("name", "participant_id", "session_id", "status", "verdict", "headline", "stands_out")
-FIRST += ("decided_by", "quality_score", "likely_fault", "score", "percentile", "anomaly_fraction")
+SAID = ("verdict", "headline", "stands_out", "decided_by", "quality_score", "likely_fault")
+FIRST = ("name", "participant_id", "session_id", "status", *SAID, "score", "percentile", "anomaly_fraction")
 SCANNER = ("manufacturer", "scanner_model", "field_strength", "site", "protocol")
 RELATIVE = ("reference_group", "reference_scans", "relative_quality", "relative_focal")
 THEN = (*RELATIVE, "anomaly_ml", "brain_ml", "mean_error", "threshold")

@@ -48,7 +48,7 @@ ABOUT = {
         "number of a pass from 1; 0 outside the brain",
     ),
 }
-LATER = ("headline", "decided_by", "stands_out", "quality", "plausibility")  # keys that findings of format 1 lack
+LATER = ("headline", "decided_by", "quality", "plausibility")  # keys that findings of format 1 lack
 UNITS = {
     "score": "that of the default score, see search.default_score; higher is less normal",
     "percentile": "percent of the model's healthy validation scans with a lower score, 0 to 100",
@@ -201,7 +201,10 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
         for kind in kinds:
             fields[kind] = read_volume(out / names[kind]).data.astype(dtype)
     fields |= {key: summary[key] for key in LATER if key in summary}
+    fields["stands_out"] = float("nan") if fields.get("stands_out") is None else fields["stands_out"]
     fields["questions"] = tuple(summary.get("questions", ()))
+    extent = summary.get("stands_out")
+    fields["stands_out"] = float("nan") if extent is None else extent
     passes = out / passes_name(job, layout)
     if "passes" in summary["search"] and passes.exists():
         fields["revealed"] = read_volume(passes).data.astype(np.uint8)

@@ -131,8 +131,9 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     """One row: name, link, verdict, numbers with the value they are sorted by, and text."""
     found = cells(row, more)
     values = [number(found[name]) for name in (*NUMBERS, *more)]
-    share = list(NUMBERS).index("anomaly_fraction")
-    values[share] = None if values[share] is None else 100 * values[share]
+    place = list(NUMBERS).index("anomaly_fraction")
+    share = values[place]
+    values[place] = None if share is None else 100 * share
     return {
         "name": row.record.name,
         "report": row.report,

@@ -126,7 +126,7 @@ def _group(name: str, members: Sequence[Row]) -> Group:
 
 def _spreads(members: Sequence[Row]) -> tuple[float, float]:
     """Robust standard deviations of a group's extents and of its focal scores' logarithms."""
-    found = []
+    found: list[float] = []
     for values in zip(*[extents(row) for row in members], strict=True):
         known = np.array([value for value in values if value is not None], dtype=float)
         known = np.log1p(known) if len(found) else known

@@ -18,6 +18,7 @@ ADDS = {
     "diffusion": "the published networks of the 2D methods, by MONAI",
     "evaluation": "ranking and similarity measures, for itermask evaluate",
     "export": "models as ONNX files, python -m itermask.export",
+    "mutants": "cosmic-ray, which scripts/mutants.py changes the source with",
     "node": "the DICOM node, itermask listen",
     "openvino": "the runtime --device openvino",
     "prepare": "bias correction, --n4",

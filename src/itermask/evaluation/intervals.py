@@ -5,7 +5,7 @@ subjects. An interval that drew them one by one would be too narrow.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -138,7 +138,7 @@ def mean_auroc_interval(
     if not comparisons:
         raise ValueError("values are missing: there is nothing to compare")
     _check(level, repeats)
-    sides = []
+    sides: list[tuple[Any, Any, Any, Any]] = []
     for number, one in enumerate(comparisons):
         healthy, anomalous = _finite(one.healthy), _finite(one.anomalous)
         who = [
@@ -147,7 +147,7 @@ def mean_auroc_interval(
                 ((healthy, one.healthy_subjects), (anomalous, one.anomalous_subjects))
             )
         ]
-        sides.append((healthy, anomalous, *who))
+        sides.append((healthy, anomalous, who[0], who[1]))
     normal = {name for *_, names, _ in sides for name in names}
     other = {name for *_, names in sides for name in names}
     weights = _weights([normal - other, normal & other, other - normal], repeats, rng)

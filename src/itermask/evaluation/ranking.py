@@ -187,3 +187,28 @@ def _scans(healthy_scores: Scores, anomalous_scores: Scores) -> tuple[np.ndarray
     if not np.isfinite(scores).all():
         raise ValueError("a score is NaN or infinite")
     return np.repeat([0, 1], [len(healthy), len(anomalous)]), scores
+
+
+def roc_points(healthy_scores: Scores, anomalous_scores: Scores) -> list[tuple[float, float]]:
+    """Corners of the ROC curve: (false-positive rate, true-positive rate), from (0, 0) to (1, 1).
+
+    Args:
+        healthy_scores: scan-level scores of normal scans; higher is less normal.
+        anomalous_scores: scan-level scores of scans with something to find.
+
+    Returns:
+        rising points; none if either is empty.
+
+    Raises:
+        ValueError: a score is NaN or infinite.
+        MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> roc_points([0.0, 2.0], [1.0, 3.0])
+        [(0.0, 0.0), (0.0, 0.5), (0.5, 0.5), (0.5, 1.0), (1.0, 1.0)]
+    """
+    truth, scores = _scans(healthy_scores, anomalous_scores)
+    if not 0 < truth.sum() < len(truth):
+        return []
+    false, true, _ = sklearn_metrics().roc_curve(truth, scores)
+    return [(float(one), float(other)) for one, other in zip(false, true, strict=True)]

@@ -16,6 +16,7 @@ METHODS: dict[str, str] = {
     "itermask2": "itermask.methods.itermask2:IterMask2",
     "itermask3d": "itermask.methods.itermask3d:IterMask3D",
     "mmccd": "itermask.methods.mmccd:MMCCD",
+    "robust-z": "itermask.methods.robust_z:RobustZ",
 }
 
 __all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]

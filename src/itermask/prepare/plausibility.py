@@ -28,7 +28,7 @@ TURNED_FITS = 0.6  # of the misfit that a brain must keep at most, where it is t
 GAP_FITS = 0.05  # misfit up to which a brain with a gap is followed no further
 TISSUES_FIT = 0.05  # share of the intensities that the tissues must explain in a part of a brain
 SURELY_FIT = 0.15  # the same where nothing else is tried
-UNFIT = 0.08  # the same in a T1w scan, below which the brain mask is doubted; healthy scans have 0.25 and more
+UNFIT = 0.12  # the same in a T1w scan, below which the brain mask is doubted; healthy scans have 0.25 and more
 WHOLE_MM = 100.0  # a whole brain is longer than this along every direction
 MISSING_ML = 5.0  # of brain that the template has and the scan lacks in one piece; healthy ones stay below 3
 SURPLUS_ML = 20.0  # of brain where the template has none, above which a shape is no part of a brain
@@ -366,7 +366,7 @@ def _contrast(sequence: str | None, found: Registration) -> list[str]:
     """Why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
     fluid, grey, white = found.tissues
     if sequence == "T1w":
-        right = white - grey > 0.12 and grey - fluid > 0.05
+        right = white - grey > 0.12 and grey - fluid > 0.05 and found.explained >= UNFIT
         wanted = "white matter brighter than grey matter, and that brighter than the fluid"
     elif sequence == "T2w":
         right = fluid - max(grey, white) > 0.05 and white - grey < 0.15

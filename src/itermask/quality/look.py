@@ -62,7 +62,9 @@ def look_at(scan: Scan) -> Look:
     if not level > 0:
         raise ValueError(f"{scan.name}: the brain holds no signal, so its quality cannot be measured")
     image /= level
-    steps = tuple(2 if size < HALVED and length > 16 else 1 for size, length in zip(scan.spacing, brain.shape, strict=True))
+    steps = tuple(
+        2 if size < HALVED and length > 16 else 1 for size, length in zip(scan.spacing, brain.shape, strict=True)
+    )
     every = tuple(slice(None, None, step) for step in steps)
     edges = tuple(size * step for size, step in zip(scan.spacing, steps, strict=True))
     inside = _grown(_deep(brain[every] & (image[every] > EMPTY), edges), steps, brain.shape) & brain & (image > EMPTY)

@@ -3,9 +3,9 @@
 Sources: the definitions in MRIQC's documentation (anatomical image-quality metrics): SNR, and Dietrich's SNR against
 air (Dietrich et al. 2007); CNR (Magnotta and Friedman 2006); EFC, entropy focus criterion (Atkinson et al. 1997);
 FBER, foreground-background energy ratio (Shehzad et al. 2015); INU, intensity non-uniformity; FWHM, smoothness.
-MRIQC takes tissues from a segmentation and the field from N4; here tissues are two clusters of the brain's intensities and
-the field is the one of `itermask.quality.field`, so the numbers compare scans of this program with each other, and
-with MRIQC's only roughly.
+MRIQC takes tissues from a segmentation and the field from N4; here tissues are two clusters of the brain's intensities
+and the field is the one of `itermask.quality.field`, so the numbers compare scans of this program with each other,
+and with MRIQC's only roughly.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from itermask.quality.field import ENDS, coarse, fit_field
 from itermask.quality.look import Look
 from itermask.scan import Scan
 
@@ -53,14 +54,18 @@ def numbers(
     known["noise"] = Number(100 * noise, "%", "noise in flat tissue, of the brain's 90th percentile; lower is better")
     low, high, spread_low, spread_high = _two_tissues(look)
     known["snr"] = Number(
-        high / max(noise, 1e-6), "ratio", "signal of the brighter main tissue over the noise in flat tissue; higher is better"
+        high / max(noise, 1e-6),
+        "ratio",
+        "signal of the brighter main tissue over the noise in flat tissue; higher is better",
     )
     total = np.sqrt(spread_low**2 + spread_high**2 + noise**2)
     known["cnr"] = Number(
-        (high - low) / max(total, 1e-6), "ratio", "contrast of the two main tissues over their spread; higher is better"
+        float((high - low) / max(total, 1e-6)),
+        "ratio",
+        "contrast of the two main tissues over their spread; higher is better",
     )
     known["inu_ratio"] = Number(
-        float(np.exp(found["field"])), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
+        _inu_ratio(look), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
     )
     for name, axis in zip(("fwhm_x", "fwhm_y", "fwhm_z"), range(3), strict=True):
         width = smoothness(look, axis)
@@ -71,7 +76,9 @@ def numbers(
     gain = axes["gain"]
     if np.isfinite(gain).any():
         worst = 100 * float(np.exp(np.nanmax(gain)))
-        known["jitter"] = Number(worst, "%", "slices' brightness against their neighbours', of the level; lower is better")
+        known["jitter"] = Number(
+            worst, "%", "slices' brightness against their neighbours', of the level; lower is better"
+        )
     else:
         left_out["jitter"] = "too few slices"
     image = np.nan_to_num(np.asarray(scan.image, dtype=np.float32))
@@ -97,15 +104,18 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
         brain: boolean brain mask.
         spacing: mm.
     """
+    thin = (slice(None, None, 2),) * 3
+    outside = image[thin][~brain[thin]]
+    if outside.size == 0 or (outside == np.median(outside)).mean() > 0.9:
+        return None
     level = float(np.percentile(image[brain], 90))
-    wide = [max(1, round(6.0 / size)) for size in spacing]
-    head = ndimage.uniform_filter((image > 0.12 * level).astype(np.float32), [2 * w + 1 for w in wide]) > 0.25
+    wide = [2 * max(1, round(6.0 / size)) + 1 for size in spacing]
+    head = ndimage.uniform_filter((image > 0.12 * level).astype(np.float32), wide) > 0.25
     air = ~(head | brain)
     if air.mean() < AIR_SHARE:
         return None
     values = image[air]
-    constant = (values == np.median(values)).mean()
-    return None if constant > 0.9 else air
+    return None if (values == np.median(values)).mean() > 0.9 else air
 
 
 def smoothness(look: Look, axis: int) -> float | None:
@@ -123,6 +133,13 @@ def smoothness(look: Look, axis: int) -> float | None:
     if not 0 < ratio < 1:
         return look.spacing[axis]
     return float(look.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
+
+
+def _inu_ratio(look: Look) -> float:
+    """The slow field's 95th over its 5th percentile in the brain."""
+    image, full, spacing = coarse(look)
+    dark, bright = np.percentile(fit_field(image, full, spacing)[full], ENDS)
+    return float(np.exp(bright - dark))
 
 
 def _two_tissues(look: Look) -> tuple[float, float, float, float]:
@@ -145,12 +162,12 @@ def _two_tissues(look: Look) -> tuple[float, float, float, float]:
 
 def _entropy_focus(image: np.ndarray) -> float:
     """Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
-    values = np.abs(image[image != 0]).astype(np.float64)
-    total = np.sqrt((values**2).sum())
+    values = np.abs(image[image != 0])
+    total = float(np.sqrt(np.vdot(values, values)))
     if total == 0 or image.size < 2:
         return 0.0
     share = values / total
-    entropy = -(share * np.log(share)).sum()
+    entropy = -float(np.vdot(share, np.log(share)))
     return float(entropy / (np.sqrt(image.size) * np.log(np.sqrt(image.size))))
 
 
@@ -161,7 +178,9 @@ def _against_air(image: np.ndarray, brain: np.ndarray, air: np.ndarray) -> dict[
     known = {}
     if deviation > 0:
         value = float(np.sqrt(2 / (4 - np.pi)) ** -1 * np.median(inner) / deviation)
-        known["snr_air"] = Number(value, "ratio", "Dietrich's SNR: the brain's median over the noise in air; higher is better")
+        known["snr_air"] = Number(
+            value, "ratio", "Dietrich's SNR: the brain's median over the noise in air; higher is better"
+        )
     energy = np.mean(outer**2)
     if energy > 0:
         value = float(np.mean(inner**2) / energy)

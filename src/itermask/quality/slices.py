@@ -11,9 +11,7 @@ POLE = 32.0  # mm; a slice of this thickness at the pole of a ball of 65 mm radi
 COVERED = 0.25  # share of the brain's largest section that a slice must fill
 
 
-def slice_features(
-    image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int
-) -> dict[str, float]:
+def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
     """How much single slices across an axis differ from what their neighbours lead one to expect.
 
     Returns:
@@ -51,7 +49,7 @@ def slice_features(
         rough.max(),
         -rough.min(),
         np.log(np.sqrt(np.mean(means**2)) + 1e-5),
-        np.log(np.abs(means).max() / usual),
+        np.log((np.abs(means).max() + 1e-6) / usual),
     )
     return dict(zip(names, map(float, values), strict=True))
 

@@ -106,8 +106,9 @@ def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str,
             length = detail.shape[axis] // count * count
             parts = np.moveaxis(detail, axis, 0)[:length]
             parts = parts.reshape(length // count, count, *parts.shape[1:]).mean(1)
-            detail, spacing = np.moveaxis(parts, 0, axis), tuple(
-                s * count if a == axis else s for a, s in enumerate(spacing)
+            detail, spacing = (
+                np.moveaxis(parts, 0, axis),
+                tuple(s * count if a == axis else s for a, s in enumerate(spacing)),
             )
     if min(detail.shape) < 8:
         return {"wave": float("nan")}
@@ -141,4 +142,3 @@ def _mean_power(f: np.ndarray, p: np.ndarray, low: float, high: float) -> float:
     """Logarithm of the mean power between two frequencies."""
     band = (f >= low) & (f <= high)
     return float(np.log(np.exp(p[band]).mean())) if band.any() else float("nan")
-

@@ -23,9 +23,7 @@ def difference(lines: np.ndarray, stride: int) -> np.ndarray:
     return lines[..., : -2 * stride] - 2 * lines[..., stride:-stride] + lines[..., 2 * stride :]
 
 
-def axis_features(
-    image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int
-) -> dict[str, float]:
+def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
     """Levels of second differences along one axis, and how well strides agree.
 
     Args:

@@ -4,7 +4,9 @@ Shapes are drawn at random and owe nothing to real lesions: spots in white matte
 a border zone, and pieces of brain from another place. Shape and brightness are drawn apart from being applied.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -160,7 +162,7 @@ def _sign(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> in
 
 
 def _blob(
-    place: "tuple[np.intp, ...] | list[int]",
+    place: Sequence[Any],
     voxels: float,
     shape: tuple[int, ...],
     rng: np.random.Generator,

@@ -25,6 +25,7 @@ from itermask.models.folder import check_dims, find_model, load_networks, read_c
 from itermask.networks import build_network
 from itermask.prepare.prepare import Grid
 from itermask.runtime.device import pick_device, training_dtype
+from itermask.settings_file import merged
 from itermask.training.cache import read_volume
 from itermask.training.checkpoint import load_checkpoint, save_checkpoint
 from itermask.training.config import TrainingConfig
@@ -130,7 +131,8 @@ class Trainer:
             raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
         # A setting that was not yet there when the checkpoint was written had its default.
-        own, written = self._identity(), json.loads(json.dumps(TrainingConfig().as_dict())) | about["config"]
+        usual = json.loads(json.dumps(TrainingConfig().as_dict()))
+        own, written = self._identity(), merged(usual, about["config"])
         defaults = json.loads(json.dumps(build_method(self.config.method).settings()))
         known = {key: defaults[key] for key in own["method_settings"]}
         written["method_settings"] = known | written["method_settings"]

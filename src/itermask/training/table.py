@@ -93,8 +93,8 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
 
     Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be
     relative to the table. Without a sequence the file's name says it; what it does not say is taken to be the one
-    wanted. Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is, else
-    its path is a subject of its own.
+    wanted. Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is,
+    else its path is a subject of its own.
     """
     rows = read_rows(table)
     if whole:

@@ -44,10 +44,18 @@ def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
     """The conditions whose results a protocol needs, the scan as it is among them where it is compared with it."""
     if protocol.kind in ("healthy", "segmentation", "slices") or protocol.spoiled:
         return [AS_IS]
-    if protocol.kind == "lesions":
+    if protocol.kind == "matched" and not protocol.lesions:
+        return [AS_IS]
+    if protocol.kind in ("lesions", "matched"):
         return [Condition("lesion", kind, amount, protocol.fractions) for kind, amount in lesions_of(protocol).items()]
     severities = (protocol.severity,) if protocol.kind == "detection" else protocol.severities
     return [AS_IS, *(Condition("artifact", name, s) for name in artifacts_of(protocol) for s in severities)]
+
+
+def conditions_for(protocol: ProtocolSpec, data: str) -> list[Condition]:
+    """The conditions in which a protocol needs one of its data sets: as they are where they stand for healthy ones."""
+    wanted = conditions_of(protocol) if data in (*protocol.data, *protocol.spoiled) else []
+    return list(dict.fromkeys([*([AS_IS] if data in protocol.healthy else []), *wanted]))
 
 
 def artifacts_of(protocol: ProtocolSpec) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ where it stopped. A look's line carries a digest of the model, so that another m
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +15,19 @@ import numpy as np
 
 from itermask.datasets import Case, read_dataset
 from itermask.errors import InputError
-from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_of, spoil
-from itermask.evaluation.benchmark.plan import DataSpec, Plan, sequence_of
+from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_for, spoil
+from itermask.evaluation.benchmark.maps import has_map, rounded, save_map
+from itermask.evaluation.benchmark.models import Models
+from itermask.evaluation.benchmark.plan import DataSpec, MethodSpec, Plan, sequence_of
 from itermask.evaluation.benchmark.slices import as_slice_row, largest_slice, lesion_free, slice_metrics
 from itermask.evaluation.metrics import scan_metrics
 from itermask.finding import Finding
 from itermask.io.nifti import read_mask, read_scan
 from itermask.lesions import load_shapes
-from itermask.models.folder import CARD, WEIGHTS, Model, find_model, load_model
+from itermask.models.folder import Model
 from itermask.pipeline import RunSettings, run
 from itermask.prepare.brain import with_brain
-from itermask.scan import Scan
+from itermask.scan import Scan, top_axis
 
 Row = dict[str, Any]
 Report = Callable[[str, float], None]
@@ -41,12 +42,14 @@ class Subject:
         case: its files.
         conditions: what is to be done to it, in the plan's order.
         shapes: file of lesion outlines; None if no lesion is inserted.
+        maps: whether its maps are kept without a lesion too, as a protocol takes its healthy brain for a measure.
     """
 
     data: DataSpec
     case: Case
     conditions: tuple[Condition, ...]
     shapes: Path | None
+    maps: bool = False
 
     @property
     def name(self) -> str:
@@ -62,14 +65,20 @@ def subjects_of(plan: Plan) -> list[Subject]:
     """
     found = []
     for spec in plan.data:
-        wanting = [p for p in plan.protocols if spec.name in (*p.data, *p.spoiled)]
+        wanting = [p for p in plan.protocols if spec.name in (*p.data, *p.healthy, *p.spoiled)]
         for number, case in enumerate(cases_of(plan, spec)):
             wanted = [p for p in wanting if not p.limit or number < p.limit]
-            conditions = dict.fromkeys(condition for p in wanted for condition in conditions_of(p))
+            conditions = dict.fromkeys(condition for p in wanted for condition in conditions_for(p, spec.name))
             shapes = next((plan.path(p.shapes) for p in wanted if p.shapes), None)
             if conditions:
-                found.append(Subject(spec, case, tuple(conditions), shapes))
+                maps = any(p.kind == "matched" for p in wanted)
+                found.append(Subject(spec, case, tuple(conditions), shapes, maps))
     return found
+
+
+def keeps(subject: Subject, condition: Condition) -> bool:
+    """Whether a look's map is kept though there may be no lesion in it."""
+    return subject.maps and condition.kind != "artifact"
 
 
 def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
@@ -84,13 +93,6 @@ def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
         split = f" in split {spec.split}" if spec.split else ""
         raise InputError(f"{plan.path(spec.root)}: no {sequence} scan{split}; mend data {spec.name!r}")
     return cases[: spec.limit or None]
-
-
-def digest(folder: Path) -> str:
-    """Which model this is: its weights, its settings and its calibration."""
-    content = hashlib.sha256((folder / WEIGHTS).read_bytes())
-    content.update((folder / CARD).read_bytes())
-    return content.hexdigest()[:12]
 
 
 def rows_in(out: Path) -> list[Row]:
@@ -132,22 +134,18 @@ def look_at_all(
     """
     (out / "maps").mkdir(parents=True, exist_ok=True)
     subjects = subjects_of(plan)
-    found_models = {spec.name: _find(plan, spec.model) for spec in plan.methods}
-    wanted = {
-        (
-            spec.name,
-            digest(found_models[spec.name]),
-            str(spec.sensitivity),
-            s.data.name,
-            s.name,
-            c.words,
-            str(plan.seed),
-        )
-        for spec in plan.methods
-        for s in subjects
-        for c in s.conditions
-    }
-    rows = {key_of(row): row for row in rows_in(out) if key_of(row) in wanted and "problem" not in row}
+    models = Models(plan, device)
+    wanted: dict[tuple[str, ...], bool] = {}  # look → whether its map must be there
+    for spec in plan.methods:
+        for subject in subjects:
+            about = _mark(plan, spec, models) | {"data": subject.data.name, "subject": subject.name}
+            if spec.looks_at(subject.data.name):
+                wanted |= {key_of(about | {"condition": c.words}): keeps(subject, c) for c in subject.conditions}
+    rows = {}
+    for row in rows_in(out):
+        key = key_of(row)
+        if key in wanted and "problem" not in row and (not wanted[key] or has_map(map_path(out, row))):
+            rows[key] = row
     number, parts = part
     path = out / ("scans.jsonl" if parts == 1 else f"scans-{number}of{parts}.jsonl")
     mine = subjects[number - 1 :: parts]
@@ -155,11 +153,11 @@ def look_at_all(
     _end_line(path)
     with open(path, "a") as lines:
         for spec in plan.methods:
-            model = load_model(found_models[spec.name], device=device)
-            mark = {"method": spec.name, "model": digest(found_models[spec.name]), "sensitivity": spec.sensitivity}
             settings = RunSettings(seed=plan.seed, sensitivity=spec.sensitivity)
-            for count, subject in enumerate(mine):
-                for row in _looks(subject, model, settings, mark | {"seed": plan.seed}, rows, out):
+            seen = [subject for subject in mine if spec.looks_at(subject.data.name)]
+            for count, subject in enumerate(seen):
+                model = models.model(spec, sequence_of(subject.data))
+                for row in _looks(subject, model, settings, _mark(plan, spec, models), rows, out):
                     if "problem" in row:
                         problems.append(row)
                         continue
@@ -167,14 +165,14 @@ def look_at_all(
                     lines.write(json.dumps(row) + "\n")
                     lines.flush()
                 if report is not None:
-                    report(spec.name, (count + 1) / len(mine))
+                    report(spec.name, (count + 1) / len(seen))
     return [*rows.values(), *problems]
 
 
-def _find(plan: Plan, name: str) -> Path:
-    """A model's folder: relative to the settings file, or bundled."""
-    beside = plan.path(name)
-    return beside if (beside / CARD).is_file() else find_model(name, None)
+def _mark(plan: Plan, spec: MethodSpec, models: Models) -> Row:
+    """By what a method's looks are known."""
+    digest = models.digests[spec.name]
+    return {"method": spec.name, "model": digest, "sensitivity": spec.sensitivity, "seed": plan.seed}
 
 
 def _end_line(path: Path) -> None:
@@ -210,13 +208,16 @@ def _looks(
             lesion = label if condition == AS_IS else lesion
             finding = run(spoiled, model, settings)
             row |= measured(spoiled, finding, lesion)
+            up, _ = top_axis(scan)
+            if lesion is None and keeps(subject, condition):
+                save_map(map_path(out, row), finding, np.zeros(finding.brain.shape, dtype=bool), scan.spacing, up)
             if lesion is not None:
-                save_map(map_path(out, row), finding, lesion)
+                save_map(map_path(out, row), finding, lesion, scan.spacing, up)
                 part = largest_slice(spoiled, finding, lesion)
                 if part is not None:
-                    row["slice"] = _rounded(slice_metrics(part))
-                    save_map(map_path(out, as_slice_row(row)), part.finding, part.lesion)
-                row["lesion_free"] = _rounded(lesion_free(spoiled, finding, lesion))
+                    row["slice"] = rounded(slice_metrics(part))
+                    save_map(map_path(out, as_slice_row(row)), part.finding, part.lesion, scan.spacing, up)
+                row["lesion_free"] = rounded(lesion_free(spoiled, finding, lesion))
             yield row
         except (InputError, ValueError) as error:
             yield row | {"problem": str(error)}
@@ -245,29 +246,11 @@ def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
         found = scan_metrics(
             finding.anomaly, lesion, finding.brain, scan.spacing, finding.error, finding.reconstruction, scan.image
         )
-        row["metrics"] = _rounded(found)
+        row["metrics"] = rounded(found)
     return row
-
-
-def _rounded(found: Mapping[str, float]) -> dict[str, float]:
-    """The numbers that are defined, to six digits."""
-    return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}
 
 
 def map_path(out: Path, row: Mapping[str, Any]) -> Path:
     """Where the error map of a look lies."""
     name = hashlib.sha256("/".join(key_of(row)).encode()).hexdigest()[:20]
     return out / "maps" / f"{name}.npz"
-
-
-def save_map(path: Path, finding: Finding, lesion: np.ndarray) -> None:
-    """Keep what the best shared threshold needs: brain errors, their labels, and label voxels outside the brain."""
-    partial = path.with_name(f".{path.name}.part")
-    with open(partial, "wb") as target:
-        np.savez_compressed(
-            target,
-            error=finding.error[finding.brain].astype(np.float32),
-            label=lesion[finding.brain],
-            outside=int((lesion & ~finding.brain).sum()),
-        )
-    os.replace(partial, path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from itermask.artifacts import ARTIFACTS
 from itermask.datasets import ADAPTERS
@@ -12,7 +13,7 @@ from itermask.io.names import canonical_sequence
 from itermask.lesions import KINDS
 from itermask.settings_file import check_ranges, checked, read_toml
 
-PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "detection", "severity")
+PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "matched", "detection", "severity")
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,37 @@ class MethodSpec:
     Attributes:
         name: what the tables call it.
         model: model folder (relative to the settings file) or a bundled model's name.
+        config: in place of a model, training settings (relative to the settings file) of a method without networks,
+            which looks at scans of any sequence without having been trained or calibrated.
+        settings: with `config`, method settings to change.
+        data: names of the data that it looks at; all if empty.
         sensitivity: divides the model's operating point, see `itermask.pipeline.RunSettings`.
     """
 
     name: str
-    model: str
+    model: str = ""
+    config: str = ""
+    settings: Mapping[str, Any] | None = None
+    data: tuple[str, ...] = ()
     sensitivity: float = 1.0
 
     def __post_init__(self) -> None:
         check_ranges(self, positive="sensitivity")
+        if not self.model and not self.config:
+            raise ValueError("model is missing; give one, or the config of a method without networks")
+        if self.model and self.config:
+            raise ValueError("has a model and a config; give one of them")
+        if self.settings is not None and not self.config:
+            raise ValueError("has settings, which only go with a config")
+
+    def looks_at(self, data: str) -> bool:
+        """Whether it looks at the data of a name.
+
+        Example:
+            >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).looks_at("healthy heads")
+            False
+        """
+        return not self.data or data in self.data
 
 
 @dataclass(frozen=True)
@@ -66,14 +89,19 @@ class ProtocolSpec:
     Attributes:
         kind: `healthy` (anomaly volume on healthy scans), `segmentation` (the data's own lesion maps),
             `slices` (the same on each scan's axial slice with the largest lesion, and what is flagged in slices
-            without), `lesions` (lesions inserted into healthy scans), `detection` (clean scans against spoiled ones),
-            or `severity` (detection over a range of severities).
+            without), `lesions` (lesions inserted into healthy scans), `matched` (lesions, where every method flags as
+            much of healthy brains), `detection` (clean scans against spoiled ones), or `severity` (detection over a
+            range of severities).
         data: names of the data it is put on; with `spoiled`, the clean ones.
+        healthy: `matched`: names of healthy data; if empty, the lesion-free slices of each of `data` stand for them.
+        shares: `matched`: how much of healthy brains is flagged, shares.
+        reference: `matched`: name of the method that the others' Dice is compared with; none if empty.
         spoiled: `detection`: data with real artifacts, in place of made ones.
         artifacts: names in `itermask.artifacts`; all if empty.
         severity: of `detection`.
         severities: of `severity`.
-        lesions: kind of inserted lesion → contrast, see `itermask.lesions`.
+        lesions: `lesions` and `matched`: kind of inserted lesion → contrast, see `itermask.lesions`; without them
+            `matched` takes the data's own.
         shapes: `.npz` file of lesion outlines, relative to the settings file.
         fractions: smallest and largest volume of an inserted lesion, share of the brain.
         sizes: `slices`: rising limits between groups by the size of the slice's lesion, in cm²; in pixels with `pixel`.
@@ -85,6 +113,9 @@ class ProtocolSpec:
 
     kind: str
     data: tuple[str, ...]
+    healthy: tuple[str, ...] = ()
+    shares: tuple[float, ...] = (0.001, 0.003, 0.01)
+    reference: str = ""
     spoiled: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     severity: float = 5.0
@@ -110,7 +141,9 @@ class ProtocolSpec:
         if not 0 < self.fractions[0] <= self.fractions[1] < 1:
             raise ValueError(f"fractions must be two rising shares of the brain, not {self.fractions}")
         size_groups(self.sizes)  # refuses what are no limits
-        if self.kind == "lesions":
+        if not self.shares or not all(0 < share < 1 for share in self.shares):
+            raise ValueError(f"shares of healthy brains lie between 0 and 1, not {', '.join(map(str, self.shares))}")
+        if self.kind == "lesions" or self.lesions:
             lost = [name for name in self.lesions or {} if name not in KINDS]
             if lost or not self.lesions:
                 raise ValueError(f"lesions {', '.join(lost) or 'are missing'}; known kinds are {', '.join(KINDS)}")
@@ -144,11 +177,28 @@ class Plan:
             if twice:
                 raise ValueError(f"{what} {', '.join(twice)} stand there twice; give each its own name")
         known = {spec.name for spec in self.data}
+        for method in self.methods:
+            lost = [name for name in method.data if name not in known]
+            if lost:
+                raise ValueError(f"method {method.name}: data {', '.join(lost)}; there are {', '.join(sorted(known))}")
         for protocol in self.protocols:
-            lost = [name for name in (*protocol.data, *protocol.spoiled) if name not in known]
+            lost = [name for name in (*protocol.data, *protocol.healthy, *protocol.spoiled) if name not in known]
             if lost or not protocol.data:
                 named = ", ".join(lost) or "is empty"
                 raise ValueError(f"protocol {protocol.kind}: data {named}; there are {', '.join(sorted(known))}")
+
+            self._check_matched(protocol)
+
+    def _check_matched(self, protocol: ProtocolSpec) -> None:
+        """Refuse a reference that is nowhere, and healthy scans of another sequence."""
+        if protocol.reference and protocol.reference not in {method.name for method in self.methods}:
+            raise ValueError(f"protocol {protocol.kind}: no method is called {protocol.reference!r}, the reference")
+        found = {sequence_of(self.dataset(name)) for name in (*protocol.data, *protocol.healthy)}
+        if protocol.healthy and len(found) > 1:
+            raise ValueError(
+                f"protocol {protocol.kind}: data and healthy are of several sequences ({', '.join(sorted(found))}); "
+                "write one protocol for each"
+            )
 
     def dataset(self, name: str) -> DataSpec:
         """The data of a name."""
@@ -170,6 +220,25 @@ def read_plan(path: Path | str) -> Plan:
     if "folder" in values:
         raise InputError(f"{path}: unknown setting folder; paths are relative to the file")
     return replace(checked(Plan, values, str(path)), folder=path.parent)
+
+
+def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
+    """A plan with some of its methods; all if no name is given.
+
+    A protocol's reference that is not among them is left out.
+
+    Raises:
+        InputError: a name that is nowhere in the plan, which was read from `path`.
+    """
+    if not names:
+        return plan
+    known = [method.name for method in plan.methods]
+    lost = [name for name in names if name not in known]
+    if lost:
+        raise InputError(f"{path}: no method is called {', '.join(lost)}; there are {', '.join(known)}")
+    protocols = [one if one.reference in names else replace(one, reference="") for one in plan.protocols]
+    kept = tuple(method for method in plan.methods if method.name in names)
+    return replace(plan, methods=kept, protocols=tuple(protocols))
 
 
 def sequence_of(spec: DataSpec) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, artifacts_of, conditions_of
 from itermask.evaluation.benchmark.looks import Row, Subject, map_path
+from itermask.evaluation.benchmark.maps import errors_and_labels
 from itermask.evaluation.benchmark.plan import Plan, ProtocolSpec
 from itermask.evaluation.benchmark.slices import as_slice_row, limits_cm2, size_of
 from itermask.evaluation.intervals import Comparison, Interval, bootstrap_interval, mean_auroc_interval
@@ -149,13 +150,8 @@ def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
     """Dice of each scan at the one threshold that is best for all of them, as the papers' tables have it."""
     if not rows:
         return []
-    errors, labels, brains = [], [], []
-    for row in rows:
-        with np.load(map_path(out, row)) as stored:
-            outside = int(stored["outside"])  # label voxels out of the brain's reach count as missed
-            errors.append(np.append(stored["error"], np.zeros(outside, dtype=np.float32)))
-            labels.append(np.append(stored["label"], np.ones(outside, dtype=bool)))
-            brains.append(np.append(np.ones(stored["error"].size, dtype=bool), np.zeros(outside, dtype=bool)))
+    maps = [errors_and_labels(map_path(out, row)) for row in rows]
+    errors, labels, brains = ([one[part] for one in maps] for part in range(3))
     return list(best_shared_threshold(errors, labels, brains).dice)
 
 

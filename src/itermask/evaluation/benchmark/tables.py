@@ -1,13 +1,11 @@
 """A benchmark's results as tables and figures, independent of how they are written down."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from itermask.evaluation.benchmark.conditions import AS_IS, artifacts_of, conditions_of, lesions_of
+from itermask.evaluation.benchmark.matched_tables import matched_sections
 from itermask.evaluation.benchmark.plan import ProtocolSpec
 from itermask.evaluation.benchmark.results import (
-    Cell,
     Results,
     detection,
     healthy,
@@ -16,6 +14,8 @@ from itermask.evaluation.benchmark.results import (
     severity_curves,
     slice_results,
 )
+from itermask.evaluation.benchmark.roc import roc_section
+from itermask.evaluation.benchmark.sections import Curves, Section, number, percent, with_interval
 from itermask.evaluation.sizes import size_groups
 
 SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
@@ -40,33 +40,6 @@ COLUMNS = {
 UNDEFINED = "Where a cell says n, the others have no value: an empty mask has no precision and no border."
 
 
-@dataclass(frozen=True)
-class Curves:
-    """Small charts side by side: panel → line → (x, y) points."""
-
-    panels: dict[str, dict[str, list[tuple[float, float]]]]
-    x: str
-    y: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One table with its heading, or a chart.
-
-    Attributes:
-        title: heading.
-        note: what the reader must know of it.
-        header, rows: cells as text.
-        curves: chart that belongs to it.
-    """
-
-    title: str
-    note: str = ""
-    header: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-    curves: Curves | None = None
-
-
 def sections_of(results: Results) -> list[Section]:
     """All tables of a benchmark, protocol by protocol."""
     makers = {
@@ -74,6 +47,7 @@ def sections_of(results: Results) -> list[Section]:
         "segmentation": lesion_sections,
         "slices": slice_sections,
         "lesions": lesion_sections,
+        "matched": matched_sections,
         "detection": detection_sections,
         "severity": severity_sections,
     }
@@ -210,6 +184,7 @@ def severity_sections(results: Results, protocol: ProtocolSpec) -> list[Section]
         title = f"{protocol.title or 'Severity curves'}: {data}"
         note = "AUROC of each method's default score, mean over artifacts."
         sections.append(Section(title, note, header, rows, Curves(panels, "severity", "AUROC")))
+        sections.append(roc_section(results, protocol, data))
     return sections
 
 
@@ -218,22 +193,3 @@ def auroc_cell(found: dict[str, float]) -> str:
     if not np.isfinite(found.get("auroc", float("nan"))):
         return "–"
     return f"{number(found['auroc'], 3)} ({number(found['low'])}–{number(found['high'])})"
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number, or a dash where there is none."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
-
-
-def percent(value: float) -> str:
-    """A share as a percentage."""
-    return number(100 * value)
-
-
-def with_interval(found: Cell, counted: bool = False) -> str:
-    """A mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
-    if not np.isfinite(found.interval.mean):
-        return "–"
-    mean, low, high = map(number, found.interval)
-    of = f"; n = {found.defined}" if counted or found.defined < found.scans else ""
-    return f"{mean} ({low}–{high}{of})"

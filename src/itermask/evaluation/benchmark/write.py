@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itermask.errors import InputError
+from itermask.evaluation.benchmark.plan import MethodSpec
 from itermask.evaluation.benchmark.results import Results
-from itermask.evaluation.benchmark.tables import Curves, Section
+from itermask.evaluation.benchmark.sections import Curves, Section
 
 NOTICE = "For research use only; not a medical device and not a diagnosis."
 COLOURS = ("#2b5c8a", "#b3261e", "#2e7d4f", "#8a5a00", "#6a3d9a", "#52606d", "#00838f", "#ad1457")
+STYLES = ("-", "--")  # where there are more lines than colours
 PANELS_IN_A_ROW = 4
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:75rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.3rem .7rem;border-bottom:1px solid #cbd2d9;
@@ -28,11 +30,18 @@ def setting(results: Results) -> str:
     methods = []
     for spec in results.plan.methods:
         digests = sorted({row["model"] for row in results.rows if row["method"] == spec.name})
-        methods.append(f"{spec.name} (model `{spec.model}`, {', '.join(digests) or 'not run'})")
+        methods.append(f"{spec.name} ({what_of(spec)}, {', '.join(digests) or 'not run'})")
     failed = sum("problem" in row for row in results.rows)
     text = f"Methods: {'; '.join(methods)}. Seed {results.plan.seed}; {platform.machine()}, torch {torch.__version__}. "
     text += "Means over scans with 95 % bootstrap intervals, drawn by subject, in brackets."
     return text + (f" {failed} looks failed and are left out." if failed else "")
+
+
+def what_of(spec: MethodSpec) -> str:
+    """A method's model, or the settings that it has in place of one."""
+    changed = ", ".join(f"{name} {value}" for name, value in (spec.settings or {}).items())
+    what = f"model `{spec.model}`" if spec.model else f"not trained, `{spec.config}`"
+    return f"{what}, {changed}" if changed else what
 
 
 def markdown(results: Results, sections: Sequence[Section], level: int = 3, pictures: str = "") -> str:
@@ -109,9 +118,17 @@ def chart(curves: Curves) -> str:
                 axes.set_axis_off()
                 continue
             axes.set_title(names[place], fontsize=9)
-            axes.axhline(0.5, color="#cbd2d9", linewidth=0.8)
+            if curves.chance == "diagonal":
+                axes.plot([0, 1], [0, 1], color="#cbd2d9", linewidth=0.8)
+            elif curves.chance is not None:
+                axes.axhline(float(curves.chance), color="#cbd2d9", linewidth=0.8)
             for line, points in curves.panels[names[place]].items():
-                axes.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colours[line], label=line)
+                marker, style = ("o" if curves.markers else None), STYLES[lines.index(line) // len(COLOURS) % 2]
+                colour = colours[line]
+                axes.plot(*zip(*points, strict=True), style, marker=marker, markersize=3, color=colour, label=line)
+            if curves.logarithmic:
+                axes.set_xscale("log")
+                axes.xaxis.set_major_formatter("{x:g}")
             axes.set_ylim(-0.03, 1.03)
             axes.spines[["top", "right"]].set_visible(False)
             if place >= len(names) - columns:

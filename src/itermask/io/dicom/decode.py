@@ -42,9 +42,11 @@ def _without_decoder(dataset: Any) -> str | None:
     from pydicom.pixels import get_decoder
 
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is None or not syntax.is_compressed:
-        return None
     try:
+        if syntax is None or not syntax.is_compressed:
+            return None
         return None if get_decoder(syntax).is_available else str(syntax.name)
     except NotImplementedError:
         return str(syntax.name)
+    except ValueError:  # no name of a way to store pixels: the decoder will refuse it
+        return None
