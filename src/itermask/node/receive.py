@@ -164,7 +164,7 @@ class Receiver:
         data = event.encoded_dataset()
         path = self.store.receive([data])
         try:
-            instance = read_instance(path, kind, uid)
+            instance = read_instance(path, kind, uid, self.config.page.patient)
             self.arrivals.brings(association, instance.series)
             digest = hashlib.sha256(data).hexdigest()
             taken = self.store.add(path, instance, _title(association), digest)

@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from itermask.node.arrivals import Arrivals
+from itermask.node.audit import read_audit
 from itermask.node.commit import send_report
 from itermask.node.complete import waiting_time
 from itermask.node.config import Destination, NodeConfig
@@ -62,6 +63,7 @@ class Node:
         retry_failed: bool = False,
     ) -> None:
         self.config = config
+        config.page.access()  # refused before anything is opened
         self._inward, self._outward = self._contexts()
         self.database = Database(config.folder)
         try:
@@ -74,7 +76,9 @@ class Node:
             raise
         self.arrivals = Arrivals()
         self.receiver = Receiver(config, self.store, self.arrivals, self.outbox, self._inward)
-        self.page = PageServer(config.page, self.state, self.store.results)
+        self.page = PageServer(
+            config.page, self.state, self.store.results, self._seen, partial(read_audit, config.folder)
+        )
         self._process = Process(look, warm, config.look)
         self._told: dict[int, dict[str, Any]] = {}
         self._end = threading.Event()
@@ -113,7 +117,7 @@ class Node:
         for destination in config.destinations:
             self._begin(f"to {destination.title}", partial(self._deliver, destination))
         if config.watch is not None:
-            watcher = Watcher(config.watch, self.database, self.store, self.arrivals)
+            watcher = Watcher(config.watch, self.database, self.store, self.arrivals, config.page.patient)
             self._begin("folder", partial(self._search, watcher))
         LOG.info(
             "%s listens at %s port %d; page %s", config.title, config.address, self.receiver.port, self.page.address
@@ -143,6 +147,13 @@ class Node:
     def state(self) -> dict[str, Any]:
         """What the page shows."""
         return snapshot(self.config, self.store, dict(self._told))
+
+    def _seen(self, run: int, verdict: str, name: str) -> bool:
+        """Somebody has seen an alarm."""
+        found = self.runs.seen(run, verdict, name)
+        if found:
+            LOG.info("seen%s: %s", f" by {name}" if name else "", verdict)
+        return found
 
     def _contexts(self) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
         tls = self.config.tls

@@ -60,7 +60,7 @@ function line(scan) {
   }
   const name = make("b", scan.name), second = make("span", null, "line");
   second.append(make("span", scan.verdict, "verdict"), make("span", "", "mark"));
-  words.append(name, make("span", [scan.sequence, scan.title].filter(Boolean).join(" · "), "quiet"), second);
+  words.append(name, make("span", [scan.sequence, scan.title, scan.about].filter(Boolean).join(" · "), "quiet"), second);
   for (const part of figures(scan, false)) words.append(make("span", part, "quiet"));
   if (scan.reason) words.append(make("span", scan.reason, "quiet"));
   if (known(scan.score) && scan.healthy_p95 > 0) words.append(range(scan));
@@ -81,7 +81,7 @@ function mark(scan) {
 function matches(scan) {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const { rating, comment } = ratingOf(scan.scan), wanted = byId("rated").value;
-  const text = [scan.name, scan.title, scan.sequence, scan.verdict, scan.headline, scan.model, scan.reason, comment, ...scan.notes]
+  const text = [scan.name, scan.title, scan.about, scan.sequence, scan.verdict, scan.headline, scan.model, scan.reason, comment, ...scan.notes]
     .join(" ").toLowerCase();
   return words.every((word) => text.includes(word)) && [scan.verdict, ""].includes(byId("verdict").value)
     && (!wanted || (wanted === "none" ? !rating : wanted === "any" ? Boolean(rating) : rating === wanted));
@@ -121,7 +121,7 @@ function open(scan, focus) {
   byId("name").textContent = scan.name;
   byId("said").textContent = scan.headline ? `${scan.verdict}. ${scan.headline}` : scan.verdict;
   byId("said").className = `verdict ${scan.tone}`;
-  byId("figures").textContent = [scan.sequence, ...figures(scan, true)].filter(Boolean).join(" · ");
+  byId("figures").textContent = [scan.about, scan.sequence, ...figures(scan, true)].filter(Boolean).join(" · ");
   byId("notes").replaceChildren(...scan.notes.map((note) => make("li", note)));
   byId("tab").hidden = !scan.report;
   if (scan.report) byId("tab").href = path("results", scan.report);
