@@ -9,8 +9,10 @@ from typing import Any
 
 from itermask.scan import Source
 
-KEPT = ("accession_number", "study_uid", "series_uid", "study_date", "study_time", "series_number", "series_description",
-        "manufacturer", "model", "field_strength")  # fmt: skip
+KEPT = (
+    *("accession_number", "study_uid", "series_uid", "study_date", "study_time", "series_number"),
+    *("series_description", "manufacturer", "model", "field_strength"),
+)
 
 
 def study_code(accession: str, study_uid: str) -> str:

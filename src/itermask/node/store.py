@@ -284,7 +284,8 @@ def copy_into(store: Store, source: Path) -> Path:
 def _touch_series(change: sqlite3.Connection, instance: Instance, key: str, sender: str, file: str, now: float) -> None:
     """Note a new image in its series, which is then open."""
     change.execute(
-        """INSERT INTO series (uid, key, study, label, sender, file, first, last, announced, exact, open, transfer, about)
+        """INSERT INTO series
+           (uid, key, study, label, sender, file, first, last, announced, exact, open, transfer, about)
            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
            ON CONFLICT (uid) DO UPDATE SET last = excluded.last, sender = excluded.sender, open = 1,
            transfer = excluded.transfer,

@@ -168,8 +168,8 @@ def _about(about: Any) -> str:
     if not isinstance(about, Mapping):
         return ""
     when = f"{whose.day(str(about.get('study_date') or ''))} {whose.clock(str(about.get('study_time') or ''))}".strip()
-    told = (str(about.get(name) or "") for name in ("manufacturer", "model"))
-    return " · ".join(filter(None, (when, whose.scanner(*told, finite(about.get("field_strength"))))))
+    maker, model = (str(about.get(name) or "") for name in ("manufacturer", "model"))
+    return " · ".join(filter(None, (when, whose.scanner(maker, model, finite(about.get("field_strength"))))))
 
 
 def _entry(root: Path, scan: str, figures: Mapping[str, Any], sequence: str, report: str) -> Entry:

@@ -42,6 +42,9 @@ class Access:
     unprotected: bool = False
 
 
+OPEN = Access()
+
+
 def read_password(path: Path) -> str:
     """Return the first line of a file that only its owner can read.
 

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from itermask.errors import InputError
-from itermask.web.access import Access, Gate, https
+from itermask.web.access import OPEN, Access, Gate, https
 
 LOG = logging.getLogger("itermask.web")
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
@@ -73,7 +73,7 @@ class WebServer:
 
     longest = 0
 
-    def __init__(self, host: str, port: int, advice: str, access: Access = Access()) -> None:
+    def __init__(self, host: str, port: int, advice: str, access: Access = OPEN) -> None:
         self.host, self.port, self._advice, self.access = host, port, advice, access
         self.gate = Gate(access.password)
         self._server: ThreadingHTTPServer | None = None
