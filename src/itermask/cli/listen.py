@@ -44,6 +44,7 @@ def listen(
     check_look(told.look)
     _log_to_stderr()
     node = Node(told, retry_failed=retry_failed)
+    _trace_to(told.folder / "traces.log")
 
     def end(number: int, frame: FrameType | None) -> None:
         node.ask_to_stop()
@@ -64,3 +65,15 @@ def _log_to_stderr() -> None:
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.getLogger("itermask.web").handlers = [handler]
+    logging.getLogger("pynetdicom").addHandler(logging.NullHandler())  # what it says of connections, the node says too
+    logging.getLogger("pynetdicom").propagate = False
+
+
+def _trace_to(path: Path) -> None:
+    """Keep what only those who mend the program can read out of the log, in a file of at most 2 MB."""
+    from logging.handlers import RotatingFileHandler
+
+    traces = logging.getLogger("itermask.node.traces")
+    traces.handlers = [RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)]
+    traces.propagate = False

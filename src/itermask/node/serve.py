@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,7 @@ from itermask.node.watch import Watcher
 from itermask.node.work import Task, look_at, warm_up
 
 LOG = logging.getLogger("itermask.node")
+TRACES = logging.getLogger("itermask.node.traces")
 STEP = 0.2  # seconds between looks at what has changed
 CLEANING = 600.0  # seconds between removals of old series
 PAUSE = 5.0  # seconds that a thread rests after something unexpected
@@ -170,7 +172,8 @@ class Node:
                     if self._end.is_set():
                         return
                     full = isinstance(error, (OSError, sqlite3.OperationalError))
-                    LOG.log(logging.ERROR, "%s: %s", name, error, exc_info=not full)
+                    LOG.error("%s: %s", name, error if full else f"unexpected {error!r}")
+                    TRACES.error("%s: %s", name, traceback.format_exc())
                     self._end.wait(PAUSE)
                     continue
                 if not busy:
@@ -240,9 +243,9 @@ class Node:
         except LateError:
             result = {"reason": f"took longer than {self.config.look.minutes:g} minutes and was stopped", "alert": True}
         except RuntimeError as error:
-            LOG.error("series %s: %s", run.series, error)
+            TRACES.error("series %s: %s", run.series, error)
             last = str(error).strip().splitlines()[-1]
-            result = {"reason": f"unexpected {last[:200]}; the log has more", "alert": True}
+            result = {"reason": f"unexpected {last[:200]}; traces.log in the node's folder has more", "alert": True}
         if "reason" in result:
             LOG.info("series %s (%s): could not be looked at: %s", run.series, run.label, result["reason"])
             self.runs.fail(run, str(result["reason"]), bool(result.get("alert", True)))
