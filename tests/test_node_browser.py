@@ -58,8 +58,8 @@ def state():
 def server(state, tmp_path):
     def told():
         coming = [row(0) | each for each in state["receiving"]]
-        studies = summaries(state["rows"], [dict(row(0), **each) for each in state["receiving"]])
-        return state | {"studies": studies, "latest": _latest(state["rows"], coming)}
+        studies = summaries(state["rows"], coming)
+        return state | {"receiving": coming, "studies": studies, "latest": _latest(state["rows"], coming)}
 
     def seen(run, verdict, name):
         (alarm,) = [each for each in state["rows"] if each["id"] == run]

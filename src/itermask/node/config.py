@@ -12,7 +12,7 @@ from itermask.web.access import Access, check_open, read_password
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
-PARTS = ("segmentation", "report", "overlay")  # of the results, as `[[destination]] send` names them
+PARTS = ("segmentation", "report", "overlay", "key images")  # of the results, as `[[destination]] send` names them
 
 
 def _check_title(text: str) -> None:
