@@ -15,11 +15,12 @@ SNIPPET = re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1]
 
 
 def test_every_setting_is_named():
-    sections = [*settings.SECTIONS.values(), *(entry for _, entry in settings.LISTS.values())]
+    parts = {"complete", "look", "deliver", "page", "keep", "watch", "tls"}
+    sections = [getattr(settings, name.capitalize()) for name in (*parts, *settings.LISTS)]
     names = {each.name for section in sections for each in fields(section)} - {"models", "sequences"}
     names |= {"title", "address", "port", "folder"}
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
-    for name in (*settings.SECTIONS, *settings.LISTS, "look.models", "look.sequences"):
+    for name in (*parts, *settings.LISTS, "look.models", "look.sequences"):
         assert f"[{name}]" in PAGE
 
 
