@@ -11,7 +11,9 @@ from tiny_node import HERE, some_config
 from itermask.errors import InputError
 from itermask.finding import VERDICTS
 from itermask.node.audit import COLUMNS, read_audit
+from itermask.node.complete import COMING, WHOLE
 from itermask.node.config import Destination
+from itermask.node.header import Instance
 from itermask.node.outbox import Outbox
 from itermask.node.page import PageServer
 from itermask.node.state import MOST, snapshot
@@ -110,3 +112,13 @@ def test_only_the_page_itself_can_say_that_something_was_seen(server):
     for wrong in (b"", b"[]", b"{", {}, {"run": "1", "verdict": ""}, {"run": True, "verdict": ""}, {"run": 1}):
         assert see(server, wrong) == 400
     assert see(server, {"run": 1, "verdict": "x" * 5000}) == 413
+
+
+def test_a_study_that_is_being_acquired_goes_first(config, store, runs):  # noqa: F811
+    for study, name, how in (("1", "1.1", WHOLE), ("2", "2.1", WHOLE), ("2", "2.2", COMING)):
+        made = Instance(f"{name}.1", "1", name, study, f"series {name}", None, False, "1.dcm")
+        store.add(store.receive([b"x"]), made, "MR", "hash")
+        if how == WHOLE:
+            store.connection_ended([name])
+            runs.close(name)
+    assert [runs.start().series, runs.start().series] == ["2.1", "1.1"], "its patient still lies there"

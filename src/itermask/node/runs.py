@@ -108,11 +108,13 @@ class Runs:
         return reason
 
     def start(self) -> Run | None:
-        """Take the run that has waited longest; None if none waits."""
+        """Take the run that has waited longest, of a study that is still being acquired first; None if none waits."""
         with self.database.change() as change:
             row = change.execute(
                 """SELECT run.id, run.series, run.number, run.images, label, key, file, announced, exact, transfer
-                   FROM run JOIN series ON series.uid = run.series WHERE state = ? ORDER BY run.id LIMIT 1""",
+                   FROM run JOIN series ON series.uid = run.series WHERE state = ?
+                   ORDER BY NOT EXISTS (SELECT 1 FROM series AS other WHERE other.study = series.study AND study <> ''
+                                        AND other.open = 1), run.id LIMIT 1""",
                 (WAITING,),
             ).fetchone()
             if row is None:
