@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv in this folder first.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,node,openvino,prepare,train,dev
+EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,export,node,openvino,prepare,train,dev
 
 .PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan reproduction mutants \
     speed damaged clean

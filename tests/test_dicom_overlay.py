@@ -62,17 +62,19 @@ def test_the_notice_is_burnt_in_and_fits(shape):
 
 
 @pytest.mark.parametrize("make", [slices, enhanced])
-def test_a_picture_for_every_slice_with_brain_that_names_its_source(tmp_path, make):
+def test_a_compressed_picture_for_every_slice_with_findings_that_names_its_source(tmp_path, make):
     found, finding, made = overlays(tmp_path, make())
-    shown = np.flatnonzero(finding.brain.any((0, 1)))
-    assert len(made) == len(shown) == 4
-    assert [image.InstanceNumber for image in made] == [1, 2, 3, 4]
-    assert len({image.SOPInstanceUID for image in made}) == 4
+    shown = np.flatnonzero(finding.anomaly.any((0, 1)))
+    assert len(made) == len(shown) == 2
+    assert [image.InstanceNumber for image in made] == [1, 2]
+    assert len({image.SOPInstanceUID for image in made}) == 2
     assert len({image.SeriesInstanceUID for image in made}) == 1
     for image, index in zip(made, shown, strict=True):
         source = image.SourceImageSequence[0]
         assert source.ReferencedSOPInstanceUID == found.series.frames[index].uid
-        assert is_red(image.pixel_array).any() == finding.anomaly[:, :, index].any()
+        assert is_red(image.pixel_array).any()
+        assert image.file_meta.TransferSyntaxUID.name == "RLE Lossless"
+        assert "BodyPartExamined" not in image, "nothing that the source does not say"
         assert (image.SeriesNumber, str(image.PatientName)) == (502, "Müller^Anna")
         assert "not a diagnosis" in image.SeriesDescription
         assert image.FrameOfReferenceUID == found.series.frames[index].reference
@@ -82,7 +84,7 @@ def test_a_picture_for_every_slice_with_brain_that_names_its_source(tmp_path, ma
 def test_the_enlarged_picture_lies_where_the_slice_does(tmp_path, degrees):
     affine = some_affine(degrees)
     _, _, made = overlays(tmp_path, slices(affine=affine))
-    image = made[0]  # of slice 1
+    image = made[0]  # of slice 2
     factor = image.Columns // 7
     assert (image.Rows, image.Columns) == (6 * factor, 7 * factor)
     assert min(image.Rows, image.Columns) >= 256
@@ -91,8 +93,8 @@ def test_the_enlarged_picture_lies_where_the_slice_does(tmp_path, degrees):
     corner = np.array(image.ImagePositionPatient, float) - 0.5 * (right * row + down * column)
     far = corner + image.Columns * right * row + image.Rows * down * column
     flip = np.array([-1, -1, 1])
-    assert np.allclose(corner, flip * (affine @ [-0.5, -0.5, 1, 1])[:3], atol=1e-3)
-    assert np.allclose(far, flip * (affine @ [6.5, 5.5, 1, 1])[:3], atol=1e-3)
+    assert np.allclose(corner, flip * (affine @ [-0.5, -0.5, 2, 1])[:3], atol=1e-3)
+    assert np.allclose(far, flip * (affine @ [6.5, 5.5, 2, 1])[:3], atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,18 @@ def test_the_window_is_the_brains(tmp_path):
     picture = made[0].pixel_array
     inside = picture[:, picture.shape[1] // 7 : -picture.shape[1] // 7]
     assert np.percentile(inside, 90) > 150
+
+
+def test_headers_say_what_the_source_says(tmp_path):
+    told = {
+        "BodyPartExamined": "HEAD",
+        "StudyDescription": "Brain MR",
+        "IssuerOfPatientID": "HOSPITAL",
+        "AdmissionID": "7",
+    }
+    _, _, made = overlays(tmp_path, slices(**told))
+    assert {name: made[0].get(name) for name in told} == told
+
+
+def test_an_empty_mask_gives_no_pictures(tmp_path):
+    assert overlays(tmp_path, slices(), anomaly=np.zeros((7, 6, 5), bool))[2] == []

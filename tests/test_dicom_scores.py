@@ -36,7 +36,9 @@ def numbers(group):
 def test_the_volume_belongs_to_the_segment(tmp_path, make):
     found, finding, segmentation, made = report(tmp_path, make)
     (group,) = made.content.get_volumetric_roi_measurement_groups()
-    assert numbers(group) == {"Volume": (pytest.approx(finding.anomaly.sum() * 9 / 1000), "mL")}
+    assert numbers(group)["Volume"] == (round(finding.anomaly.sum() * 9 / 1000, 2), "mL")
+    excess = finding.error[finding.anomaly].mean() - finding.threshold
+    assert numbers(group)["Mean excess of the error over the threshold"] == (pytest.approx(excess, rel=5e-3), "1")
     assert group.tracking_uid == segmentation.SegmentSequence[0].TrackingUID
     items = {item.ConceptNameCodeSequence[0].CodeMeaning: item for item in group[0].ContentSequence}
     reference = items["Referenced Segment"].ReferencedSOPSequence[0]
@@ -76,7 +78,7 @@ def test_numbers_that_are_not_finite_are_left_out(tmp_path):
     (group,) = made.content.get_image_measurement_groups()
     found = numbers(group)
     assert set(found) == {"Anomaly's share of the brain", "Score: a score with a long name"}
-    assert found["Score: a score with a long name"][0] == pytest.approx(1 / 3)
+    assert found["Score: a score with a long name"][0] == 0.333
 
 
 def test_who_speaks_of_whom(tmp_path):

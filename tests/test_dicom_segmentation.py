@@ -87,7 +87,9 @@ def test_highdicoms_own_volume_agrees(tmp_path):
     volume = seg.get_volume(combine_segments=True)
     back = volume.to_patient_orientation("RAS").array
     wanted = nib.as_closest_canonical(nib.Nifti1Image(anomaly.astype(np.uint8), found.scan.affine))
-    assert np.array_equal(back, np.asanyarray(wanted.dataobj))
+    assert np.array_equal(back > 0, np.asanyarray(wanted.dataobj) > 0)
+    assert seg.number_of_segments == 2, "one a region, the larger first"
+    assert [(back == number).sum() for number in (1, 2)] == [30, 1]
 
 
 def test_frames_of_an_enhanced_image_in_another_order(tmp_path):
@@ -122,7 +124,7 @@ def test_an_empty_mask_keeps_all_slices_empty(tmp_path):
 def test_what_it_says(tmp_path):
     found, _, seg = segmentation(tmp_path, slices())
     segment = seg.SegmentSequence[0]
-    assert segment.SegmentLabel == "Anomaly"
+    assert segment.SegmentLabel == "Anomaly 1"
     assert segment.SegmentAlgorithmType == "AUTOMATIC"
     assert segment.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "49755003"
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "263654008"

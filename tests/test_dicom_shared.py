@@ -68,5 +68,6 @@ def test_results_lie_on_the_slices_they_were_made_from(source, found, tmp_path):
         assert np.allclose(place, original.ImagePositionPatient, atol=1e-6)
         assert original.pixel_array[frame].min() > 150
         again = original.pixel_array[90:130, 100:140] > 150
-        assert np.array_equal(frame[90:130, 100:140], again)
-    assert {path.name for path in (folder / "overlay").iterdir()} == {f"000{number}.dcm" for number in range(1, 5)}
+        assert not (frame[90:130, 100:140] & ~again).any()
+    marked = int(bright.any(axis=(0, 1)).sum())
+    assert len(list((folder / "overlay").iterdir())) == marked

@@ -38,7 +38,7 @@ def uids(folder):
     }
 
 
-NAMES = {"segmentation.dcm", "scores.dcm", *(f"overlay/000{number}.dcm" for number in (1, 2, 3, 4))}
+NAMES = {"segmentation.dcm", "scores.dcm", "key-images.dcm", "overlay/0001.dcm", "overlay/0002.dcm"}
 
 
 @pytest.mark.parametrize("make", [slices, enhanced])
@@ -75,10 +75,27 @@ def test_writing_again_gives_the_same_uids(tmp_path, found):
 
 def test_fewer_pictures_take_the_place_of_more(tmp_path, found):
     write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path)
-    brain = np.zeros(found.scan.image.shape, bool)
-    brain[2:4, 2:4, 2:4] = True
-    write_dicom(found.scan, found.series, some_finding(found.scan, brain=brain), tmp_path)
+    nothing = some_finding(found.scan, np.zeros(found.scan.image.shape, bool))
     assert len(list((tmp_path / "dicom" / "overlay").iterdir())) == 2
+    write_dicom(found.scan, found.series, nothing, tmp_path)
+    assert set(contents(tmp_path / "dicom")) == {"segmentation.dcm", "scores.dcm"}
+
+
+@pytest.mark.parametrize("make", [slices, enhanced])
+def test_key_images_are_the_slices_with_findings(tmp_path, make):
+    save(tmp_path / "source", make())
+    found = read_dicom(tmp_path / "source")[0]
+    finding = some_finding(found.scan)
+    folder = write_dicom(found.scan, found.series, finding, tmp_path / "out")
+    keys = pydicom.dcmread(folder / "key-images.dcm")
+    named = [
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in keys.ContentSequence
+        if item.ValueType == "IMAGE"
+    ]
+    marked = np.flatnonzero(finding.anomaly.any((0, 1)))
+    assert named == list(dict.fromkeys(found.series.frames[index].uid for index in marked))
+    assert (keys.Modality, keys.SeriesNumber) == ("KO", 504)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("no"), KeyboardInterrupt()])
@@ -142,6 +159,7 @@ def test_results_are_no_series_to_look_at(tmp_path, found):
         "Segmentation Storage, no MR image",
         "Comprehensive SR Storage, no MR image",
         "Secondary Capture Image Storage, no MR image",
+        "Key Object Selection Document Storage, no MR image",
     }
 
 

@@ -8,6 +8,8 @@ from tiny_node import until
 
 from itermask.node.config import Page
 from itermask.node.page import PageServer
+from itermask.node.state import _latest
+from itermask.node.studies import summaries
 
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE = 180_000  # ms
@@ -24,7 +26,8 @@ def row(number, **changes):
         "id": number, "label": f"series {number} 'MPRAGE'", "sender": "SCANNER", "images": 192, "received": time.time(),
         "state": "finished", "tone": "green", "verdict": "within the healthy range", "alert": False, "score": 1.25,
         "percentile": 40.0, "anomaly_fraction": 0.001, "seconds": 6.5, "notes": [], "report": "results/a/report.html",
-        "deliveries": [{"state": "sent", "words": "sent to PACS"}],
+        "study": "s1", "code": "A1", "when": "2026-01-31 09:15", "scanner": "Maker One", "patient": "", "headline": "",
+        "seen": None, "newest": True, "deliveries": [{"state": "sent", "words": "sent to PACS"}],
     }  # fmt: skip
     return values | changes
 
@@ -41,12 +44,29 @@ FAILED = {
 
 @pytest.fixture
 def state():
-    return {"node": "ITERMASK", "space": "1.0 of 50 GiB used", "waiting": 0, "receiving": [], "rows": []}
+    return {
+        "node": "ITERMASK",
+        "space": "1.0 of 50 GiB used",
+        "waiting": 0,
+        "patient": "off",
+        "receiving": [],
+        "rows": [],
+    }
 
 
 @pytest.fixture
 def server(state, tmp_path):
-    made = PageServer(Page(port=0), lambda: state, tmp_path)
+    def told():
+        coming = [row(0) | each for each in state["receiving"]]
+        studies = summaries(state["rows"], coming)
+        return state | {"receiving": coming, "studies": studies, "latest": _latest(state["rows"], coming)}
+
+    def seen(run, verdict, name):
+        (alarm,) = [each for each in state["rows"] if each["id"] == run]
+        alarm["seen"] = {"time": time.time(), "name": name}
+        return True
+
+    made = PageServer(Page(port=0), told, tmp_path, seen)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "report.html").write_text("<title>the report</title>")
     made.start()
@@ -84,7 +104,7 @@ def shows(page, selector, text):
 def test_a_series_on_its_way_and_its_verdict_appear_by_themselves(page, state):
     assert page.inner_text("#latest") == "Nothing has been looked at yet."
     state["receiving"] = [{"label": "series 1 'MPRAGE'", "sender": "SCANNER", "images": 7, "announced": 192}]
-    shows(page, "#receiving", "series 1 'MPRAGE' from SCANNER: 7 of 192 images")
+    shows(page, "#receiving", "A1, series 1 'MPRAGE' from SCANNER: 7 of 192 images")
     state["receiving"] = []
     state["rows"] = [row(1, state="looking for anomalies, 42 %", verdict="", tone="grey", report=None, score=None)]
     shows(page, "#row-1", "looking for anomalies, 42 %")
@@ -100,15 +120,17 @@ def test_a_series_on_its_way_and_its_verdict_appear_by_themselves(page, state):
 
 def test_an_alarm_stays_until_it_is_seen(page, state):
     state["rows"] = [row(2, **RED), row(1)]
-    shows(page, ".alarm", "Outside the healthy range: series 2 'MPRAGE'. Look at it while the patient is there.")
+    shows(page, ".alarm", "Outside the healthy range: A1, series 2 'MPRAGE'. Look at it while the patient is there.")
     assert page.title() == "(1 !) Scanner node – itermask"
     assert page.get_attribute("#latest", "class") == "card red"
     with page.expect_popup() as popup:
         page.click(".alarm a")
     assert until(lambda: popup.value.title()) == "the report"
     page.keyboard.press("Tab")
+    page.fill("#who", "anna")
     page.click("text=Seen")
-    assert page.query_selector(".alarm") is None
+    shows(page, "#row-2", "by anna")
+    page.wait_for_selector(".alarm", state="detached")
     assert page.title() == "Scanner node – itermask"
     page.reload()
     shows(page, "#row-2", "outside the healthy range")

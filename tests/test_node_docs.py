@@ -17,11 +17,20 @@ SECTIONS = ("sender", "destination", "complete", "look", "deliver", "page", "kee
 
 
 def test_every_setting_is_named():
+<<<<<<< HEAD
     named = {name: getattr(settings, name.title()) for name in SECTIONS}
     names = {each.name for section in named.values() for each in fields(section)} - {"models", "sequences"}
     names |= {"title", "address", "port", "folder"}
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
     for name in (*named, "look.models", "look.sequences"):
+=======
+    parts = {"complete", "look", "deliver", "page", "keep", "watch", "tls"}
+    sections = [getattr(settings, name.capitalize()) for name in (*parts, *settings.LISTS)]
+    names = {each.name for section in sections for each in fields(section)} - {"models", "sequences"}
+    names |= {"title", "address", "port", "folder"}
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+    for name in (*parts, *settings.LISTS, "look.models", "look.sequences"):
+>>>>>>> hospital
         assert f"[{name}]" in PAGE
 
 

@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from dataclasses import replace
 
 import pydicom
@@ -12,6 +13,7 @@ from tiny_dicom import ENHANCED_MR, MR, SECONDARY, enhanced, save
 from tiny_node import HERE, associate, files_of, no_image, send, series, some_config, until
 
 from itermask.errors import InputError
+from itermask.node import receive
 from itermask.node.arrivals import Arrivals
 from itermask.node.commit import PUSH_INSTANCE, PUSH_MODEL
 from itermask.node.config import Keep, Sender
@@ -271,3 +273,33 @@ def test_too_many_connections_are_rejected_and_logged(side, lines):
     assert associate(side.port).is_rejected
     first.release()
     assert any(line.startswith("rejected 'SCANNER' from 127.0.0.1: more than") for line in lines())
+
+
+def test_connections_that_say_nothing_keep_no_scanner_waiting(side):
+    idle = [socket.create_connection((HERE, side.port)) for _ in range(25)]
+    began = time.monotonic()
+    association = associate(side.port)
+    assert association.is_established
+    assert time.monotonic() - began < 10.0, "it took 26 s when each of them was waited for"
+    association.release()
+    until(lambda: sum(each.fileno() != -1 for each in side.receiver._silent) <= receive.FEW)
+    for each in idle:
+        each.close()
+
+
+def test_a_connection_that_says_nothing_is_ended_soon(start, monkeypatch):
+    monkeypatch.setattr(receive, "PROPOSED", 0.5)
+    port = start().port
+    with socket.create_connection((HERE, port)) as idle:
+        idle.settimeout(60.0)
+        assert b"" in iter(lambda: idle.recv(64), None), "it is ended; an abort may come first"
+
+
+def test_more_than_can_be_served_are_rejected_for_now(side, lines, monkeypatch):
+    monkeypatch.setattr(receive, "MOST", 1)
+    first = associate(side.port)
+    second = associate(side.port)
+    assert (first.is_established, second.is_rejected) == (True, True)
+    assert (second.acceptor.primitive.result, second.acceptor.primitive.result_source) == (2, 3)
+    first.release()
+    assert any("connections at once" in line for line in lines())

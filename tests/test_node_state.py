@@ -63,19 +63,20 @@ def finish(runs, run, verdict):
 def test_from_arrival_to_verdict(config, store, runs):
     bring(store, "1.2", announced=5)
     state = snapshot(config, store, {})
-    assert state["receiving"] == [{"label": "series 1.2", "sender": "MR", "images": 1, "announced": 5}]
+    (coming,) = state["receiving"]
+    assert coming.items() >= {"label": "series 1.2", "sender": "MR", "images": 1, "announced": 5}.items()
     assert (state["rows"], state["waiting"]) == ([], 0)
     runs.close("1.2")
     (row,) = snapshot(config, store, {})["rows"]
     assert (row["state"], row["verdict"], row["report"]) == ("waiting for its turn", "", None)
     run = runs.start()
-    (row,) = snapshot(config, store, {run.id: {"stage": "detect", "share": 0.42}})["rows"]
+    (row,) = snapshot(config, store, {run.id: {"stage": "threshold", "share": 0.42}})["rows"]
     assert row["state"] == "looking for anomalies, 42 %"
     now = {"stage": "writing", "verdict": {"verdict": VERDICTS[2], "notes": [], "told": row["received"] + 4.2}}
     state = snapshot(config, store, {run.id: now})
     (row,) = state["rows"]
     assert (row["verdict"], row["tone"], row["alert"], row["seconds"]) == (VERDICTS[2], "red", True, 4.2)
-    assert (row["state"], row["report"], state["waiting"]) == ("writing", None, 1)
+    assert (row["state"], row["report"], state["waiting"]) == ("writing the report", None, 1)
     finish(runs, run, VERDICTS[2])
     (row,) = snapshot(config, store, {})["rows"]
     assert (row["state"], row["notes"], row["score"]) == ("finished", ["Note."], 1.5)

@@ -1,5 +1,6 @@
 """The server of the page: what it shows and to whom, and that only the page itself can rate."""
 
+import base64
 import json
 import re
 import subprocess
@@ -11,10 +12,11 @@ from tiny_view import HERE, ask, record, write_cohort
 
 from itermask.errors import InputError
 from itermask.finding import VERDICTS
-from itermask.view.ratings import NAME, Ratings
+from itermask.view.ratings import NAME, ChangedError, Ratings
 from itermask.view.server import ViewServer
+from itermask.web.access import Access
 
-SAID = {"scan": "a", "rating": "good", "comment": ""}
+SAID = {"scan": "a", "rating": "good", "comment": "", "seen": 0}
 
 
 @pytest.fixture
@@ -114,8 +116,8 @@ def test_absolute_paths_are_not_shown(server, out):
 
 
 def test_ratings_are_on_the_disk_and_survive_a_restart(server, out):
-    for rating in ("bad", "unsure"):
-        status, told = rate(server, {"scan": "b", "rating": rating, "comment": "one\ttwo\nthree"})
+    for seen, rating in enumerate(("bad", "unsure")):
+        status, told = rate(server, {"scan": "b", "rating": rating, "comment": "one\ttwo\nthree", "seen": seen})
         assert (status, told["rating"], told["rater"]) == (200, rating, "me")
     assert len((out / NAME).read_text().splitlines()) == 3
     again = ViewServer(out, port=0, rater="me")
@@ -124,12 +126,44 @@ def test_ratings_are_on_the_disk_and_survive_a_restart(server, out):
     assert (again.secret, again.token) != (server.secret, server.token)
 
 
-def test_many_ratings_at_once(server, out):
+def test_of_many_ratings_at_once_one_is_kept(server, out):
     comments = [str(number) for number in range(24)]
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda comment: rate(server, SAID | {"comment": comment}), comments))
-    assert [status for status, _ in answers] == [200] * 24
-    assert sorted(one.comment for one in Ratings(out).all()) == sorted(comments)
+    assert sorted(status for status, _ in answers) == [200] + [409] * 23, "the others are asked"
+    (kept,) = Ratings(out).all()
+    assert {told["now"]["comment"] for status, told in answers if status == 409} == {kept.comment}
+
+
+def test_a_stale_tab_overwrites_nothing_unasked(server, out):
+    assert rate(server, SAID | {"comment": "mine"})[1]["version"] == 1
+    Ratings(out).save("a", "bad", "theirs", "anna")
+    status, told = rate(server, SAID | {"rating": "unsure", "seen": 1})
+    assert (status, told["version"], told["now"]["rater"], told["now"]["comment"]) == (409, 2, "anna", "theirs")
+    assert Ratings(out).last()["a"].rating == "bad"
+    assert rate(server, SAID | {"rating": "unsure", "seen": told["version"]})[0] == 200, "whoever was asked may"
+    assert json.loads(ask(server, "/state.json")[2])["ratings"]["a"]["version"] == 3
+
+
+def test_a_rater_of_own_is_not_disturbed_by_others(out):
+    ratings = Ratings(out)
+    ratings.save("a", "bad", "", "first")
+    assert ratings.save("a", "good", "", "second", seen=0, own=True).rating == "good"
+    with pytest.raises(ChangedError):
+        ratings.save("a", "good", "", "second", seen=0, own=True)
+
+
+def test_the_user_name_of_a_password_says_who_rates(out):
+    server = ViewServer(out, port=0, rater="me", access=Access("open sesame"))
+    server.start()
+    try:
+        assert ask(server, "/state.json")[0] == 401
+        asked = "Basic " + base64.b64encode(b"anna:open sesame").decode()
+        status, told = rate(server, Authorization=asked)
+        assert (status, told["rater"]) == (200, "anna")
+        assert json.loads(ask(server, "/state.json", Authorization=asked)[2])["rater"] == "anna"
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(
@@ -161,6 +195,7 @@ def test_a_rating_needs_the_secret_too(server, out):
     [
         b"", b"{", b"[]", b"\xff", b"1", {}, SAID | {"rating": "great"}, SAID | {"rating": 1}, SAID | {"scan": "none"},
         SAID | {"scan": None}, SAID | {"comment": "x" * 4001}, {"scan": "a", "rating": "good"},
+        SAID | {"seen": None}, SAID | {"seen": "0"}, SAID | {"seen": True},
     ],
 )  # fmt: skip
 def test_what_is_no_rating_is_refused_with_words(server, out, said):
@@ -196,9 +231,10 @@ def test_refusals(tmp_path, out):
         ViewServer(tmp_path / "empty")
     with pytest.raises(InputError, match="--host elsewhere: is no IP address"):
         ViewServer(out, host="elsewhere")
-    assert [ViewServer(out, host=host).is_local for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0")] == [
-        True, True, True, False,
-    ]  # fmt: skip
+    assert all(ViewServer(out, host=host).is_local for host in ("127.0.0.1", "localhost", "::1"))
+    with pytest.raises(InputError, match=r"0.0.0.0 can be reached from other machines"):
+        ViewServer(out, host="0.0.0.0")
+    assert not ViewServer(out, host="0.0.0.0", access=Access(unprotected=True)).is_local
 
 
 def test_it_starts_without_the_libraries_that_compute():

@@ -10,6 +10,7 @@ from scipy import ndimage
 from itermask.finding import Finding
 from itermask.prepare.atlas import place_of
 from itermask.scan import Scan
+from itermask.whose import as_json
 
 MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
 REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
@@ -191,7 +192,7 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
 
 
 def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
-    """A finding's summary, with how many regions its mask has (`count`) and the largest of them (`listed`)."""
+    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`)."""
     regions, count = regions_of(scan, finding)
     listed = {"count": count, "connected": "faces, edges and corners", "listed": [asdict(one) for one in regions]}
-    return finding.summary() | {"regions": listed}
+    return finding.summary() | {"source": as_json(scan.source), "regions": listed}

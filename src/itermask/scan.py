@@ -25,6 +25,8 @@ class Source:
         accession_number: of the request.
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
+        study_time: `HHMMSS`, when the study began.
+        series_number: as the scanner counts.
 
     Example:
         >>> Source(age=34.0, manufacturer="SIEMENS").age
@@ -45,6 +47,8 @@ class Source:
     accession_number: str = ""
     study_uid: str = ""
     series_uid: str = ""
+    study_time: str = ""
+    series_number: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`itermask listen`: a DICOM node that looks at what it receives, with a live page."""
 
 import logging
+import os
 import signal
 import warnings
 from pathlib import Path
@@ -18,8 +19,12 @@ def listen(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Look again at series that could not be looked at before.")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Print who received, looked at, sent and saw what, as a table; then end.")
+    ] = False,
 ) -> None:
     """Listen for series from a scanner, look at each at once, show it on a live page, send the results."""
+    from itermask.node.audit import read_audit
     from itermask.node.config import example as print_example
     from itermask.node.config import read_config
     from itermask.node.serve import Node
@@ -31,9 +36,15 @@ def listen(
     if config is None:
         raise InputError("say the node's TOML file; 'itermask listen --example' prints one")
     told = read_config(config)
+    if audit:
+        for line in read_audit(told.folder):
+            print(line)
+        return
+    os.umask(0o077)  # whatever the node writes names patients
     check_look(told.look)
     _log_to_stderr()
     node = Node(told, retry_failed=retry_failed)
+    _trace_to(told.folder / "traces.log")
 
     def end(number: int, frame: FrameType | None) -> None:
         node.ask_to_stop()
@@ -54,3 +65,15 @@ def _log_to_stderr() -> None:
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    logging.getLogger("itermask.web").handlers = [handler]
+    logging.getLogger("pynetdicom").addHandler(logging.NullHandler())  # what it says of connections, the node says too
+    logging.getLogger("pynetdicom").propagate = False
+
+
+def _trace_to(path: Path) -> None:
+    """Keep what only those who mend the program can read out of the log, in a file of at most 2 MB."""
+    from logging.handlers import RotatingFileHandler
+
+    traces = logging.getLogger("itermask.node.traces")
+    traces.handlers = [RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)]
+    traces.propagate = False

@@ -17,15 +17,30 @@ def view(
     ] = None,
     host: Annotated[
         Optional[str],
-        typer.Option(help="IP address to listen at; else this machine alone can look. No password, no encryption."),
+        typer.Option(help="IP address to listen at; else this machine alone can look. Others need what follows."),
     ] = None,
     port: Annotated[int, typer.Option(help="Port, 0 for a free one.")] = 8115,
+    password_file: Annotated[
+        Optional[Path], typer.Option(help="File with a password that is asked for; its user name says who rates.")
+    ] = None,
+    certificate: Annotated[Optional[Path], typer.Option(help="Certificate for HTTPS (PEM), with --key.")] = None,
+    key: Annotated[Optional[Path], typer.Option(help="Key of the certificate.")] = None,
+    name: Annotated[
+        Optional[list[str]], typer.Option(help="Further host name under which the page answers; may be repeated.")
+    ] = None,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="Let other machines look without password or HTTPS.")
+    ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """Go through results in a browser: list, reports, and ratings kept in ratings.tsv. Ends with Ctrl-C."""
     from itermask.view.server import LOOPBACK, ViewServer
+    from itermask.web.access import Access, read_password
 
-    server = ViewServer(out, LOOPBACK if host is None else host, port, rater or _login(), own=rater is not None)
+    password = "" if password_file is None else read_password(password_file)
+    access = Access(password, certificate, key, tuple(name or ()), unprotected)
+    where = LOOPBACK if host is None else host
+    server = ViewServer(out, where, port, rater or _login(), own=rater is not None, access=access)
     ended = Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -35,7 +50,8 @@ def view(
         signal.signal(number, end)
     server.start()
     if not server.is_local:
-        print(f"itermask: other machines can look too, by {server.host} and without encryption", file=sys.stderr)
+        how = "with a password and HTTPS" if password and certificate else "without password or encryption"
+        print(f"itermask: other machines can look too, by {server.host} and {how}", file=sys.stderr)
     print(server.address, flush=True)
     if not no_browser:
         _open(server.address)

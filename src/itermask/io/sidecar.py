@@ -21,6 +21,7 @@ KEYS = {
     "site": ("InstitutionName", "StationName"),
     "study_date": ("StudyDate",),
     "series_date": ("SeriesDate", "AcquisitionDate", "AcquisitionDateTime"),
+    "study_time": ("StudyTime",),
     "accession_number": ("AccessionNumber",),
     "study_uid": ("StudyInstanceUID",),
     "series_uid": ("SeriesInstanceUID",),
@@ -49,10 +50,16 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
         Source(**texts),
         age=_age(fields.get("PatientAge", fields.get("Age"))) or _age_in_table(path, notes),
         field_strength=_positive(fields.get("MagneticFieldStrength")),
+        series_number=_count(fields.get("SeriesNumber")),
     )
     if elsewhere := not_a_head(source):
         raise InputError(f"{shown(path)}: {elsewhere}, as its sidecar says; scans of heads alone are looked at")
     return (None if source == Source() else source), (*notes, *doubts(source))
+
+
+def _count(value: Any) -> int | None:
+    """Return a whole number; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _fields(path: Path, notes: list[str]) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from itermask.errors import InputError
 from itermask.settings_file import check_ranges, checked, read_toml
+from itermask.web.access import Access, check_open, read_password
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
-PARTS = ("segmentation", "report", "overlay")  # of the results, as `[[destination]] send` names them
+PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
+PARTS = ("segmentation", "report", "overlay", "key images")  # of the results, as `[[destination]] send` names them
 
 
 def _check_title(text: str) -> None:
@@ -151,14 +153,53 @@ class Deliver:
 
 @dataclass(frozen=True)
 class Page:
-    """Where the live page is served; port 0 takes a free one."""
+    """Where the live page is served, what it tells of patients, and who may look.
+
+    Attributes:
+        address: that is listened at.
+        port: 0 takes a free one.
+        patient: what the page shows of a patient: one of `PATIENT`.
+        password: file with the password in its first line; None for none.
+        certificate: for HTTPS; None for plain HTTP.
+        key: of the certificate.
+        names: further host names under which the page answers.
+        unprotected: whether other machines may look without password or HTTPS all the same.
+    """
 
     address: str = "127.0.0.1"
     port: int = 8114
+    patient: str = "off"
+    password: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    names: tuple[str, ...] = ()
+    unprotected: bool = False
 
     def __post_init__(self) -> None:
         _check_address(self.address)
         _check_port(self.port)
+        if self.patient not in PATIENT:
+            raise ValueError(f"patient must be one of {', '.join(PATIENT)}, not {self.patient!r}")
+
+    def access(self) -> Access:
+        """Return how the page is protected.
+
+        Raises:
+            InputError: the password cannot be read, or other machines could look without password and HTTPS.
+        """
+        self.check()
+        password = "" if self.password is None else read_password(self.password)
+        return Access(password, self.certificate, self.key, self.names, self.unprotected)
+
+    def check(self) -> None:
+        """Refuse a page that other machines could read without password and HTTPS.
+
+        Raises:
+            InputError: this is one.
+        """
+        password = "" if self.password is None else "that is read later"
+        found = Access(password, self.certificate, self.key, self.names, self.unprotected)
+        check_open(self.address, found, "[page] address", "unprotected = true")
 
 
 @dataclass(frozen=True)
@@ -287,6 +328,10 @@ def _checked(config: NodeConfig, path: Path) -> NodeConfig:
         problem = "the folder to [watch] lies in the node's own folder; choose another"
     if problem:
         raise InputError(f"{path}: {problem}")
+    try:
+        config.page.check()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     return config
 
 

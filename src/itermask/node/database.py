@@ -11,14 +11,15 @@ from typing import Any
 
 from itermask.errors import InputError
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE series (
   uid TEXT PRIMARY KEY, key TEXT NOT NULL, study TEXT NOT NULL, label TEXT NOT NULL, sender TEXT NOT NULL,
   file TEXT NOT NULL,                  -- name of the scan in the folder, where it is one file (NIfTI)
   first REAL NOT NULL, last REAL NOT NULL, announced INTEGER, exact INTEGER NOT NULL,
   open INTEGER NOT NULL,               -- 1: more images may come, or a run is due
-  transfer TEXT NOT NULL               -- coming, whole, cut, interrupted, quiet, spoiled: see complete.py
+  transfer TEXT NOT NULL,              -- coming, whole, cut, interrupted, quiet, spoiled: see complete.py
+  about TEXT NOT NULL DEFAULT '{}'     -- whose it is, as JSON: see header.py
 );
 CREATE TABLE instance (
   series TEXT NOT NULL, uid TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL,
@@ -45,6 +46,17 @@ CREATE TABLE commitment (
 );
 CREATE TABLE seen (path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, changed INTEGER NOT NULL);
 """
+# What is newer than version 1. Alarms are of a run and of what was said of it: if that changes, it alarms again.
+SINCE_1 = """
+CREATE TABLE acknowledged (
+  run INTEGER NOT NULL, verdict TEXT NOT NULL, time REAL NOT NULL, name TEXT NOT NULL, PRIMARY KEY (run, verdict)
+);
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, event TEXT NOT NULL, study TEXT NOT NULL,
+  series TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
+);
+"""
+TO_2 = "ALTER TABLE series ADD COLUMN about TEXT NOT NULL DEFAULT '{}';" + SINCE_1
 
 
 class Database:
@@ -67,6 +79,7 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True)
             for each in new:
                 sync_folder(each.parent)
+            folder.chmod(0o700)  # patients' data
             self._guard = open(folder / "lock", "w")  # noqa: SIM115 - open as long as the node runs
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -81,13 +94,14 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if found == 0:
-                self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            if found in (0, 1):
+                made = SCHEMA + SINCE_1 if found == 0 else TO_2
+                self._connection.executescript(f"BEGIN; {made} PRAGMA user_version = {VERSION}; COMMIT;")
                 sync_folder(folder)
         except sqlite3.Error as error:
             self.close()
             raise InputError(f"{path}: cannot be used ({error}); move it away to start afresh") from error
-        if found not in (0, VERSION):
+        if found not in (0, 1, VERSION):
             self.close()
             raise InputError(f"{path}: is of another version of itermask ({found}); finish its work with that one")
 

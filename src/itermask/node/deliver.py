@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from itermask.io.dicom.extras import pydicom
-from itermask.io.dicom.write import FOLDER, OVERLAY, REPORT, SEGMENTATION
+from itermask.io.dicom.write import FOLDER, KEYS, OVERLAY, REPORT, SEGMENTATION
 from itermask.node.config import Destination
 from itermask.node.extras import pynetdicom
 
-WHERE = {"segmentation": SEGMENTATION, "report": REPORT, "overlay": f"{OVERLAY}/*.dcm"}
+WHERE = {"segmentation": SEGMENTATION, "report": REPORT, "overlay": f"{OVERLAY}/*.dcm", "key images": KEYS}
+SECONDARY, RLE = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.1.2.5"
 DUPLICATE = 0x0111  # the peer has this instance: as good as taken
 TIMEOUT = 30.0  # seconds that a peer may be silent
 
@@ -112,6 +113,8 @@ def connect(
     entity.connection_timeout = TIMEOUT
     for uid in classes:
         entity.add_requested_context(uid)
+        if uid == SECONDARY:  # pictures are compressed, for those who take that
+            entity.add_requested_context(uid, RLE)
     if context is not None:
         more["tls_args"] = (context, host)
     try:
@@ -132,6 +135,10 @@ def connect(
 def _store(association: Any, dataset: Any) -> str:
     """Send one file; gives why it was not taken, or nothing."""
     try:
+        syntax = str(dataset.file_meta.TransferSyntaxUID)
+        taken = {str(each) for context in association.accepted_contexts for each in context.transfer_syntax}
+        if syntax == RLE and RLE not in taken:
+            dataset.decompress()
         status = association.send_c_store(dataset)
     except (ValueError, RuntimeError) as error:
         text = str(error)

@@ -2,12 +2,15 @@
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from itermask.io.dicom.about import source_of
 from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.files import MR_IMAGES, read_headers
+from itermask.whose import as_json
 
 # Answers to C-STORE (DICOM PS3.4, table B.2-1; PS3.7, annex C).
 SUCCESS, NO_SUCH_CLASS, NO_ROOM, MISMATCH, NOT_UNDERSTOOD = 0x0000, 0x0122, 0xA700, 0xA900, 0xC000
@@ -35,6 +38,7 @@ class Instance:
         announced: images that the header says there are; None if it does not.
         exact: whether of the series rather than of an acquisition.
         name: of the file in the store.
+        about: whose it is, see `itermask.whose.as_json`; `patient_id` and `patient_name` only where they are asked for.
     """
 
     uid: str
@@ -45,15 +49,17 @@ class Instance:
     announced: int | None
     exact: bool
     name: str
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_instance(path: Path, kind: str = "", uid: str = "") -> Instance:
+def read_instance(path: Path, kind: str = "", uid: str = "", patient: str = "off") -> Instance:
     """What a DICOM file is, if it is an MR image.
 
     Args:
         path: the file.
         kind: SOP class under which it was sent; empty if it was not.
         uid: SOP instance under which it was sent.
+        patient: what is noted of the patient: `off`, `id`, or `both` identifier and name.
 
     Raises:
         RefusedError: it is no MR image, damaged, or not what it was sent as.
@@ -81,7 +87,22 @@ def read_instance(path: Path, kind: str = "", uid: str = "") -> Instance:
         announced=announced,
         exact=exact,
         name=f"{hashlib.sha256(found.encode()).hexdigest()[:32]}.dcm",
+        about=_about(values, patient),
     )
+
+
+def _about(values: Any, patient: str) -> dict[str, Any]:
+    """Whose image it is, in plain short texts."""
+    about = {name: plain_text(each) if isinstance(each, str) else each for name, each in _kept(values).items()}
+    if patient in ("id", "both"):
+        about["patient_id"] = plain_text(values.get("PatientID") or "")
+    if patient == "both":
+        about["patient_name"] = plain_text(values.get("PatientName") or "").replace("^", " ").strip()
+    return about
+
+
+def _kept(values: Any) -> dict[str, Any]:
+    return as_json(source_of(values))
 
 
 def names_in(path: Path) -> tuple[str, str] | None:

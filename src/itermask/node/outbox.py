@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itermask.node.audit import NOT_SENT, note
+from itermask.node.audit import SENT as TAKEN
 from itermask.node.config import Deliver, NodeConfig
 from itermask.node.database import Database
 from itermask.node.store import Store, run_name
@@ -77,6 +79,7 @@ class Outbox:
                    WHERE run = ? AND destination = ?""",
                 (SENT, time.time(), delivery.run, delivery.destination),
             )
+            note(change, TAKEN, delivery.series, delivery.destination)
 
     def put_off(self, delivery: Delivery, taken: Sequence[str], reason: str) -> str:
         """A try has failed, after some were taken.
@@ -97,6 +100,8 @@ class Outbox:
                     *(delivery.run, delivery.destination),
                 ),
             )
+            if state == GIVEN_UP:
+                note(change, NOT_SENT, delivery.series, delivery.destination, reason)
         return words
 
     def add_report(self, asked: dict[str, Any], title: str, host: str, port: int) -> None:

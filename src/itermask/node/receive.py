@@ -2,10 +2,13 @@
 
 import hashlib
 import logging
+import socket
 import sqlite3
 import ssl
 import threading
+import traceback
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from itermask.errors import InputError
@@ -20,6 +23,7 @@ from itermask.node.outbox import Outbox
 from itermask.node.store import NEW, OTHER, Store
 
 LOG = logging.getLogger("itermask.node")
+TRACES = logging.getLogger("itermask.node.traces")
 SYNTAXES = (
     *("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"),  # uncompressed
     *("1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.80"),  # lossless JPEG, JPEG-LS
@@ -28,9 +32,12 @@ SYNTAXES = (
 )
 # Reasons of a rejected association (DICOM PS3.8, table 9-21), and its result and source: for good, by the user.
 FOR_GOOD, BY_USER, CALLING_UNKNOWN, CALLED_UNKNOWN = 1, 1, 3, 7
+FOR_NOW, BY_SERVICE, LIMIT_EXCEEDED = 2, 3, 2
 PROCESSING_FAILURE, NO_SUCH_ACTION, NOT_AUTHORISED, INVALID = 0x0110, 0x0123, 0x0124, 0x0115
 SILENT = 60.0  # seconds after which a silent connection is ended
 MOST = 20  # connections at once
+PROPOSED = 5.0  # seconds within which a connection must say who it is and what it wants
+FEW, MANY = 4, 12  # connections that have not, from one address and in all; for one more the oldest is ended
 
 
 class Receiver:
@@ -52,6 +59,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._refused: dict[Any, Counter[str]] = {}
         self._said: set[str] = set()
+        self._silent: dict[socket.socket, str] = {}
         self._server: Any = None
         self._stopping = False
         self.port = config.port
@@ -66,8 +74,8 @@ class Receiver:
         library = pynetdicom()
         events = library.evt
         entity = library.AE(ae_title=self.config.title)
-        entity.maximum_associations, entity.maximum_pdu_size = MOST, 131072
-        entity.network_timeout = SILENT
+        entity.maximum_associations, entity.maximum_pdu_size = MOST + 2 * MANY, 131072
+        entity.network_timeout, entity.acse_timeout = SILENT, PROPOSED
         for uid in sorted(MR_IMAGES):
             entity.add_supported_context(uid, list(SYNTAXES))
         entity.add_supported_context("1.2.840.10008.1.1")  # verification
@@ -89,6 +97,7 @@ class Receiver:
             raise InputError(
                 f"{where[0]} port {where[1]}: cannot be listened at ({error}); choose another address or port"
             ) from error
+        self._server.verify_request = self._verify
         self.port = int(self._server.server_address[1])
 
     def stop(self) -> None:
@@ -106,9 +115,32 @@ class Receiver:
         for connection in self.arrivals.dead():
             self._end(connection, whole=False)
 
+    def _verify(self, request: socket.socket, client_address: Any) -> bool:
+        """Let a connection in, and end the oldest of those that have said nothing yet, where there are too many."""
+        address = str(client_address[0])
+        with self._lock:
+            self._silent = {each: whose for each, whose in self._silent.items() if each.fileno() != -1}
+            mine = [each for each, whose in self._silent.items() if whose == address]
+            oldest = mine[0] if len(mine) >= FEW else next(iter(self._silent)) if len(self._silent) >= MANY else None
+            if oldest is not None:
+                del self._silent[oldest]
+            self._silent[request] = address
+        if oldest is not None:
+            self._say_once(f"connections from {address} that say nothing are ended")
+            with suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)
+        return True
+
     def _requested(self, event: Any) -> None:
-        """Reject whoever is not known here."""
+        """Reject whoever is not known here, and more than can be served at once."""
         association = event.assoc
+        with self._lock:
+            self._silent.pop(association.dul.socket.socket, None)
+        if sum(each.is_established for each in self._server.active_associations) >= MOST:
+            association.acse.send_reject(FOR_NOW, BY_SERVICE, LIMIT_EXCEEDED)
+            self._rejected(event)
+            association.kill()
+            return
         primitive = association.requestor.primitive
         title, called = primitive.calling_ae_title.strip(), primitive.called_ae_title.strip()
         address = association.requestor.address
@@ -153,7 +185,8 @@ class Receiver:
         except sqlite3.Error as error:
             return self._refuse(event, NO_ROOM, f"cannot be stored ({error})")
         except Exception as error:  # a file that no reader was made for must not end the connection
-            LOG.exception("instance %s from %s", request.AffectedSOPInstanceUID, _title(association))
+            LOG.error("instance %s from %s: unexpected %r", request.AffectedSOPInstanceUID, _title(association), error)
+            TRACES.error("%s", traceback.format_exc())
             return self._refuse(event, NOT_UNDERSTOOD, f"unexpected {type(error).__name__}")
 
     def _take(self, event: Any) -> int:
@@ -164,7 +197,7 @@ class Receiver:
         data = event.encoded_dataset()
         path = self.store.receive([data])
         try:
-            instance = read_instance(path, kind, uid)
+            instance = read_instance(path, kind, uid, self.config.page.patient)
             self.arrivals.brings(association, instance.series)
             digest = hashlib.sha256(data).hexdigest()
             taken = self.store.add(path, instance, _title(association), digest)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from itermask.node.audit import LOOKED, NOT_LOOKED, RECEIVED, SEEN, note
 from itermask.node.complete import QUIET, WHOLE, Arrival, doubts, is_doubtful, shortfall
 from itermask.node.database import Database, sync_folder
 from itermask.node.store import Store, run_name
@@ -101,14 +102,19 @@ class Runs:
                     *(row["last"], now, now if reason else None, json.dumps({"alert": True} if reason else {})),
                 ),
             )
+            note(change, RECEIVED, series, row["sender"], f"{row['images']} images")
+            if reason:
+                note(change, NOT_LOOKED, series, what=reason)
         return reason
 
     def start(self) -> Run | None:
-        """Take the run that has waited longest; None if none waits."""
+        """Take the run that has waited longest, of a study that is still being acquired first; None if none waits."""
         with self.database.change() as change:
             row = change.execute(
                 """SELECT run.id, run.series, run.number, run.images, label, key, file, announced, exact, transfer
-                   FROM run JOIN series ON series.uid = run.series WHERE state = ? ORDER BY run.id LIMIT 1""",
+                   FROM run JOIN series ON series.uid = run.series WHERE state = ?
+                   ORDER BY NOT EXISTS (SELECT 1 FROM series AS other WHERE other.study = series.study AND study <> ''
+                                        AND other.open = 1), run.id LIMIT 1""",
                 (WAITING,),
             ).fetchone()
             if row is None:
@@ -150,6 +156,8 @@ class Runs:
                 "INSERT OR IGNORE INTO delivery (run, destination, state, since, due) VALUES (?, ?, 'waiting', ?, ?)",
                 [(run.id, title, now, now) for title in destinations],
             )
+            said = ", ".join(filter(None, (str(result.get("verdict", "")), str(result.get("headline") or ""))))
+            note(change, LOOKED, run.series, str(result.get("model") or ""), said)
         self.store.changed()
 
     def fail(self, run: Run, reason: str, alert: bool = True) -> None:
@@ -166,6 +174,29 @@ class Runs:
                 "UPDATE run SET state = ?, ended = ?, reason = ?, result = ? WHERE id = ?",
                 (FAILED, time.time(), reason, result, run.id),
             )
+            note(change, NOT_LOOKED, run.series, what=reason)
+
+    def seen(self, run: int, verdict: str, name: str) -> bool:
+        """Somebody has seen what the page says of a run; kept at once, for every page.
+
+        Args:
+            run: its `id`.
+            verdict: the words that were seen. If the page says something else later, that is not seen.
+            name: of who has seen it; "" if not told.
+
+        Returns:
+            whether there is such a run; who saw it first counts.
+        """
+        with self.database.change() as change:
+            row = change.execute("SELECT series FROM run WHERE id = ?", (run,)).fetchone()
+            if row is None:
+                return False
+            new = change.execute(
+                "INSERT OR IGNORE INTO acknowledged VALUES (?, ?, ?, ?)", (run, verdict, time.time(), name)
+            ).rowcount
+            if new:
+                note(change, SEEN, row["series"], name, verdict)
+        return True
 
     def died(self, run: Run, how: str) -> bool:
         """The process that looked at a series died; the series has failed if that was not the first time.

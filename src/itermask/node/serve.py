@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from itermask.node.arrivals import Arrivals
+from itermask.node.audit import read_audit
 from itermask.node.commit import send_report
 from itermask.node.complete import waiting_time
 from itermask.node.config import Destination, NodeConfig
@@ -31,6 +33,7 @@ from itermask.node.watch import Watcher
 from itermask.node.work import Task, look_at, warm_up
 
 LOG = logging.getLogger("itermask.node")
+TRACES = logging.getLogger("itermask.node.traces")
 STEP = 0.2  # seconds between looks at what has changed
 CLEANING = 600.0  # seconds between removals of old series
 PAUSE = 5.0  # seconds that a thread rests after something unexpected
@@ -62,6 +65,7 @@ class Node:
         retry_failed: bool = False,
     ) -> None:
         self.config = config
+        config.page.access()  # refused before anything is opened
         self._inward, self._outward = self._contexts()
         self.database = Database(config.folder)
         try:
@@ -74,7 +78,9 @@ class Node:
             raise
         self.arrivals = Arrivals()
         self.receiver = Receiver(config, self.store, self.arrivals, self.outbox, self._inward)
-        self.page = PageServer(config.page, self.state, self.store.results)
+        self.page = PageServer(
+            config.page, self.state, self.store.results, self._seen, partial(read_audit, config.folder)
+        )
         self._process = Process(look, warm, config.look)
         self._told: dict[int, dict[str, Any]] = {}
         self._end = threading.Event()
@@ -113,7 +119,7 @@ class Node:
         for destination in config.destinations:
             self._begin(f"to {destination.title}", partial(self._deliver, destination))
         if config.watch is not None:
-            watcher = Watcher(config.watch, self.database, self.store, self.arrivals)
+            watcher = Watcher(config.watch, self.database, self.store, self.arrivals, config.page.patient)
             self._begin("folder", partial(self._search, watcher))
         LOG.info(
             "%s listens at %s port %d; page %s", config.title, config.address, self.receiver.port, self.page.address
@@ -144,6 +150,13 @@ class Node:
         """What the page shows."""
         return snapshot(self.config, self.store, dict(self._told))
 
+    def _seen(self, run: int, verdict: str, name: str) -> bool:
+        """Somebody has seen an alarm."""
+        found = self.runs.seen(run, verdict, name)
+        if found:
+            LOG.info("seen%s: %s", f" by {name}" if name else "", verdict)
+        return found
+
     def _contexts(self) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
         tls = self.config.tls
         return (None, None) if tls is None else (server_side(tls), client_side(tls))
@@ -159,7 +172,8 @@ class Node:
                     if self._end.is_set():
                         return
                     full = isinstance(error, (OSError, sqlite3.OperationalError))
-                    LOG.log(logging.ERROR, "%s: %s", name, error, exc_info=not full)
+                    LOG.error("%s: %s", name, error if full else f"unexpected {error!r}")
+                    TRACES.error("%s: %s", name, traceback.format_exc())
                     self._end.wait(PAUSE)
                     continue
                 if not busy:
@@ -229,9 +243,9 @@ class Node:
         except LateError:
             result = {"reason": f"took longer than {self.config.look.minutes:g} minutes and was stopped", "alert": True}
         except RuntimeError as error:
-            LOG.error("series %s: %s", run.series, error)
+            TRACES.error("series %s: %s", run.series, error)
             last = str(error).strip().splitlines()[-1]
-            result = {"reason": f"unexpected {last[:200]}; the log has more", "alert": True}
+            result = {"reason": f"unexpected {last[:200]}; traces.log in the node's folder has more", "alert": True}
         if "reason" in result:
             LOG.info("series %s (%s): could not be looked at: %s", run.series, run.label, result["reason"])
             self.runs.fail(run, str(result["reason"]), bool(result.get("alert", True)))

@@ -3,18 +3,30 @@
 import json
 import time
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS
 from itermask.node.complete import QUIET, WHOLE
 from itermask.node.config import NodeConfig
+from itermask.node.database import Database
 from itermask.node.outbox import GIVEN_UP, SENT
 from itermask.node.runs import DONE, FAILED, LOOKING
 from itermask.node.store import GIB, Store, run_name
+from itermask.node.studies import about_row, summaries
 
 TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True)) | {UNKNOWN: "grey", NOT_JUDGED: "grey"}
-MOST = 200  # rows of the page
-STAGES = {"detect": "looking for anomalies", "search": "looking for anomalies", "refine": "outlining"}
+MOST = 200  # rows of the page, beside those that alarm
+RECENT = 20  # looks by which the next one's time is guessed
+STAGES = {
+    "reading": "reading images",
+    "preparing": "finding the brain",
+    "restoration": "looking for anomalies",
+    "error map": "looking for anomalies",
+    "threshold": "looking for anomalies",
+    "refinement": "outlining anomalies",
+    "writing": "writing the report",
+}
 
 
 def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
@@ -26,44 +38,82 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
         now: by run, what the process that looks has told: `stage`, `share`, `verdict`.
 
     Returns:
-        values that JSON can hold: `node`, `space`, `receiving`, `rows` (newest first).
+        values that JSON can hold: `node`, `space`, `receiving`, `rows` (newest first), `studies` (newest first, with
+        the rows of each), `latest` (the row of the large card, and why it may be old).
     """
     database = store.database
     with database.lock:  # one moment for all
         receiving = database.rows(
-            """SELECT label, sender, announced, last,
+            """SELECT uid, key, study, label, sender, announced, last, about,
                (SELECT count(*) FROM instance WHERE instance.series = series.uid) AS images
                FROM series WHERE open = 1 ORDER BY last DESC"""
         )
-        runs = database.rows(
-            """SELECT run.*, label, sender, key, open, transfer,
-               (SELECT max(number) FROM run AS other WHERE other.series = run.series) AS newest
-               FROM run JOIN series ON series.uid = run.series ORDER BY run.id DESC LIMIT ?""",
-            MOST,
-        )
+        runs = _runs(database)
+        waits = _waits(database)
         sent: dict[int, list[dict[str, str]]] = {}
         oldest = min((run["id"] for run in runs), default=0)
         for row in database.rows("SELECT * FROM delivery WHERE run >= ? ORDER BY destination", oldest):
             sent.setdefault(row["run"], []).append(_delivery(row))
+        seen = {
+            (row["run"], row["verdict"]): {"time": row["time"], "name": row["name"]}
+            for row in database.rows("SELECT * FROM acknowledged WHERE run >= ?", oldest)
+        }
         used = store.used
+    rows = [_row(run, now.get(run["id"], {}), sent.get(run["id"], []), waits.get(run["id"]), seen) for run in runs]
+    coming = [
+        {key: row[key] for key in ("label", "sender", "images", "announced")} | about_row(row) for row in receiving
+    ]
     return {
         "node": config.title,
+        "patient": config.page.patient,
         "space": f"{used / GIB:.1f} of {config.keep.quota_gb:g} GiB used",
         "waiting": sum(run["state"] not in (DONE, FAILED) for run in runs),
-        "receiving": [
-            {
-                "label": row["label"],
-                "sender": row["sender"],
-                "images": row["images"],
-                "announced": row["announced"],
-            }
-            for row in receiving
-        ],
-        "rows": [_row(run, now.get(run["id"], {}), sent.get(run["id"], [])) for run in runs],
+        "receiving": coming,
+        "rows": rows,
+        "studies": summaries(rows, coming),
+        "latest": _latest(rows, coming),
     }
 
 
-def _row(run: Any, now: Mapping[str, Any], deliveries: list[dict[str, str]]) -> dict[str, Any]:
+def _runs(database: Database) -> list[Any]:
+    """The newest runs, and older ones with an alarm that nobody has seen."""
+    newest = "(SELECT max(number) FROM run AS other WHERE other.series = run.series)"
+    return database.rows(
+        f"""SELECT run.*, label, sender, key, study, about, open, transfer, {newest} AS newest
+            FROM run JOIN series ON series.uid = run.series
+            WHERE run.id IN (SELECT id FROM run ORDER BY id DESC LIMIT ?)
+            OR (NOT EXISTS (SELECT 1 FROM acknowledged WHERE acknowledged.run = run.id) AND number = {newest}
+                AND (json_extract(result, '$.alert') OR json_extract(result, '$.doubtful')
+                     OR json_extract(result, '$.verdict') = ?))
+            ORDER BY run.id DESC""",
+        MOST,
+        VERDICTS[2],
+    )
+
+
+def _waits(database: Database) -> dict[int, float]:
+    """Seconds until each waiting run has a verdict, by how long the last looks took; none before the first look."""
+    took = [
+        row["took"]
+        for row in database.rows(
+            f"""SELECT ended - started AS took FROM run WHERE state = ? AND started IS NOT NULL
+                ORDER BY id DESC LIMIT {RECENT}""",
+            DONE,
+        )
+    ]
+    if not took:
+        return {}
+    order = database.rows("SELECT id FROM run WHERE state IN ('looking', 'waiting') ORDER BY state, id")
+    return {row["id"]: place * median(took) for place, row in enumerate(order, 1)}
+
+
+def _row(
+    run: Any,
+    now: Mapping[str, Any],
+    deliveries: list[dict[str, str]],
+    wait: float | None,
+    seen: Mapping[tuple[int, str], dict[str, Any]],
+) -> dict[str, Any]:
     """One run."""
     result = json.loads(run["result"]) or now.get("verdict") or {}
     notes = [] if run["number"] == run["newest"] else ["More images came later; a newer look stands above."]
@@ -83,17 +133,21 @@ def _row(run: Any, now: Mapping[str, Any], deliveries: list[dict[str, str]]) -> 
         if doubtful:  # what may be missing is not healthy
             verdict += ", perhaps incomplete"
             tone = "amber" if tone == "green" else tone
+    alert = alert and run["number"] == run["newest"]
     return {
         "id": run["id"],
         "label": run["label"],
+        **about_row(run),
+        "newest": run["number"] == run["newest"],
         "sender": run["sender"],
         "images": run["images"],
         "received": run["received"],
-        "state": _state(run, now, bool(result)),
+        "state": _state(run, now, bool(result), wait),
         "tone": tone,
         "verdict": verdict,
         "headline": str(result.get("headline") or ""),
-        "alert": alert and run["number"] == run["newest"],
+        "alert": alert,
+        "seen": seen.get((run["id"], verdict)) if alert else None,
         "score": result.get("score"),
         "percentile": result.get("percentile"),
         "anomaly_fraction": result.get("anomaly_fraction"),
@@ -104,13 +158,38 @@ def _row(run: Any, now: Mapping[str, Any], deliveries: list[dict[str, str]]) -> 
     }
 
 
-def _state(run: Any, now: Mapping[str, Any], known: bool) -> str:
+def _latest(rows: list[dict[str, Any]], coming: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of the large card, and in words why what it says may not be of the patient who lies there now."""
+    row = next((row for row in rows if row["verdict"] and (row["tone"] != "failed" or row["alert"])), None)
+    if row is None:
+        return None
+    newer = [each["label"] for each in rows if each["id"] > row["id"] and each["state"] != "finished"]
+    old = ""
+    if coming:
+        old = f"A newer series is being received: {coming[0]['label']}."
+    elif newer:
+        old = f"A newer series waits: {newer[0]}."
+    return {"id": row["id"], "old": old}
+
+
+def _state(run: Any, now: Mapping[str, Any], known: bool, wait: float | None) -> str:
     """What happens to a run, in words."""
     if run["state"] == LOOKING:
         stage = str(now.get("stage", "starting"))
         share = "" if known else f", {100 * float(now.get('share', 0.0)):.0f} %"
         return f"{STAGES.get(stage, stage)}{share}"
-    return "finished" if run["state"] in (DONE, FAILED) else "waiting for its turn"
+    if run["state"] in (DONE, FAILED):
+        return "finished"
+    return "waiting for its turn" + ("" if wait is None else f", verdict in {_duration(wait)}")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in words, as exact as a guess is.
+
+    >>> _duration(3), _duration(44), _duration(100)
+    ('about 5 s', 'about 45 s', 'about 2 min')
+    """
+    return f"about {max(5, 5 * round(seconds / 5))} s" if seconds < 90 else f"about {round(seconds / 60)} min"
 
 
 def _delivery(row: Any) -> dict[str, str]:

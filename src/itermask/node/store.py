@@ -1,5 +1,6 @@
 """What a node has received: a file on the disk and a row in the database before anything is acknowledged."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -209,6 +210,9 @@ class Store:
                     change.execute(
                         "DELETE FROM delivery WHERE run IN (SELECT id FROM run WHERE series = ?)", (row["uid"],)
                     )
+                    change.execute(
+                        "DELETE FROM acknowledged WHERE run IN (SELECT id FROM run WHERE series = ?)", (row["uid"],)
+                    )
                     for table in ("instance", "refused", "run"):
                         change.execute(f"DELETE FROM {table} WHERE series = ?", (row["uid"],))
                     change.execute("DELETE FROM series WHERE uid = ?", (row["uid"],))
@@ -280,14 +284,16 @@ def copy_into(store: Store, source: Path) -> Path:
 def _touch_series(change: sqlite3.Connection, instance: Instance, key: str, sender: str, file: str, now: float) -> None:
     """Note a new image in its series, which is then open."""
     change.execute(
-        """INSERT INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+        """INSERT INTO series
+           (uid, key, study, label, sender, file, first, last, announced, exact, open, transfer, about)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)
            ON CONFLICT (uid) DO UPDATE SET last = excluded.last, sender = excluded.sender, open = 1,
            transfer = excluded.transfer,
            announced = max(coalesce(announced, excluded.announced), coalesce(excluded.announced, announced)),
            exact = max(exact, excluded.exact)""",
         (
             *(instance.series, key, instance.study, instance.label, sender, file),
-            *(now, now, instance.announced, int(instance.exact), COMING),
+            *(now, now, instance.announced, int(instance.exact), COMING, json.dumps(dict(instance.about))),
         ),
     )
 

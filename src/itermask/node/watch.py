@@ -39,7 +39,10 @@ class _GrowsError(Exception):
 class Watcher:
     """Searches a folder again and again; files are copied, and stay where they are."""
 
-    def __init__(self, watch: Watch, database: Database, store: Store, arrivals: Arrivals) -> None:
+    def __init__(
+        self, watch: Watch, database: Database, store: Store, arrivals: Arrivals, patient: str = "off"
+    ) -> None:
+        self.patient = patient
         self.watch, self.database, self.store, self.arrivals = watch, database, store, arrivals
         self._resting: dict[Path, tuple[int, int, float]] = {}
         self._full = False
@@ -139,7 +142,7 @@ class Watcher:
             _check_rest(path, state)
             copy = self.store.receive([content])
             try:
-                instance = read_instance(copy)
+                instance = read_instance(copy, patient=self.patient)
                 taken += self._add(copy, instance, hashlib.sha256(content).hexdigest())
             except RefusedError as error:
                 if error.status == NO_ROOM:

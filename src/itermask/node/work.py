@@ -89,6 +89,7 @@ def look_at(task: Task, tell: Tell) -> dict[str, Any]:
         check_sequence(scan, model)
         clock.took("choose model")
         settings = RunSettings(look.gamma or None, look.sensitivity or None, look.seed, look.n4, look.align)
+        tell({"stage": "preparing", "share": 0.0})
         finding = run(scan, model, settings, lambda stage, share: tell({"stage": stage, "share": share}))
         notes = list(task.notes)
         if source.series is not None:

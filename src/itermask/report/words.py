@@ -11,6 +11,7 @@ from itermask.regions import Region
 from itermask.report import charts
 from itermask.report.pictures import AXES, signed
 from itermask.scan import Scan
+from itermask.whose import facts_of
 
 FEATURES_NAMED = 3
 SCORE_COLUMNS = ("value", "healthy_median", "healthy_p95")
@@ -33,6 +34,7 @@ def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
         ("Model", str(finding.settings.get("model") or "not named")),
         ("Grid", " × ".join(map(str, scan.image.shape))),
         ("Voxel", " × ".join(f"{step:.3g}" for step in scan.spacing) + " mm"),
+        *facts_of(scan.source),
     ]
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from itermask import whose
 from itermask.cohort.manifest import DONE, LOGS, MANIFEST, Record, read_records
 from itermask.errors import InputError
 from itermask.finding import UNKNOWN, WORST_FIRST
@@ -24,6 +25,7 @@ from itermask.web.files import inside
 FAILED = "could not be looked at"
 HERE = "."  # the scan whose results lie in the folder itself
 HEAD = 4096  # bytes of a report within which its title stands
+HASHED, RUN = re.compile(r"[0-9a-f]{16,}"), re.compile(r"/run-(\d+)$")  # folders of a node's results
 TITLE = re.compile(r"<title>(.*?) – itermask report</title>", re.DOTALL)
 
 
@@ -51,6 +53,7 @@ class Entry:
         reason: why it could not be looked at; "" if it could.
         headline: what decided the verdict, in one sentence; "" in older results.
         stands_out: how far the scan is from healthy ones; None in older results.
+        about: when and with what it was acquired; "" where not known.
     """
 
     scan: str
@@ -71,6 +74,7 @@ class Entry:
     reason: str = ""
     headline: str = ""
     stands_out: float | None = None
+    about: str = ""
 
     def values(self) -> dict[str, Any]:
         """All of it as JSON can hold it."""
@@ -145,11 +149,27 @@ def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
         figures = {key: summary[key] for key in ("verdict", "score", "percentile", "anomaly_fraction", "warnings")}
         figures |= {key: healthy.get(key) for key in ("healthy_median", "healthy_p95")}
         figures |= {key: summary.get(key) for key in ("headline", "stands_out")}
+        about = summary.get("source")
         figures |= {"model": settings.get("model"), "anomaly_ml": _volume(root, prefix, summary)}
     except (OSError, ValueError, KeyError, TypeError):
         return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; look at the scan again")
     entry = _entry(root, scan, figures, str(settings.get("sequence") or ""), f"{prefix}report.html")
-    return replace(entry, name=name, title=_title(root, entry.report))
+    title = _title(root, entry.report)
+    if any(map(HASHED.fullmatch, scan.split("/"))):  # of a node: nobody knows a scan by that
+        name = (whose.named(about) if isinstance(about, Mapping) else "") or title or name
+        if (again := RUN.search(scan)) and again[1] != "1":
+            name += f", look {again[1]}"
+        title = ""
+    return replace(entry, name=name, title=title, about=_about(about))
+
+
+def _about(about: Any) -> str:
+    """When and with what a scan was acquired, as `finding.json` tells; "" where it does not."""
+    if not isinstance(about, Mapping):
+        return ""
+    when = f"{whose.day(str(about.get('study_date') or ''))} {whose.clock(str(about.get('study_time') or ''))}".strip()
+    maker, model = (str(about.get(name) or "") for name in ("manufacturer", "model"))
+    return " · ".join(filter(None, (when, whose.scanner(maker, model, finite(about.get("field_strength"))))))
 
 
 def _entry(root: Path, scan: str, figures: Mapping[str, Any], sequence: str, report: str) -> Entry:

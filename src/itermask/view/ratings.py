@@ -7,6 +7,7 @@ folder keeps two programs that save at the same time from losing a line. Columns
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,6 +44,19 @@ class Rating:
     comment: str = ""
     rater: str = ""
     time: str = ""
+
+
+class ChangedError(Exception):
+    """Somebody has rated a scan since the one who rates it now has seen its rating.
+
+    Attributes:
+        now: the rating that counts; None where there is none.
+        version: of it.
+    """
+
+    def __init__(self, now: Rating | None, version: int) -> None:
+        super().__init__("rated by somebody else meanwhile")
+        self.now, self.version = now, version
 
 
 def clean(text: str) -> str:
@@ -100,7 +114,17 @@ class Ratings:
         """
         return {one.scan: one for one in self.all() if rater is None or one.rater == rater}
 
-    def save(self, scan: str, rating: str, comment: str, rater: str) -> Rating:
+    def versions(self, rater: str | None = None) -> dict[str, int]:
+        """How often each scan was rated, by scan; tells whether a rating that was seen is still the last.
+
+        Args:
+            rater: whose ratings; None for everybody's.
+        """
+        return Counter(one.scan for one in self.all() if rater is None or one.rater == rater)
+
+    def save(
+        self, scan: str, rating: str, comment: str, rater: str, seen: int | None = None, own: bool = False
+    ) -> Rating:
         """Add a rating to the table; it is on the disk when this returns.
 
         Args:
@@ -108,11 +132,14 @@ class Ratings:
             rating: one of `RATINGS`, or "" to withdraw one.
             comment: cleaned before it is kept, see `clean`.
             rater: who; cleaned too.
+            seen: the version of the scan's rating that the rater has seen, see `versions`; None to save in any case.
+            own: whether the rater sees only ratings of their own.
 
         Returns:
             what was kept, with its time.
 
         Raises:
+            ChangedError: that was not the last version; nothing is saved.
             ValueError: there is no such rating, or the comment is longer than `LONGEST`.
             InputError: the table cannot be read or written.
         """
@@ -124,6 +151,10 @@ class Ratings:
         said = (scan, rating or MISSING, kept.comment or MISSING, kept.rater, kept.time)
         cells = dict(zip(COLUMNS, map(escape, said), strict=True))
         with self._own, self._alone():
+            if seen is not None:
+                whose = kept.rater if own else None
+                if (version := self.versions(whose).get(scan, 0)) != seen:
+                    raise ChangedError(self.last(whose).get(scan), version)
             header, lines = self._table()
             lines.append("\t".join(cells.get(name, MISSING) for name in header))
             self._write("".join(f"{line}\n" for line in ("\t".join(header), *lines)))

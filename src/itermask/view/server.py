@@ -18,10 +18,11 @@ from typing import Any
 
 from itermask.errors import InputError
 from itermask.view.listing import Entry, list_scans
-from itermask.view.ratings import Ratings
+from itermask.view.ratings import LONGEST, ChangedError, Ratings
 from itermask.view.thumbnails import thumbnail
+from itermask.web.access import OPEN, Access, check_open
 from itermask.web.files import inside, kind_of
-from itermask.web.server import Answer, WebServer, missing, tag_of
+from itermask.web.server import WHO, Answer, WebServer, missing, tag_of
 
 PORT = 8115
 LOOPBACK = "127.0.0.1"
@@ -46,6 +47,7 @@ class ViewServer(WebServer):
         port: 0 takes a free one.
         rater: who rates.
         own: whether only this rater's ratings are shown.
+        access: password, HTTPS and further host names; with a password its user name says who rates.
 
     Raises:
         InputError: no such folder, or no results in it; a `ratings.tsv` that is no table of ratings; a host that is no
@@ -55,13 +57,20 @@ class ViewServer(WebServer):
     longest = 65_536
 
     def __init__(
-        self, out: Path, host: str = LOOPBACK, port: int = PORT, rater: str = "unknown", own: bool = False
+        self,
+        out: Path,
+        host: str = LOOPBACK,
+        port: int = PORT,
+        rater: str = "unknown",
+        own: bool = False,
+        access: Access = OPEN,
     ) -> None:
-        super().__init__(host, port, "choose another with --host or --port; --port 0 takes a free port")
+        super().__init__(host, port, "choose another with --host or --port; --port 0 takes a free port", access)
         try:
             self.is_local = host == "localhost" or ip_address(host).is_loopback
         except ValueError as error:
             raise InputError(f"--host {host}: is no IP address; say one of this machine's, or leave it out") from error
+        check_open(host, access, "--host", "--unprotected")
         self.out, self.rater, self.own = out.resolve(), rater, own
         self._scans = self._listed()
         if not self._scans:
@@ -88,7 +97,7 @@ class ViewServer(WebServer):
             return Answer(_asset(name), ASSETS[name], policy=POLICY)
         if name == "state.json":
             try:
-                return _json(self.state())
+                return _json(self.state(headers[WHO]))
             except InputError as error:  # of a folder or table that was changed meanwhile
                 return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         place, _, rest = name.partition("/")
@@ -108,9 +117,9 @@ class ViewServer(WebServer):
             return _problem(HTTPStatus.FORBIDDEN, "This did not come from the page; load it again.")
         try:
             said = json.loads(content)
-            scan, rating, comment = (said[key] for key in ("scan", "rating", "comment"))
-            if not all(isinstance(value, str) for value in (scan, rating, comment)):
-                raise TypeError("not a text")
+            scan, rating, comment, seen = (said[key] for key in ("scan", "rating", "comment", "seen"))
+            if not all(isinstance(value, str) for value in (scan, rating, comment)) or type(seen) is not int:
+                raise TypeError("not what the page sends")
         except (ValueError, KeyError, TypeError):
             return _problem(HTTPStatus.BAD_REQUEST, "This is no rating.")
         if scan not in self._scans:
@@ -118,21 +127,37 @@ class ViewServer(WebServer):
         if scan not in self._scans:
             return _problem(HTTPStatus.BAD_REQUEST, f"There is no scan {scan}.")
         try:
-            kept = self.ratings.save(scan, rating, comment, self.rater)
+            rater = headers[WHO] or self.rater
+            kept = self.ratings.save(scan, rating, comment, rater, seen, self.own)
+        except ChangedError as error:
+            now = None if error.now is None else vars(error.now)
+            words = "It was rated in another tab or by somebody else meanwhile."
+            return _json({"problem": words, "now": now, "version": error.version}, HTTPStatus.CONFLICT)
         except InputError as error:
             return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         except ValueError as error:
             return _problem(HTTPStatus.BAD_REQUEST, str(error))
-        return _json(vars(kept))
+        return _json(vars(kept) | {"version": seen + 1})
 
-    def state(self) -> dict[str, Any]:
-        """What the page shows: `rater`, `scans` (the least normal first, see `Entry`) and `ratings` by scan."""
+    def state(self, rater: str = "") -> dict[str, Any]:
+        """What the page shows: `rater`, `scans` (the least normal first, see `Entry`), `ratings` by scan, `longest`.
+
+        Args:
+            rater: who looks, if that is known; else the server's own rater.
+        """
         self._scans = self._listed()
-        ratings = self.ratings.last(self.rater if self.own else None)
+        rater = rater or self.rater
+        ratings = self.ratings.last(rater if self.own else None)
+        versions = self.ratings.versions(rater if self.own else None)
         return {
-            "rater": self.rater,
+            "rater": rater,
+            "longest": LONGEST,
             "scans": [entry.values() for entry in self._scans.values()],
-            "ratings": {scan: vars(rating) for scan, rating in ratings.items() if scan in self._scans},
+            "ratings": {
+                scan: vars(rating) | {"version": versions[scan]}
+                for scan, rating in ratings.items()
+                if scan in self._scans
+            },
         }
 
     def _asked(self, path: str) -> str | None:
@@ -143,7 +168,7 @@ class ViewServer(WebServer):
     def _is_from_page(self, headers: Mapping[str, str]) -> bool:
         """Whether a request was sent by this server's own page."""
         return (
-            headers.get("origin") == f"http://{headers.get('host')}"
+            headers.get("origin") == f"{self.scheme}://{headers.get('host')}"
             and headers.get("sec-fetch-site", "same-origin") == "same-origin"
             and headers.get("content-type") == "application/json"
             and hmac.compare_digest(headers.get("x-token", "").encode(), self.token.encode())

@@ -5,7 +5,9 @@ answer with a policy of what the page may load.
 """
 
 import hashlib
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +19,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from itermask.errors import InputError
+from itermask.web.access import OPEN, Access, Gate, https
 
+LOG = logging.getLogger("itermask.web")
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 SILENT = 30.0  # seconds
+WHO = ":who"  # among the headers: the user name of whoever gave the password; no client can send such a name
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class WebServer:
         host: IP address to listen at, or `localhost`.
         port: 0 takes a free one.
         advice: what to do where it cannot listen there.
+        access: password, encryption and further names.
 
     Attributes:
         host: as given.
@@ -67,8 +73,9 @@ class WebServer:
 
     longest = 0
 
-    def __init__(self, host: str, port: int, advice: str) -> None:
-        self.host, self.port, self._advice = host, port, advice
+    def __init__(self, host: str, port: int, advice: str, access: Access = OPEN) -> None:
+        self.host, self.port, self._advice, self.access = host, port, advice, access
+        self.gate = Gate(access.password)
         self._server: ThreadingHTTPServer | None = None
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
@@ -80,9 +87,14 @@ class WebServer:
         return Answer(status=HTTPStatus.NOT_IMPLEMENTED)
 
     @property
+    def scheme(self) -> str:
+        """`https` or `http`."""
+        return "http" if self.access.certificate is None else "https"
+
+    @property
     def address(self) -> str:
         """Where to look, for browsers."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}/"
 
     def start(self) -> None:
         """Serve.
@@ -91,6 +103,7 @@ class WebServer:
             InputError: the address or port cannot be used.
         """
         own = self
+        context = https(self.access)
 
         class Handler(_Handler):
             server_of = own
@@ -99,6 +112,19 @@ class WebServer:
             address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
             daemon_threads = True
             server_bind = TCPServer.server_bind  # without asking the network for this machine's name
+
+            def get_request(self) -> tuple[Any, Any]:
+                request, address = super().get_request()
+                request.settimeout(SILENT)
+                if context is not None:  # hands are shaken when it is first read from, in a thread of its own
+                    request = context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+                return request, address
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A connection that came to nothing is no news."""
+                if isinstance(sys.exception(), OSError):  # cut, silent, or not encrypted
+                    return
+                LOG.error("page: %r for %s", sys.exception(), client_address[0])
 
         try:
             self._server = Server((self.host, self.port), Handler)
@@ -125,7 +151,7 @@ class WebServer:
         """Whether a request was meant for this server; other names may be an attack through a visited page."""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         name = name.strip("[]").lower()
-        if name in ("localhost", self.host):
+        if name in ("localhost", self.host, *(each.lower() for each in self.access.names)):
             return True
         try:
             return ip_address(name).is_loopback or ip_address(self.host).is_unspecified
@@ -140,6 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "itermask", ""
     protocol_version = "HTTP/1.1"
     timeout = SILENT
+    _who: str | None = None
 
     def do_GET(self) -> None:
         """Answer with what is shown at the path."""
@@ -170,13 +197,21 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.server_of.is_own_name(self.headers.get("Host", "")):
             self._send(Answer(b"this page is known by another name\n", status=HTTPStatus.FORBIDDEN))
             return False
+        address = str(self.client_address[0])
+        if self.server_of.gate.must_wait(address):
+            self._send(Answer(b"too many wrong passwords; wait a minute\n", status=HTTPStatus.TOO_MANY_REQUESTS))
+            return False
+        self._who = self.server_of.gate.name(self.headers.get("Authorization", ""), address)
+        if self._who is None:
+            self._send(Answer(b"this page needs a password\n", status=HTTPStatus.UNAUTHORIZED))
+            return False
         return True
 
     def _path(self) -> str:
         return unquote(urlsplit(self.path).path)
 
     def _headers(self) -> dict[str, str]:
-        return {name.lower(): value for name, value in self.headers.items()}
+        return {name.lower(): value for name, value in self.headers.items()} | {WHO: self._who or ""}
 
     def _send(self, answer: Answer) -> None:
         """Send an answer, without its content to whoever has it already."""
@@ -186,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
             kind = answer.kind
             self.send_header("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind)
             self.send_header("Content-Length", str(len(answer.content)))
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="itermask", charset="UTF-8"')
         if answer.tag:
             self.send_header("ETag", answer.tag)
         if self.close_connection:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from itermask.io.dicom.values import number, text
+from itermask.io.dicom.values import number, text, whole
 from itermask.scan import Source
 
 UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # of PatientAge, in years
@@ -32,6 +32,8 @@ def source_of(values: Any) -> Source:
         accession_number=text(values.get("AccessionNumber")),
         study_uid=text(values.get("StudyInstanceUID")),
         series_uid=text(values.get("SeriesInstanceUID")),
+        study_time=text(values.get("StudyTime")),
+        series_number=whole(values.get("SeriesNumber")),
     )
 
 

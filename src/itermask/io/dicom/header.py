@@ -30,7 +30,7 @@ KEYWORDS = """
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
     MRAcquisitionType PatientID PatientName PatientBirthDate PatientAge BodyPartExamined AnatomicRegionSequence
     StudyDescription RequestedProcedureDescription PerformedProcedureStepDescription ManufacturerModelName
-    MagneticFieldStrength InstitutionName StationName StudyDate SeriesDate AcquisitionDate AccessionNumber
+    MagneticFieldStrength InstitutionName StationName StudyDate StudyTime SeriesDate AcquisitionDate AccessionNumber
 """
 
 

@@ -15,6 +15,11 @@ from itermask.io.dicom.series import Series
 from itermask.report.pictures import CONTOUR, LETTER, grey_window, outline
 from itermask.scan import Scan
 
+RLE = "1.2.840.10008.1.2.5"  # lossless, and read by every program
+AS_SOURCE = (
+    *("StudyDescription", "IssuerOfPatientID", "AdmissionID", "IssuerOfAdmissionIDSequence", "PatientAge"),
+    *("BodyPartExamined", "Laterality", "OtherPatientIDsSequence", "IssuerOfAccessionNumberSequence"),
+)
 NARROWEST = 256  # pixels; narrower slices are enlarged, so that the notice can be read
 LETTER_HEIGHT = 22  # so many lines of text would fill a slice
 
@@ -22,7 +27,7 @@ LETTER_HEIGHT = 22  # so many lines of text would fill a slice
 def overlay_images(
     scan: Scan, series: Series, headers: Sequence[Any], finding: Finding, identity: Identity
 ) -> Iterator[Any]:
-    """One picture for every slice that holds brain, with the notice burnt in.
+    """One picture for every slice in which anything is marked, with the notice burnt in.
 
     Pixels are the slice's own, or enlarged by a whole number; the pictures state their place in space as images do.
 
@@ -42,7 +47,7 @@ def overlay_images(
     hd = highdicom()
     window = grey_window(scan.image, finding.brain)
     factor = -(-NARROWEST // min(scan.image.shape[:2]))
-    slices = np.flatnonzero(finding.brain.any(axis=(0, 1))).tolist()
+    slices = np.flatnonzero(finding.anomaly.any(axis=(0, 1))).tolist()
     for number, index in enumerate(slices, 1):
         frame = series.frames[index]
         picture = draw(scan.image[:, :, index].T, finding.anomaly[:, :, index].T, window, factor)
@@ -63,7 +68,7 @@ def overlay_images(
             software_versions=__version__,
             pixel_spacing=(place["spacing"][1], place["spacing"][0]),
             patient_orientation=_letters(place["orientation"]),
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            transfer_syntax_uid=RLE,
             series_description=f"{MAKER} overlay ({NOTICE})",
         )
         _complete(result, frame, header, place, scan.spacing[2])
@@ -130,7 +135,9 @@ def _complete(result: Any, frame: Any, header: Any, place: dict[str, Any], dista
         return [DS(float(value), auto_format=True) for value in values]
 
     result.ConversionType = "WSD"
-    result.BodyPartExamined = "BRAIN"
+    for keyword in AS_SOURCE:
+        if keyword in header:
+            setattr(result, keyword, header[keyword].value)
     result.BurnedInAnnotation = "NO"  # nothing that identifies the patient
     result.DerivationDescription = f"Anomaly outlined by {MAKER} {__version__}. {NOTICE}"
     result.FrameOfReferenceUID = frame.reference

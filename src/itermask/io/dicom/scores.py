@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
 from itermask import __version__
 from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS, Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity, device_uid
+from itermask.io.dicom.parts import Part, parts_of, rounded
 from itermask.io.dicom.series import Series
 
 SCHEME = "99ITERMASK"  # private codes, for what no public one exists
@@ -20,7 +19,7 @@ VERDICT_CODES = dict(zip((*VERDICTS, NOT_JUDGED, UNKNOWN), CODES, strict=True))
 def score_report(
     series: Series, headers: Sequence[Any], finding: Finding, segmentation: Any, identity: Identity
 ) -> Any:
-    """A report of two groups: the anomaly's volume, which points to the segmentation; and the scan's scores.
+    """A report of a group for each region, which points to its segment, and of one for the scan's scores.
 
     Scores that are not finite are left out. What a reader must know of the scan (the finding's warnings) stands beside
     them as comments. The report is marked as unverified.
@@ -52,21 +51,7 @@ def score_report(
         ),
     )
     frames = [frame.number + 1 for frame in series.frames] if series.frames[0].multiframe else None
-    abnormal = codes.SCT.MorphologicallyAbnormalStructure
-    volume = float(finding.anomaly.sum() * abs(np.linalg.det(finding.affine[:3, :3])) / 1000)
-    marked = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(identity.uid("anomaly"), "anomaly"),
-        referenced_segment=sr.ReferencedSegment(
-            sop_class_uid=segmentation.SOPClassUID,
-            sop_instance_uid=segmentation.SOPInstanceUID,
-            segment_number=1,
-            source_series=sr.SourceSeriesForSegmentation(series.uid),
-        ),
-        finding_type=abnormal,
-        finding_sites=[sr.FindingSite(codes.SCT.Brain)],
-        algorithm_id=algorithm,
-        measurements=[sr.Measurement(codes.SCT.Volume, volume, sr.CodedConcept("mL", "UCUM", "milliliter"))],
-    )
+    marked = [_of_part(part, series, segmentation, identity, algorithm) for part in parts_of(finding)[1]]
     whole = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(identity.uid("scan"), "scan"),
         finding_sites=[sr.FindingSite(codes.SCT.Brain)],
@@ -92,7 +77,7 @@ def score_report(
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=sr.CodedConcept("24590-2", "LN", "MR Brain"),
-        imaging_measurements=[marked, whole],
+        imaging_measurements=[*marked, whole],
         title=codes.DCM.ImagingMeasurementReport,
     )
     return sr.ComprehensiveSR(
@@ -110,6 +95,35 @@ def score_report(
         series_description=f"{MAKER} scores ({NOTICE})",
         coding_schemes=[hd.coding_schemes.CodingSchemeIdentificationItem(SCHEME, name=f"{MAKER} codes")],
     )
+
+
+def _of_part(part: Part, series: Series, segmentation: Any, identity: Identity, algorithm: Any) -> Any:
+    """The group of one region: volume, mean excess and place."""
+    sr = highdicom().sr
+    from pydicom.sr.codedict import codes
+
+    excess = sr.CodedConcept("excess", SCHEME, "Mean excess of the error over the threshold")
+    millilitre, one = sr.CodedConcept("mL", "UCUM", "milliliter"), sr.CodedConcept("1", "UCUM", "no units")
+    measured = [sr.Measurement(codes.SCT.Volume, part.volume_ml, millilitre)]
+    if isfinite(part.excess):
+        measured.append(sr.Measurement(excess, part.excess, one))
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(identity.uid(part.name), part.name),
+        referenced_segment=sr.ReferencedSegment(
+            sop_class_uid=segmentation.SOPClassUID,
+            sop_instance_uid=segmentation.SOPInstanceUID,
+            segment_number=part.number,
+            source_series=sr.SourceSeriesForSegmentation(series.uid),
+        ),
+        finding_type=codes.SCT.MorphologicallyAbnormalStructure,
+        finding_sites=[sr.FindingSite(codes.SCT.Brain)],
+        algorithm_id=algorithm,
+        measurements=measured,
+    )
+    if part.place:
+        where = sr.TextContentItem(codes.DCM.Comment, f"Place: {part.place}", sr.RelationshipTypeValues.CONTAINS)
+        group[0].ContentSequence.append(where)
+    return group
 
 
 def said(finding: Finding) -> Iterator[str]:
@@ -135,6 +149,13 @@ def _measurements(finding: Finding) -> Iterator[Any]:
         numbers.append(
             (f"{name}%", f"Healthy scans with a lower {said}", values.get("percentile", float("nan")), percent)
         )
+    quality = finding.quality.get("numbers") or {}
+    numbers.append(("quality", "Image-quality score", finding.quality.get("score", float("nan")), one))
+    for name, number in quality.items():
+        unit = percent if number.get("unit") == "%" else one
+        of = "" if number.get("unit") in ("%", "ratio", "", None) else f" ({number['unit']})"
+        numbers.append((f"q:{name}"[:16], f"Image quality: {name.replace('_', ' ')}{of}", number.get("value"), unit))
     for code, meaning, value, unit in numbers:
-        if isfinite(value):
-            yield sr.Measurement(sr.CodedConcept(code, SCHEME, meaning[:64]), float(value), unit)
+        if value is not None and isfinite(value):
+            number = round(float(value), 1) if unit is percent else rounded(float(value))
+            yield sr.Measurement(sr.CodedConcept(code, SCHEME, meaning[:64]), number, unit)

@@ -9,6 +9,7 @@ from itermask import __version__
 from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity
+from itermask.io.dicom.parts import parts_of
 from itermask.io.dicom.series import Series
 
 LABEL = "Anomaly"
@@ -16,7 +17,7 @@ RED = (53.2, 80.1, 67.2)  # CIELab
 
 
 def anomaly_segmentation(series: Series, headers: Sequence[Any], finding: Finding, identity: Identity) -> Any:
-    """A binary segmentation with one segment.
+    """A binary segmentation with a segment for each region, see `itermask.io.dicom.parts`.
 
     Each of its frames lies on one source slice and names it. Slices without anomaly have no frame; of an empty mask
     all slices are kept, all zero, since a segmentation needs a frame.
@@ -42,23 +43,27 @@ def anomaly_segmentation(series: Series, headers: Sequence[Any], finding: Findin
         version=__version__,
         parameters=identity.parameters,
     )
-    segment = hd.seg.SegmentDescription(
-        segment_number=1,
-        segment_label=LABEL,
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Abnormal,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=algorithm,
-        tracking_uid=identity.uid("anomaly"),
-        tracking_id="anomaly",
-        anatomic_regions=[codes.SCT.Brain],
-        display_color=hd.color.CIELabColor(*RED),
-    )
+    numbers, parts = parts_of(finding)
+    segments = [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Abnormal,
+            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=algorithm,
+            tracking_uid=identity.uid(name),
+            tracking_id=name,
+            anatomic_regions=[codes.SCT.Brain],
+            display_color=hd.color.CIELabColor(*RED),
+        )
+        for number, name, label in [(each.number, each.name, each.label) for each in parts] or [(1, "anomaly", LABEL)]
+    ]
     result = hd.seg.Segmentation(
         source_images=[_of_these_frames(headers[0], series)] if series.frames[0].multiframe else headers,
-        pixel_array=np.moveaxis(finding.anomaly, (0, 1, 2), (2, 1, 0)).astype(np.uint8),
+        pixel_array=np.ascontiguousarray(np.moveaxis(numbers, (0, 1, 2), (2, 1, 0))),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[segment],
+        segment_descriptions=segments,
         series_instance_uid=identity.uid("segmentation series"),
         series_number=identity.series_number(1),
         sop_instance_uid=identity.uid("segmentation"),

@@ -11,6 +11,7 @@ from itermask.errors import InputError
 from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import identify
+from itermask.io.dicom.keys import key_images
 from itermask.io.dicom.overlay import overlay_images
 from itermask.io.dicom.scores import score_report
 from itermask.io.dicom.segmentation import anomaly_segmentation
@@ -20,6 +21,7 @@ from itermask.io.result_folder import expect
 from itermask.scan import Scan
 
 FOLDER, SEGMENTATION, REPORT, OVERLAY = "dicom", "segmentation.dcm", "scores.dcm", "overlay"
+KEYS = "key-images.dcm"
 
 
 def check_dicom(series: Series, out: Path | str) -> None:
@@ -38,6 +40,8 @@ def check_dicom(series: Series, out: Path | str) -> None:
 
 def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -> Path:
     """Write `dicom/segmentation.dcm`, `dicom/scores.dcm` and `dicom/overlay/0001.dcm`, … into a folder.
+
+    Where anything is marked there is also `dicom/key-images.dcm`; where nothing is, `overlay` is empty.
 
     All is written to a temporary folder first, which then takes the place of earlier results. The same finding gives
     the same UIDs.
@@ -72,6 +76,9 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
             segmentation = anomaly_segmentation(series, headers, finding, identity)
             _save(segmentation, made / SEGMENTATION)
             _save(score_report(series, headers, finding, segmentation, identity), made / REPORT)
+            keys = key_images(series, headers, finding, identity)
+            if keys is not None:
+                _save(keys, made / KEYS)
             for image in overlay_images(scan, series, headers, finding, identity):
                 _save(image, made / OVERLAY / f"{image.InstanceNumber:04d}.dcm")
         expect(out, made, FOLDER)
@@ -94,7 +101,7 @@ def _save(dataset: Any, path: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Whether a folder holds nothing but what `write_dicom` writes."""
-    if not folder.is_dir() or any(path.name not in (SEGMENTATION, REPORT, OVERLAY) for path in folder.iterdir()):
+    if not folder.is_dir() or any(path.name not in (SEGMENTATION, REPORT, OVERLAY, KEYS) for path in folder.iterdir()):
         return False
     overlay = folder / OVERLAY
     if not overlay.exists():

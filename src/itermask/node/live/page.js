@@ -4,6 +4,7 @@ const PERIOD = 1000, LOST = 4000;
 const byId = (name) => document.getElementById(name);
 const known = new Map(); // row id -> its state as text
 const verdicts = new Map(); // row id -> verdict that was announced
+const told = (name) => document.querySelector(`meta[name=${name}]`).content;
 let tag = "", heard = Date.now(), first = true;
 
 function make(name, text, kind) {
@@ -34,14 +35,15 @@ function link(row, text) {
 function tableRow(row) {
   const line = make("tr");
   line.id = `row-${row.id}`;
-  line.append(make("td", time(row.received), "number"));
+  const verdict = make("td");
+  if (row.verdict) verdict.append(make("span", row.verdict, `verdict ${row.tone}`));
+  if (row.headline) verdict.append(make("div", row.headline, "quiet"));
+  if (row.seen) verdict.append(make("div", `seen ${time(row.seen.time)}${row.seen.name ? ` by ${row.seen.name}` : ""}`, "quiet"));
   const name = make("th", row.label, "name");
   name.scope = "row";
   name.append(make("div", `${row.images} image${row.images === 1 ? "" : "s"}`, "quiet"));
-  line.append(name, make("td", row.sender), make("td", row.state));
-  const verdict = make("td");
-  if (row.verdict) verdict.append(make("span", row.verdict, `verdict ${row.tone}`));
-  line.append(verdict, make("td", number(row.score, 3), "number"), make("td", number(row.percentile, 3), "number"));
+  line.append(verdict, name, make("td", time(row.received), "number"), make("td", row.state), make("td", row.sender));
+  line.append(make("td", number(row.score, 3), "number"), make("td", number(row.percentile, 3), "number"));
   line.append(make("td", percent(row.anomaly_fraction), "number"));
   const report = make("td");
   if (row.report) report.append(link(row, "report"));
@@ -51,8 +53,22 @@ function tableRow(row) {
   return line;
 }
 
-function card(row) {
-  const parts = [make("p", upper(row.verdict), "big"), make("p", `${row.label}, received ${time(row.received)}`)];
+const whose = (row) => [row.code, row.patient, row.when, row.scanner].filter(Boolean).join(" · ");
+
+// The study's one line over its series.
+function studyRow(study) {
+  const line = make("tr", null, `study ${study.tone}`), cell = make("th");
+  cell.scope = "rowgroup";
+  cell.colSpan = 11;
+  cell.append(make("b", whose(study)), make("div", upper(study.words) || "Nothing yet"));
+  line.append(cell);
+  return line;
+}
+
+function card(row, old) {
+  const parts = [make("p", upper(row.verdict), "big"), make("p", whose(row), "whose")];
+  if (old) parts.unshift(make("p", `${old} What stands here is of an earlier one.`, "old"));
+  parts.push(make("p", `${row.label}, received ${time(row.received)}`));
   const facts = [];
   if (row.score !== null && row.score !== undefined) facts.push(`score ${number(row.score, 3)}`);
   if (row.percentile !== null && row.percentile !== undefined) {
@@ -60,49 +76,58 @@ function card(row) {
   }
   if (row.seconds !== null) facts.push(`${row.seconds} s after the last image`);
   if (facts.length) parts.push(make("p", upper(facts.join(", ")) + "."));
-  if (row.headline) parts.splice(1, 0, make("p", row.headline + "."));
+  if (row.headline) parts.splice(old ? 2 : 1, 0, make("p", row.headline + "."));
   for (const note of row.notes) parts.push(make("p", note, "quiet"));
   if (row.report) {
     const where = make("p");
     where.append(link(row, "Open the report"));
     parts.push(where);
   }
-  byId("latest").className = `card ${row.tone}`;
+  byId("latest").className = `card ${old ? "grey" : row.tone}`;
   replace(byId("latest"), parts);
 }
 
-function isSeen(row) {
-  return sessionStorage.getItem(`seen-${row.id}-${row.received}`) !== null;
+// Kept by the node with the time, so that it is seen in every tab; the alarm stays until the node has said so.
+async function seen(row, button) {
+  button.disabled = true;
+  try {
+    const answer = await fetch("seen", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Token": told("token") },
+      body: JSON.stringify({ run: row.id, verdict: row.verdict, name: byId("who").value }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+  } catch (problem) {
+    button.disabled = false;
+    byId("connection").textContent = `Not kept as seen: ${problem instanceof TypeError ? "no answer from the node" : problem.message}`;
+    byId("connection").hidden = false;
+  }
 }
 
 function alarms(rows) {
-  const wanted = rows.filter((row) => row.alert && !isSeen(row)).slice(0, 5);
+  const wanted = rows.filter((row) => row.alert && !row.seen);
   const box = byId("alerts");
   for (const element of [...box.children]) {
-    if (!wanted.some((row) => element.dataset.key === `${row.id} ${row.report}`)) element.remove();
+    if (!wanted.some((row) => element.dataset.key === `${row.id} ${row.report} ${row.verdict}`)) element.remove();
   }
   for (const row of wanted) {
-    const key = `${row.id} ${row.report}`;
+    const key = `${row.id} ${row.report} ${row.verdict}`;
     if ([...box.children].some((element) => element.dataset.key === key)) continue;
     const alarm = make("div", null, `alarm ${row.tone}`);
     alarm.dataset.key = key;
-    const words = make("p", `${upper(row.verdict)}: ${row.label}. Look at it while the patient is there. `);
+    const words = make("p", `${upper(row.verdict)}: ${[row.code, row.patient, row.label].filter(Boolean).join(", ")}. Look at it while the patient is there. `);
     if (row.report) words.append(link(row, "Report"));
     const button = make("button", "Seen");
     button.type = "button";
     button.setAttribute("aria-label", `Seen: ${row.label}`);
-    button.addEventListener("click", () => {
-      sessionStorage.setItem(`seen-${row.id}-${row.received}`, "1");
-      alarm.remove();
-      title(rows);
-    });
+    button.addEventListener("click", () => seen(row, button));
     alarm.append(words, button);
     box.append(alarm);
   }
 }
 
 function title(rows) {
-  const open = rows.filter((row) => row.alert && !isSeen(row)).length;
+  const open = rows.filter((row) => row.alert && !row.seen).length;
   document.title = (open ? `(${open} !) ` : "") + `Scanner node – itermask`;
 }
 
@@ -117,29 +142,45 @@ function announce(rows) {
   if (news.length) byId("news").textContent = news.join(" ");
 }
 
+// One group of rows a study; only what has changed is made anew.
+function table(state) {
+  const place = byId("rows"), rows = new Map(state.rows.map((row) => [row.id, row]));
+  const wanted = state.studies.filter((study) => study.rows.length);
+  const ids = new Set(wanted.map((study) => `study-${study.study}`));
+  for (const body of [...place.tBodies]) if (!ids.has(body.id)) body.remove();
+  wanted.forEach((study, index) => {
+    const mine = study.rows.map((id) => rows.get(id)), text = JSON.stringify([study, mine]);
+    let body = byId(`study-${study.study}`);
+    if (!body) {
+      body = make("tbody");
+      body.id = `study-${study.study}`;
+      known.delete(body.id);
+    }
+    if (place.tBodies[index] !== body) place.insertBefore(body, place.tBodies[index] || null);
+    if (known.get(body.id) === text) return;
+    known.set(body.id, text);
+    const before = new Map([...body.children].map((line) => [line.id, line]));
+    replace(body, [studyRow(study), ...mine.map((row) => {
+      const there = before.get(`row-${row.id}`);
+      if (there && known.get(row.id) === JSON.stringify(row)) return there;
+      known.set(row.id, JSON.stringify(row));
+      return tableRow(row);
+    })]);
+  });
+}
+
 function show(state) {
   byId("node").textContent = state.node;
   byId("space").textContent = `Disk: ${state.space}. ${state.waiting} series waiting or being looked at.`;
   const receiving = state.receiving.map((each) => {
     const of = each.announced ? ` of ${each.announced}` : "";
-    return make("li", `${each.label} from ${each.sender}: ${each.images}${of} images`);
+    return make("li", `${[each.code, each.patient, each.label].filter(Boolean).join(", ")} from ${each.sender}: ${each.images}${of} images`);
   });
   replace(byId("receiving"), receiving.length ? receiving : [make("li", "nothing")]);
-  const body = byId("rows");
-  const ids = new Set(state.rows.map((row) => `row-${row.id}`));
-  for (const line of [...body.children]) if (!ids.has(line.id)) line.remove();
-  state.rows.forEach((row, place) => {
-    const text = JSON.stringify(row);
-    const there = byId(`row-${row.id}`);
-    if (there && known.get(row.id) === text) return;
-    known.set(row.id, text);
-    const line = tableRow(row);
-    if (there) there.replaceWith(line);
-    else body.insertBefore(line, body.children[place] || null);
-  });
+  table(state);
   byId("empty").hidden = state.rows.length > 0;
-  const latest = state.rows.find((row) => row.verdict && (row.tone !== "failed" || row.alert));
-  if (latest) card(latest);
+  byId("identity").hidden = state.patient === "off";
+  if (state.latest) card(state.rows.find((row) => row.id === state.latest.id), state.latest.old);
   alarms(state.rows);
   announce(state.rows);
   title(state.rows);
@@ -171,4 +212,7 @@ async function ask() {
   setTimeout(ask, PERIOD);
 }
 
+byId("asked").hidden = Boolean(told("who"));
+byId("who").value = told("who") || localStorage.getItem("who") || "";
+byId("who").addEventListener("change", () => localStorage.setItem("who", byId("who").value));
 ask();

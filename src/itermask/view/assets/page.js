@@ -1,6 +1,7 @@
 "use strict";
 // Nothing leaves this page but ratings, and these go to the program that serves it, one after another.
 const IDLE = 1200, SETTLE = 150; // ms after the last letter of a comment, and before a report is loaded
+let longest = 4000;
 const RATINGS = { good: "green", bad: "red", unsure: "amber" };
 const byId = (name) => document.getElementById(name);
 const token = document.querySelector("meta[name=token]").content;
@@ -60,7 +61,7 @@ function line(scan) {
   }
   const name = make("b", scan.name), second = make("span", null, "line");
   second.append(make("span", scan.verdict, "verdict"), make("span", "", "mark"));
-  words.append(name, make("span", [scan.sequence, scan.title].filter(Boolean).join(" · "), "quiet"), second);
+  words.append(name, make("span", [scan.sequence, scan.title, scan.about].filter(Boolean).join(" · "), "quiet"), second);
   for (const part of figures(scan, false)) words.append(make("span", part, "quiet"));
   if (scan.reason) words.append(make("span", scan.reason, "quiet"));
   if (known(scan.score) && scan.healthy_p95 > 0) words.append(range(scan));
@@ -73,7 +74,8 @@ function line(scan) {
 
 function mark(scan) {
   const { rating, comment } = ratingOf(scan), badge = items.get(scan).querySelector(".mark");
-  badge.textContent = (rating || (comment ? "comment" : "")) + (pending.has(scan) ? ", not saved" : "");
+  const who = ratings[scan]?.rater && !pending.has(scan) ? ` by ${ratings[scan].rater}` : "";
+  badge.textContent = (rating || (comment ? "comment" : "")) + (rating || comment ? who : "") + (pending.has(scan) ? ", not saved" : "");
   badge.hidden = !badge.textContent;
   badge.className = `mark ${RATINGS[rating] || "grey"}`;
 }
@@ -81,7 +83,7 @@ function mark(scan) {
 function matches(scan) {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const { rating, comment } = ratingOf(scan.scan), wanted = byId("rated").value;
-  const text = [scan.name, scan.title, scan.sequence, scan.verdict, scan.headline, scan.model, scan.reason, comment, ...scan.notes]
+  const text = [scan.name, scan.title, scan.about, scan.sequence, scan.verdict, scan.headline, scan.model, scan.reason, comment, ...scan.notes]
     .join(" ").toLowerCase();
   return words.every((word) => text.includes(word)) && [scan.verdict, ""].includes(byId("verdict").value)
     && (!wanted || (wanted === "none" ? !rating : wanted === "any" ? Boolean(rating) : rating === wanted));
@@ -121,11 +123,12 @@ function open(scan, focus) {
   byId("name").textContent = scan.name;
   byId("said").textContent = scan.headline ? `${scan.verdict}. ${scan.headline}` : scan.verdict;
   byId("said").className = `verdict ${scan.tone}`;
-  byId("figures").textContent = [scan.sequence, ...figures(scan, true)].filter(Boolean).join(" · ");
+  byId("figures").textContent = [scan.about, scan.sequence, ...figures(scan, true)].filter(Boolean).join(" · ");
   byId("notes").replaceChildren(...scan.notes.map((note) => make("li", note)));
   byId("tab").hidden = !scan.report;
   if (scan.report) byId("tab").href = path("results", scan.report);
   byId("comment").value = ratingOf(scan.scan).comment;
+  left();
   byId("saved").textContent = "";
   press();
   clearTimeout(loading);
@@ -191,16 +194,43 @@ function keep(scan, said) {
   queue = queue.then(flush);
 }
 
+// A rating that was given since this page was loaded is never replaced without being asked for.
+function overrule(scan, said, { now, version }) {
+  const words = now ? `${now.rating || "no rating"}${now.comment ? `, “${now.comment}”` : ""}, by ${now.rater}` : "nothing";
+  const mine = `${said.rating || "no rating"}${said.comment ? `, “${said.comment}”` : ""}`;
+  const keeps = window.confirm(`${scan} was rated elsewhere meanwhile: ${words}.\n\nReplace it by yours: ${mine}?`);
+  ratings[scan] = { ...(now ?? { rating: "", comment: "", rater: "", time: "" }), version };
+  if (!keeps) {
+    pending.delete(scan);
+    if (current?.scan === scan) {
+      byId("comment").value = ratings[scan].comment;
+      press();
+    }
+  }
+  mark(scan);
+  return keeps;
+}
+
+function left() {
+  const used = byId("comment").value.length;
+  byId("left").textContent = used > longest - 500 ? `${used} of ${longest} letters` : "";
+}
+
 async function flush() {
   for (const [scan, said] of [...pending]) {
     try {
       const answer = await fetch("ratings", {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Token": token },
-        body: JSON.stringify({ scan, ...said }),
+        body: JSON.stringify({ scan, ...said, seen: ratings[scan]?.version ?? 0 }),
         keepalive: true,
       });
       const told = await answer.json().catch(() => ({ problem: `answer ${answer.status}` }));
+      if (answer.status === 409) {
+        if (!overrule(scan, said, told)) continue;
+        queue = queue.then(flush);
+        return;
+      }
       if (!answer.ok) throw new Error(told.problem);
       ratings[scan] = told;
     } catch (problem) {
@@ -255,7 +285,8 @@ async function start() {
     byId("again").hidden = true;
     return;
   }
-  ({ scans, ratings } = state);
+  ({ scans, ratings, longest } = state);
+  byId("comment").maxLength = longest;
   byId("rater").textContent = `Rater: ${state.rater}`;
   for (const scan of scans) items.set(scan.scan, line(scan));
   for (const scan of scans) mark(scan.scan);
@@ -272,7 +303,7 @@ byId("previous").addEventListener("click", () => step(-1));
 byId("next").addEventListener("click", () => step(1));
 byId("again").addEventListener("click", () => { queue = queue.then(flush); });
 byId("back").addEventListener("click", () => items.get(current.scan).firstChild.focus());
-byId("comment").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(keepComment, IDLE); });
+byId("comment").addEventListener("input", () => { left(); clearTimeout(typing); typing = setTimeout(keepComment, IDLE); });
 byId("comment").addEventListener("change", keepComment);
 for (const button of document.querySelectorAll(".rate")) button.addEventListener("click", () => rate(button.dataset.rating));
 document.addEventListener("keydown", pressed);
