@@ -13,24 +13,14 @@ from itermask.node.config import NodeConfig, example, read_config
 PAGE = (Path(__file__).parents[1] / "docs" / "node.md").read_text()
 SNIPPET = re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[1]
 
-SECTIONS = ("sender", "destination", "complete", "look", "deliver", "page", "keep", "watch", "tls")
-
 
 def test_every_setting_is_named():
-<<<<<<< HEAD
-    named = {name: getattr(settings, name.title()) for name in SECTIONS}
-    names = {each.name for section in named.values() for each in fields(section)} - {"models", "sequences"}
-    names |= {"title", "address", "port", "folder"}
-    assert {name for name in names if f"`{name}`" not in PAGE} == set()
-    for name in (*named, "look.models", "look.sequences"):
-=======
     parts = {"complete", "look", "deliver", "page", "keep", "watch", "tls"}
     sections = [getattr(settings, name.capitalize()) for name in (*parts, *settings.LISTS)]
     names = {each.name for section in sections for each in fields(section)} - {"models", "sequences"}
     names |= {"title", "address", "port", "folder"}
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
     for name in (*parts, *settings.LISTS, "look.models", "look.sequences"):
->>>>>>> hospital
         assert f"[{name}]" in PAGE
 
 
