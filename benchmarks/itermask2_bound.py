@@ -14,13 +14,13 @@ import numpy as np
 from largest_slices import Part, chosen_parts
 from rich.progress import track
 
+from itermask.core.slice_refinement import best_thresholds
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.write import between_marks
-from itermask.evaluation.intervals import bootstrap_interval
+from itermask.evaluation.metrics.intervals import bootstrap_interval
 from itermask.methods.itermask2 import IterMask2
 from itermask.models.folder import load_model
 from itermask.runtime.base import Runtime
-from itermask.slice_refinement import best_thresholds
 
 NAME = "itermask2-bound"
 
@@ -71,7 +71,7 @@ def run(chosen: argparse.Namespace) -> str:
 
 def bound(method: IterMask2, runtime: Runtime, part: Part, seed: int, rise: float, highest: float) -> float:
     """The best Dice of a patient's slice."""
-    search = method.search(part.prepared, runtime, np.random.default_rng(seed))
+    search = method.explore(part.prepared, runtime, np.random.default_rng(seed))
     labels = np.moveaxis(part.label[..., search.held], -1, 0)
     found = best_thresholds(
         search.images, search.brains, labels, search.reconstruct, search.first, rise=rise, highest=highest

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from itermask.datasets import Case, read_dataset
 from itermask.errors import InputError
+from itermask.io.datasets import Case, read_dataset
 from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import Model
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare
+from itermask.prepare.prepare import prepare
+from itermask.types import Prepared
 
 
 @dataclass(frozen=True)

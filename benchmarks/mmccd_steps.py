@@ -22,10 +22,10 @@ from rich.progress import track
 
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.write import between_marks
-from itermask.evaluation.ranking import auprc_voxels
-from itermask.evaluation.thresholds import best_shared_threshold
+from itermask.evaluation.metrics.ranking import auprc_voxels
+from itermask.evaluation.metrics.thresholds import best_shared_threshold
 from itermask.methods.mmccd import MMCCD
-from itermask.methods.mmccd.detection import looks
+from itermask.methods.mmccd.detection import sampling_plan
 from itermask.methods.mmccd.method import PUBLISHED
 from itermask.models.folder import Model, load_model
 
@@ -49,9 +49,9 @@ def measure(model: Model, parts: Sequence[Part], settings: dict[str, Any], seed:
     errors, labels, brains, samples, seconds = [], [], [], 0, 0.0
     for part in track(parts, name, transient=True):
         started = time.perf_counter()
-        error = method.search(part.prepared, model.runtime, np.random.default_rng(seed)).error
+        error = method.explore(part.prepared, model.runtime, np.random.default_rng(seed)).error
         seconds += time.perf_counter() - started
-        samples += len(looks(method, method.scored(part.prepared)))
+        samples += len(sampling_plan(method, method.scored(part.prepared)))
         for at in range(error.shape[-1]):
             errors.append(error[..., at])
             labels.append(part.label[..., at])

@@ -44,10 +44,10 @@ PATIENCE = 3600.0  # seconds until the run counts as stuck
 
 def threshold_look(task: Any, tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """A look with a threshold in the place of the model; it is called in the node's process for looks."""
-    from itermask.finding import VERDICTS, Finding
+    from itermask.apps.node.work import figures
     from itermask.io.dicom.write import write_dicom
     from itermask.io.scans import read_scans
-    from itermask.node.work import figures
+    from itermask.types import VERDICTS, Finding
 
     (source,) = read_scans(task.source)
     image = source.scan.image
@@ -66,13 +66,13 @@ def threshold_look(task: Any, tell: Callable[[dict[str, Any]], None]) -> dict[st
 
 def run_node(config: Path, real: bool) -> None:
     """Be the node, until killed."""
-    from itermask.node.config import read_config
-    from itermask.node.serve import Node
-    from itermask.node.work import look_at, warm_up
+    from itermask.apps.node.config import read_config
+    from itermask.apps.node.serve import Node
+    from itermask.apps.node.work import process_series, warm_up
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
     logging.getLogger("itermask.node").setLevel(logging.INFO)
-    with Node(read_config(config), *((look_at, warm_up) if real else (threshold_look, None))) as node:
+    with Node(read_config(config), *((process_series, warm_up) if real else (threshold_look, None))) as node:
         node.wait()
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/parity.py runs/ixi/labelled.tsv --insert docs/reproduction.md
 
-`itermask.methods.itermask3d.reference` shares no code with the path that users run: its guidance is a full complex
+`itermask.methods.reference.itermask3d` shares no code with the path that users run: its guidance is a full complex
 Fourier transform, its curve a sort, its refinement a loop of its own. Both look at the same scans, on the model's grid,
 with the same weights in float32 and the same noise. Of the threshold curves the largest difference in rank is told: how
 many voxels of a scan's brain have an error between the two thresholds of a step.
@@ -18,9 +18,9 @@ import torch
 from speed_parts.measure import machine, table
 
 from itermask.evaluation.benchmark.write import between_marks
-from itermask.evaluation.overlap import dice
+from itermask.evaluation.metrics.overlap import dice
 from itermask.methods import build_method
-from itermask.methods.itermask3d.reference import (
+from itermask.methods.reference.itermask3d import (
     reference_curve,
     reference_guidance,
     reference_reconstruct,
@@ -83,13 +83,13 @@ def run(chosen: argparse.Namespace) -> str:
         curve = reference_curve(image, brain, watched)
         reconstruct(image, brain)  # the pass with nothing hidden, which the profile takes
         state = rng.bit_generator.state
-        search = method.search(prepared, runtime, np.random.default_rng(chosen.seed))
+        search = method.explore(prepared, runtime, np.random.default_rng(chosen.seed))
         between = [
             abs(int(np.searchsorted(one, a)) - int(np.searchsorted(one, b)))
             for one, a, b in zip(errors, curve, search.curve, strict=True)
         ]
         for gamma in chosen.gamma:
-            found = method.conclude(search, {"gamma": gamma})
+            found = method.finalize(search, {"gamma": gamma})
             step = reference_step(curve, gamma)
             rng.bit_generator.state = state
             mask, _, _, passes = reference_refine(image, brain, reconstruct, float(curve[step]))

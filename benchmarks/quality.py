@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py learn                       # samples of clean and spoiled scans, as features
     python benchmarks/quality.py try --source oasis-t1       # artifacts on scans to report on, as features
-    python benchmarks/quality.py fit                         # src/itermask/quality/reference.json
+    python benchmarks/quality.py fit                         # src/itermask/results/quality/reference.json
     python benchmarks/quality.py table --insert docs/quality.md
     python benchmarks/quality.py alike --insert docs/quality.md   # does a severity look alike on 1 and 2 mm?
 
@@ -22,14 +22,14 @@ from typing import Any
 
 from quality_parts import alike, fit, samples, tables
 
-from itermask.artifacts import ARTIFACTS
 from itermask.evaluation.benchmark.write import between_marks
+from itermask.synth.artifacts import ARTIFACTS
 
 SIZES = {"ixi-t1": (45, 25, 3), "novosibirsk-t1": (8, 30, 3), "lgg-flair": (12, 0, 2)}
 LEARNED = 359  # so many samples of that plan, which is so ordered that its beginning is a fair choice
 THICK_SIZES = {"ixi-t1": (0, 16, 3), "novosibirsk-t1": (0, 16, 3)}
 LESION_SIZES = {"ixi-t1": (0, 48, 0), "novosibirsk-t1": (0, 16, 0)}
-REFERENCE = Path("src/itermask/quality/reference.json")
+REFERENCE = Path("src/itermask/results/quality/reference.json")
 ORIGIN = {
     "made_by": "benchmarks/quality.py",
     "scans": {
@@ -37,7 +37,7 @@ ORIGIN = {
         "novosibirsk-t1": "train subjects, T1w at 0.87 mm, stripped; OpenNeuro ds002748, CC0",
     },
     "virtual_scanners": "other voxels, contrasts, noise and coils, see benchmarks/quality_parts/virtual.py",
-    "artifacts": "itermask.artifacts, severities 1 to 8",
+    "artifacts": "itermask.synth.artifacts, severities 1 to 8",
     "holds": "medians, spreads and weights only; no image of anybody can be made from them",
 }
 

@@ -16,15 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from itermask.artifacts import ARTIFACTS, corrupt
 from itermask.errors import InputError
-from itermask.finding import VERDICTS
 from itermask.io.nifti import read_scan
-from itermask.lesions import KINDS, insert_lesion, load_shapes
 from itermask.models.folder import load_model, read_card, save_card
 from itermask.pipeline import run
 from itermask.prepare.brain import with_brain
-from itermask.scan import top_axis
+from itermask.synth.artifacts import ARTIFACTS, corrupt
+from itermask.synth.lesions import KINDS, insert_lesion, load_shapes
+from itermask.types import VERDICTS, top_axis
 
 SEVERITIES, VOLUMES = range(1, 9), (1.0, 3.0, 10.0, 20.0)
 COLUMNS = ("scan", "kind", "name", "amount", "verdict", "decided_by", "stands_out", "headline")

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from itermask import read_scan
-from itermask.artifacts import ARTIFACTS, corrupt
 from itermask.cli.demo import DATA
-from itermask.report.pictures import brain_box, display_order
+from itermask.results.report.pictures import brain_box, display_order
+from itermask.synth.artifacts import ARTIFACTS, corrupt
 
 SEVERITIES = (2, 5, 8)
 BLOCKS = 3  # artifacts beside one another

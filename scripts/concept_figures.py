@@ -17,17 +17,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from itermask.cli.demo import cases
-from itermask.guidance import high_frequency
-from itermask.masking import MaskMix, training_mask
-from itermask.methods.base import Detection
+from itermask.core.guidance import high_frequency
+from itermask.core.masks import MaskMix, training_mask
+from itermask.core.profile import HealthyProfiles
+from itermask.core.slice_refinement import largest_errors
+from itermask.core.strips import strip_schedule
 from itermask.methods.itermask3d.detection import Search
 from itermask.models.folder import Model, load_model
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare
-from itermask.profile import HealthyProfiles
-from itermask.scoring import limits, place_scores
-from itermask.slice_refinement import largest_errors
-from itermask.strips import hidings
+from itermask.prepare.prepare import prepare
+from itermask.results.scoring import limits, place_scores
+from itermask.types import Detection, Prepared
 
 HEALTHY, PATIENT = "healthy", "ms-patient"
 COLOURS = {HEALTHY: "#2a9d8f", "ghosting": "#e9a03b", PATIENT: "#c1121f"}
@@ -50,8 +50,8 @@ def look_at_all(model: Model) -> dict[str, Look]:
     point, looks = model.calibration["operating_point"], {}
     for name, scan in cases():
         prepared = prepare(with_brain(scan)[0], model.grid)
-        search = model.method.search(prepared, model.runtime, np.random.default_rng(0))
-        looks[name] = Look(prepared, search, model.method.conclude(search, point))
+        search = model.method.explore(prepared, model.runtime, np.random.default_rng(0))
+        looks[name] = Look(prepared, search, model.method.finalize(search, point))
     return looks
 
 
@@ -174,7 +174,7 @@ def draw_strips(look: Look, path: Path) -> None:
     prepared, at = look.prepared, look.prepared.image.shape[2] // 2 + 2
     image, brain = prepared.image[..., at], prepared.brain[..., at]
     noise = np.random.default_rng(0).standard_normal(image.shape)
-    single, shared = hidings(image.shape, 4, 24), hidings(image.shape, 4, 24, 16)
+    single, shared = strip_schedule(image.shape, 4, 24), strip_schedule(image.shape, 4, 24, 16)
     figure, axes = panels(4)
     examples = [
         (single[11], "one strip"),

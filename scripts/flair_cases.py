@@ -14,11 +14,11 @@ import nibabel as nib
 import numpy as np
 
 import itermask
-from itermask.datasets import read_dataset
 from itermask.evaluation.benchmark.slices import largest_slice
+from itermask.io.datasets import read_dataset
 from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import Model, load_model
-from itermask.report.pictures import brain_box, display_order
+from itermask.results.report.pictures import brain_box, display_order
 
 METHOD = "IterMask2"
 COLUMNS = ("scan", "manual outline", "what itermask marks", "error map")

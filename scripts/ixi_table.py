@@ -20,7 +20,7 @@ from rich.progress import track
 from scipy import ndimage
 
 from itermask.prepare.brain import Deepbet
-from itermask.scan import Scan
+from itermask.types import Scan
 
 
 def brain_from_labels(labels: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from itermask.focal import FOCAL, focal_score, high_level
 from itermask.models.card import read_card
 from itermask.models.folder import load_model, save_card
+from itermask.results.focal import FOCAL, focal_score, high_level
 from itermask.training.cache import prepare_entry
 from itermask.training.table import read_data
 from itermask.training.train import by_slices

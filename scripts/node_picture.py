@@ -14,9 +14,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from itermask.finding import VERDICTS
-from itermask.node.config import Page
-from itermask.node.page import PageServer
+from itermask.apps.node.config import Page
+from itermask.apps.node.page import PageServer
+from itermask.types import VERDICTS
 
 CHROMIUM = "/usr/bin/chromium"
 COLOURS = 128  # in the file

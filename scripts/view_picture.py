@@ -14,9 +14,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from itermask.cohort.manifest import FAILED, Record, write_record
-from itermask.view.ratings import Ratings
-from itermask.view.server import ViewServer
+from itermask.apps.cohort.manifest import FAILED, Record, write_record
+from itermask.apps.view.ratings import Ratings
+from itermask.apps.view.server import ViewServer
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -20,7 +20,7 @@ from ixi_table import brain_from_labels
 from rich.progress import track
 from scipy import ndimage
 
-from itermask.methods.robust_z.prior import stretched
+from itermask.methods.baselines.robust_z.prior import stretched
 from itermask.synth.tissues import GROUPS, groups_from_labels
 
 SHAPE = (56, 68, 56)  # of the prior: about 2.5 mm

@@ -30,13 +30,13 @@ from tiny_dicom import save, slices
 from tiny_model import affine_of, oblique, tiny_head, tiny_model, tiny_scan, write_nifti
 from typer.main import get_command
 
+from itermask.apps.node.config import read_config as read_node
 from itermask.cli.main import app
 from itermask.evaluation.benchmark.plan import read_plan
 from itermask.methods import build_method
 from itermask.models import choice
 from itermask.networks import build_network
-from itermask.node.config import read_config as read_node
-from itermask.report import pictures
+from itermask.results.report import pictures
 from itermask.training.config import read_config as read_training
 from itermask.training.fit import check_networks
 
@@ -44,12 +44,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 ELSEWHERE = {
-    "docs/command-line.md": "tests/test_doctor.py and tests/test_cli_json.py run it",
-    "docs/dicom.md": "tests/test_dicom_docs.py runs it",
-    "docs/node.md": "tests/test_node_docs.py runs it",
+    "docs/command-line.md": "tests/apps/test_doctor.py and tests/cli/test_cli_json.py run it",
+    "docs/dicom.md": "tests/io/test_dicom_docs.py runs it",
+    "docs/node.md": "tests/apps/test_node_docs.py runs it",
     "docs/results.md": "needs data that are not part of the package",
     "docs/speed.md": "needs data that are not part of the package",
-    "docs/view.md": "its server does not end by itself; tests/test_view_server.py starts one",
+    "docs/view.md": "its server does not end by itself; tests/apps/test_view_server.py starts one",
 }
 FENCE = re.compile(
     r"^(?P<mark><!-- (?:not run|run as): [^\n]+ -->\n)?^```(?P<kind>\S*)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S
@@ -255,7 +255,7 @@ def test_a_page_that_does_not_run_would_be_noticed(place, command, tmp_path):
     page.write_text("```python\nprint(1 + 1)  # 3\n```\n")
     with pytest.raises(AssertionError, match="3"):
         run_page(page, command)
-    page.write_text("<!-- not run: why -->\n```python\nfrom itermask.scan import Scam\n```\n")
+    page.write_text("<!-- not run: why -->\n```python\nfrom itermask.types import Scam\n```\n")
     with pytest.raises(AssertionError, match="has no Scam"):
         run_page(page, command)
     page.write_text("```bash\nitermask run nowhere_T1w.nii.gz out\n```\n")

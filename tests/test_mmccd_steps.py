@@ -8,9 +8,9 @@ from largest_slices import parts_of
 from test_mmccd import SMALL, error_of, tiny_runtime
 from tiny import tiny_card, write_scan
 
-from itermask.datasets import read_dataset
-from itermask.evaluation.ranking import auprc_voxels
-from itermask.evaluation.thresholds import best_shared_threshold
+from itermask.evaluation.metrics.ranking import auprc_voxels
+from itermask.evaluation.metrics.thresholds import best_shared_threshold
+from itermask.io.datasets import read_dataset
 from itermask.methods.mmccd import MMCCD
 from itermask.models.folder import load_model, save_model
 

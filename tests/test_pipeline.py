@@ -20,12 +20,11 @@ from tiny_model import (
 )
 
 from itermask.errors import InputError
-from itermask.finding import UNKNOWN, VERDICTS
 from itermask.io.outputs import write_finding
 from itermask.models.folder import CARD, WEIGHTS, bundled_models, load_model
 from itermask.pipeline import RunSettings, check_sequence, run
-from itermask.report import pictures
-from itermask.scan import Scan
+from itermask.results.report import pictures
+from itermask.types import UNKNOWN, VERDICTS, Scan
 
 MAPS = ("anomaly", "error", "reconstruction", "brain")
 STAGES = {"read", "find brain", "plausibility", "prepare", "detect", "restore", "quality"}

@@ -9,10 +9,10 @@ import pytest
 from tiny import tiny_brain
 from tiny_model import tiny_model, tiny_scan, write_nifti
 
-from itermask.masking import ellipsoid_mask
-from itermask.methods.base import TrainingVolume
+from itermask.core.masks import ellipsoid_mask
 from itermask.models.folder import load_model
 from itermask.networks import build_network
+from itermask.types import TrainingVolume
 
 
 @pytest.fixture

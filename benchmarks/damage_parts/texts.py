@@ -36,7 +36,7 @@ ROWS = 4
 
 
 def _make_toml(folder: Path) -> None:
-    from itermask.node.config import example
+    from itermask.apps.node.config import example
 
     (folder / "scans").mkdir()
     for name, text in (TOML | {"node.toml": example()}).items():
@@ -44,9 +44,9 @@ def _make_toml(folder: Path) -> None:
 
 
 def _look_at_toml(folder: Path) -> Seen:
+    from itermask.apps.node.config import read_config as read_node
     from itermask.errors import InputError
     from itermask.evaluation.benchmark.plan import read_plan
-    from itermask.node.config import read_config as read_node
     from itermask.training.config import read_config as read_training
 
     refused: list[InputError] = []
@@ -70,7 +70,7 @@ def _make_tables(folder: Path) -> None:
 
 
 def _look_at_tables(folder: Path) -> Seen:
-    from itermask.cohort.lists import list_jobs
+    from itermask.apps.cohort.lists import list_jobs
     from itermask.errors import InputError
     from itermask.training.table import read_table
 

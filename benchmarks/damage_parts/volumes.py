@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from damage_parts.common import Kind, Seen, damage_bytes, damage_text
-from itermask.cohort.bids import Selection, find_jobs
+from itermask.apps.cohort.bids import Selection, find_jobs
 from itermask.io.nifti import read_scan
 from itermask.prepare.brain import with_brain
 

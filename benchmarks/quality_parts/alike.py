@@ -6,7 +6,7 @@ import numpy as np
 from quality_parts.samples import load, subjects
 from scipy import ndimage
 
-from itermask.artifacts import ARTIFACTS, corrupt
+from itermask.synth.artifacts import ARTIFACTS, corrupt
 
 SEVERITY = 5.0
 SUBJECTS, SEEDS = 2, 3

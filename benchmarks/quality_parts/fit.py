@@ -9,7 +9,7 @@ import numpy as np
 from quality_parts.samples import LESION
 from scipy import optimize
 
-from itermask.quality.reference import Reference
+from itermask.results.quality.reference import Reference
 
 # What stands out, and so counts only where there is much of it; everything else counts on either side.
 ONE_SIDED = (

@@ -10,11 +10,11 @@ import numpy as np
 from quality_parts.virtual import virtual_scan
 from scipy import ndimage
 
-from itermask.artifacts import ARTIFACTS, corrupt
-from itermask.lesions import insert_lesion, load_shapes
-from itermask.quality.features import features
-from itermask.quality.look import EMPTY, look_at
-from itermask.scan import Scan, top_axis
+from itermask.results.quality.features import features
+from itermask.results.quality.look import EMPTY, look_at
+from itermask.synth.artifacts import ARTIFACTS, corrupt
+from itermask.synth.lesions import insert_lesion, load_shapes
+from itermask.types import Scan, top_axis
 
 SEVERITIES = (1.0, 2.0, 3.0, 5.0, 8.0)
 THICK = 100  # virtual scanners from this number on make thick slices

@@ -9,9 +9,9 @@ import numpy as np
 from quality_parts import fit
 from quality_parts.samples import LESION
 
-from itermask.artifacts import ARTIFACTS
-from itermask.quality.reference import Reference, bundled
-from itermask.quality.words import FAULTS, leading
+from itermask.results.quality.reference import Reference, bundled
+from itermask.results.quality.text import FAULTS, leading
+from itermask.synth.artifacts import ARTIFACTS
 
 Row = dict[str, Any]
 

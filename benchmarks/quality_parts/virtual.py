@@ -7,7 +7,7 @@ reader would complain of is left to the artifacts.
 import numpy as np
 from scipy import fft, ndimage
 
-from itermask.scan import Scan
+from itermask.types import Scan
 
 CURVES = {  # what CSF, grey matter and white matter of a T1w scan become
     "T1w": (0.25, 0.62, 0.95),

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from itermask.cohort.memory import peak_bytes
+from itermask.apps.cohort.memory import peak_bytes
+from itermask.core.error_maps import Reconstruct
+from itermask.core.masks import brain_crop
 from itermask.io.nifti import read_scan
-from itermask.methods.itermask3d.detection import brain_crop, reconstructor
+from itermask.methods.itermask3d.detection import reconstructor
 from itermask.methods.itermask3d.method import IterMask3D
-from itermask.methods.itermask3d.reference import (
+from itermask.methods.reference.itermask3d import (
     PUBLISHED_GRID,
     reference_detection,
     reference_guidance,
@@ -24,10 +26,11 @@ from itermask.methods.itermask3d.reference import (
 from itermask.models.folder import Model, load_model
 from itermask.networks import build_network
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Grid, Prepared, prepare
-from itermask.refinement import Reconstruct
+from itermask.prepare.grid import Grid
+from itermask.prepare.prepare import prepare
 from itermask.runtime.choice import open_runtime
 from itermask.runtime.device import pick_device
+from itermask.types import Prepared
 from speed_parts.measure import MB, fresh, interleaved, machine, table
 
 PUBLISHED_NETWORK = ("reference-unet-3d", {})

@@ -11,19 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from rich.progress import track
 
+from itermask.core.refinement import refine
 from itermask.errors import InputError
-from itermask.evaluation.benchmark.conditions import AS_IS, Condition, spoil
-from itermask.evaluation.overlap import dice
+from itermask.evaluation.benchmark.conditions import AS_IS, Condition, corrupt_scan
+from itermask.evaluation.metrics.overlap import dice
 from itermask.io.nifti import read_scan
-from itermask.lesions import load_shapes
 from itermask.methods.itermask3d.detection import reconstructor
-from itermask.methods.itermask3d.reference import reference_detection, reference_guidance, reference_reconstruct
+from itermask.methods.reference.itermask3d import reference_detection, reference_guidance, reference_reconstruct
 from itermask.models.folder import Model, load_model
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare
-from itermask.refinement import refine
+from itermask.prepare.prepare import prepare
 from itermask.runtime.device import pick_device
+from itermask.synth.lesions import load_shapes
 from itermask.training.table import Entry, read_data
+from itermask.types import Prepared
 from speed_parts.detection import plain_network
 from speed_parts.measure import machine, table
 
@@ -91,7 +92,7 @@ def cases(
     for entry in entries:
         scan, _ = with_brain(read_scan(entry.path, model.sequence, entry.brain_mask))
         for condition in CONDITIONS:
-            made, lesion = spoil(scan, condition, entry.subject, shapes)
+            made, lesion = corrupt_scan(scan, condition, entry.subject, shapes)
             prepared = prepare(made, model.grid)
             label = None if lesion is None else prepared.placement.to_box(lesion.astype(np.float32)) >= 0.5
             yield entry.subject, condition.name or "as is", prepared, None if label is None else label & prepared.brain

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from itermask.cohort.memory import peak_bytes
+from itermask.apps.cohort.memory import peak_bytes
 from itermask.io.nifti import read_scan
 from itermask.io.outputs import write_finding
 from itermask.methods.itermask3d.detection import reconstructor
@@ -16,7 +16,7 @@ from itermask.models.folder import load_model
 from itermask.pipeline import run as run_scan
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import prepare
-from itermask.scan import Scan
+from itermask.types import Scan
 from speed_parts.detection import grid_of
 from speed_parts.measure import MB, fresh, machine, resident, table
 

@@ -13,9 +13,10 @@ import torch
 from itermask.io.nifti import read_scan
 from itermask.models.folder import Model, load_model
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Prepared, prepare
+from itermask.prepare.prepare import prepare
 from itermask.runtime.openvino_runtime import OpenVINORuntime
 from itermask.runtime.torch_runtime import TorchRuntime
+from itermask.types import Prepared
 from speed_parts.equality import dice
 from speed_parts.measure import interleaved, machine, table
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from itermask.io.nifti import read_scan
-from itermask.methods.base import TrainingVolume
-from itermask.methods.itermask3d.reference import reference_guidance
+from itermask.methods.reference.itermask3d import reference_guidance
 from itermask.models.folder import load_model
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Grid, prepare
+from itermask.prepare.grid import Grid
+from itermask.prepare.prepare import prepare
 from itermask.training.cache import cached_volume, read_volume
 from itermask.training.config import TrainingConfig
 from itermask.training.loop import Examples, Trainer
 from itermask.training.table import Entry
+from itermask.types import TrainingVolume
 from speed_parts.measure import interleaved, machine, table
 
 POINTS = 100_000

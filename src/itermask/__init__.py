@@ -14,52 +14,39 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 _PUBLIC = {
-    "Finding": "itermask.finding",
+    "Finding": "itermask.types",
     "InputError": "itermask.errors",
     "Model": "itermask.models.folder",
     "RunSettings": "itermask.pipeline",
-    "Scan": "itermask.scan",
-    "corrupt": "itermask.artifacts",
+    "Scan": "itermask.types",
+    "corrupt": "itermask.synth.artifacts",
     "load_model": "itermask.models.folder",
     "read_scan": "itermask.io.nifti",
-    "refine": "itermask.refinement",
+    "refine": "itermask.core.refinement",
     "run": "itermask.look",
     "write_finding": "itermask.io.outputs",
 }
-_MODULES = {"metrics": "itermask.evaluation.metrics"}
+_MODULES = {"scan": "itermask.evaluation.metrics.scan"}
 
-__all__ = [
-    "Finding",
-    "InputError",
-    "Model",
-    "RunSettings",
-    "Scan",
-    "__version__",
-    "corrupt",
-    "load_model",
-    "metrics",
-    "read_scan",
-    "refine",
-    "run",
-    "write_finding",
-]
+__all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from itermask.artifacts import corrupt
-    from itermask.errors import InputError
-    from itermask.evaluation import metrics
-    from itermask.finding import Finding
-    from itermask.io.nifti import read_scan
-    from itermask.io.outputs import write_finding
-    from itermask.look import run
-    from itermask.models.folder import Model, load_model
-    from itermask.pipeline import RunSettings
-    from itermask.refinement import refine
-    from itermask.scan import Scan
+    from itermask.core.refinement import refine as refine
+    from itermask.errors import InputError as InputError
+    from itermask.evaluation.metrics import scan as scan
+    from itermask.io.nifti import read_scan as read_scan
+    from itermask.io.outputs import write_finding as write_finding
+    from itermask.look import run as run
+    from itermask.models.folder import Model as Model
+    from itermask.models.folder import load_model as load_model
+    from itermask.pipeline import RunSettings as RunSettings
+    from itermask.synth.artifacts import corrupt as corrupt
+    from itermask.types import Finding as Finding
+    from itermask.types import Scan as Scan
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used, so that importing the package stays quick."""
+    """Import a public name when it is first used, so that importing the package stays quick."""
     if name in _MODULES:
         return import_module(_MODULES[name])
     if name not in _PUBLIC:

@@ -20,16 +20,14 @@ import nibabel as nib
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.finding import Finding
 from itermask.io.names import canonical_sequence
 from itermask.io.nifti import read_brain_mask, scan_of_array, scan_of_image
 from itermask.io.scans import read_scans
-from itermask.methods.base import Progress
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
 from itermask.pipeline import RunSettings, known_sequence
 from itermask.pipeline import run as run_scan
-from itermask.scan import Scan
+from itermask.types import Finding, Progress, Scan
 
 OneScan: TypeAlias = Scan | str | os.PathLike[str] | nib.spatialimages.SpatialImage | np.ndarray
 OneMask: TypeAlias = str | os.PathLike[str] | nib.spatialimages.SpatialImage | np.ndarray

@@ -12,23 +12,21 @@ from typing import Any, TypeVar
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.finding import Finding
 from itermask.io.scans import read_scans
-from itermask.methods.base import Detection, Progress
-from itermask.methods.operating import OperatingPoint
+from itermask.methods.calibration import OperatingPoint
 from itermask.models.folder import Model, load_model
 from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
-from itermask.prepare.passes import restore_passes
 from itermask.prepare.plausibility import Plausibility, Population, assess
-from itermask.prepare.prepare import Prepared, half_or_more, prepare, restore_maps
-from itermask.quality import Quality
-from itermask.quality import assess as assess_quality
-from itermask.regions import find_regions
-from itermask.scan import Scan
-from itermask.scoring import place_scores, verdict
-from itermask.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
+from itermask.prepare.prepare import prepare
+from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
+from itermask.results.quality import Quality
+from itermask.results.quality import assess as assess_quality
+from itermask.results.regions import find_regions
+from itermask.results.scoring import place_scores, verdict
+from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
+from itermask.types import Detection, Finding, Prepared, Progress, Scan
 
 Result = TypeVar("Result")
 
@@ -271,7 +269,7 @@ def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
 
 
 def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Quality | None) -> Finding:
-    """Return a finding with its verdict from three questions, see `itermask.verdict`, and with missing tissue.
+    """Return a finding with its verdict from three questions, see `itermask.results.verdict`, and with missing tissue.
 
     Args:
         finding: from `restore`.

@@ -11,8 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.finding import Finding
-from itermask.scan import Scan
+from itermask.types import Finding, Scan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +46,7 @@ def as_html(finding: Finding) -> str:
     Args:
         finding: any finding; without its scan there are no slices.
     """
-    from itermask.report.pictures import draw_planes, png
+    from itermask.results.report.pictures import draw_planes, png
 
     name = str(finding.settings.get("scan", "")) or (finding.scan.name if finding.scan else "scan")
     numbers = f"{anomaly_ml(finding):.3g} mL of anomaly · score {finding.score:.3g}"
@@ -84,7 +83,7 @@ def plot(finding: Finding, slices: int = 1) -> "Figure":
     """
     from matplotlib import pyplot
 
-    from itermask.report.pictures import draw_planes
+    from itermask.results.report.pictures import draw_planes
 
     if slices < 1:
         raise InputError(f"slices must be at least 1, not {slices}")
@@ -137,12 +136,12 @@ def region_rows(finding: Finding) -> list[dict[str, Any]]:
 
     Its keys: `number`, `place`, `side`, `kind`, `volume_ml`, `voxels`, `mean_error`, `peak_error`, the voxel's indices
     `i`, `j`, `k`, its scanner coordinates `x_mm`, `y_mm`, `z_mm`, and `mni_x_mm`, `mni_y_mm`, `mni_z_mm`, which are
-    None where the head was not brought to MNI space; see `itermask.regions.Region`.
+    None where the head was not brought to MNI space; see `itermask.results.regions.Region`.
 
     Args:
         finding: any finding.
     """
-    from itermask.regions import regions_of
+    from itermask.results.regions import regions_of
 
     scan = finding.scan or Scan(finding.reconstruction, finding.affine)
     rows = []

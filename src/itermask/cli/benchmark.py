@@ -27,8 +27,8 @@ def benchmark(
     ] = None,
 ) -> None:
     """Compare methods on data that are at hand. Exit code 1 if some scans could not be looked at."""
-    from itermask.evaluation.benchmark.looks import look_at_all, subjects_of
     from itermask.evaluation.benchmark.plan import only_methods, read_plan
+    from itermask.evaluation.benchmark.processing import process_all, subjects_of
     from itermask.evaluation.benchmark.results import Results
     from itermask.evaluation.benchmark.tables import sections_of
     from itermask.evaluation.benchmark.write import insert as insert_into
@@ -38,7 +38,7 @@ def benchmark(
     plan = only_methods(read_plan(config), only or [], config)
     _check_out(out, config, insert)
     with progress_bar(config.stem) as bar:
-        rows = look_at_all(plan, out, chosen, device, bar)
+        rows = process_all(plan, out, chosen, device, bar)
     results = Results(plan, subjects_of(plan), rows, out)
     sections = sections_of(results)
     write_all(results, sections, out)

@@ -121,13 +121,13 @@ def bids(
     ] = False,
 ) -> None:
     """Look at all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be looked at."""
-    from itermask.cohort.bids import Selection, find_jobs, keeps, participants, read_filters, sequences_wanted
-    from itermask.cohort.derivative import describe_derivative, validate
-    from itermask.cohort.job import Plan
-    from itermask.cohort.manifest import known_jobs, read_records
-    from itermask.cohort.own import check_results
-    from itermask.cohort.relative import parse_keys
-    from itermask.cohort.run import run_cohort, shard_of
+    from itermask.apps.cohort.bids import Selection, find_jobs, keeps, participants, read_filters, sequences_wanted
+    from itermask.apps.cohort.derivative import describe_derivative, validate
+    from itermask.apps.cohort.job import Plan
+    from itermask.apps.cohort.manifest import known_jobs, read_records
+    from itermask.apps.cohort.own import check_results
+    from itermask.apps.cohort.relative import parse_keys
+    from itermask.apps.cohort.run import run_cohort, shard_of
     from itermask.io.names import canonical_sequence
     from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings

@@ -66,12 +66,12 @@ def cohort(
 
     With --shard no table is written; the same command without it writes the table when all shards are done.
     """
-    from itermask.cohort.bids import sequences_wanted
-    from itermask.cohort.job import Plan
-    from itermask.cohort.lists import age_and_sex, list_jobs
-    from itermask.cohort.own import check_results
-    from itermask.cohort.relative import parse_keys
-    from itermask.cohort.run import run_cohort, shard_of
+    from itermask.apps.cohort.bids import sequences_wanted
+    from itermask.apps.cohort.job import Plan
+    from itermask.apps.cohort.lists import age_and_sex, list_jobs
+    from itermask.apps.cohort.own import check_results
+    from itermask.apps.cohort.relative import parse_keys
+    from itermask.apps.cohort.run import run_cohort, shard_of
     from itermask.io.result_folder import check_place
     from itermask.pipeline import RunSettings
 

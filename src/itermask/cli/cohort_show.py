@@ -16,9 +16,9 @@ from itermask.cli.console import console, print_json
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
-    from itermask.cohort.job import Job, Outcome, Plan, Task
-    from itermask.cohort.manifest import Record
-    from itermask.cohort.run import Tally
+    from itermask.apps.cohort.job import Job, Outcome, Plan, Task
+    from itermask.apps.cohort.manifest import Record
+    from itermask.apps.cohort.run import Tally
 
 EVERY = 60.0  # seconds between lines where standard error is no terminal
 MEMORY_OF_RATE = 3600.0  # seconds of the past by which the time left is estimated
@@ -47,8 +47,8 @@ def engine_for(
     Raises:
         InputError: options that cannot be.
     """
-    from itermask.cohort.dask_workers import work_on_dask
-    from itermask.cohort.workers import work_here, work_locally
+    from itermask.apps.cohort.dask_workers import work_on_dask
+    from itermask.apps.cohort.workers import work_here, work_locally
 
     if dask is not None and (workers is not None or memory is not None):
         raise InputError("--dask: the cluster has its own workers; leave out --workers and --memory")
@@ -128,7 +128,7 @@ class _Lines:
 
 def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_json: bool = False) -> None:
     """What a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
-    from itermask.cohort.run import TO_DO, states
+    from itermask.apps.cohort.run import TO_DO, states
 
     counts: Counter[str] = Counter()
     scans = []
@@ -169,11 +169,11 @@ def write_tables(
     keep: "Callable[[Record], bool] | None" = None,
 ) -> Tables:
     """Write tables and pages of a results folder; `by` and `keep` as `write_group` takes them."""
-    from itermask.cohort.group import write_group
-    from itermask.cohort.manifest import FAILED, read_records
-    from itermask.cohort.run import not_looked_at
+    from itermask.apps.cohort.group import write_group
+    from itermask.apps.cohort.manifest import FAILED, read_records
+    from itermask.apps.cohort.run import not_processed
 
-    note = not_looked_at(jobs, out)
+    note = not_processed(jobs, out)
     records = read_records(out)
     rows = [record for record in records if keep is None or keep(record)]
     if len(rows) < len(records):
@@ -205,7 +205,7 @@ def finish(
 
 def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int) -> None:
     """The pages, a line on what was done, and on standard error what was not."""
-    from itermask.cohort.manifest import MANIFEST
+    from itermask.apps.cohort.manifest import MANIFEST
 
     for page in () if tables is None else tables.pages:
         print(page)
@@ -223,7 +223,7 @@ def _summary(
     jobs: "Sequence[Job]", out: Path, tally: "Tally | None", tables: Tables | None, failed: int
 ) -> dict[str, Any]:
     """What a run came to, as JSON holds it."""
-    from itermask.cohort.manifest import FAILED, read_record
+    from itermask.apps.cohort.manifest import FAILED, read_record
 
     records = [record for job in jobs if (record := read_record(out, job.name)) is not None]
     return {
@@ -232,7 +232,7 @@ def _summary(
         "looked_at": None if tally is None else tally.done,
         "kept": None if tally is None else tally.kept,
         "failed": failed,
-        "not_looked_at": len(jobs) - len(records),
+        "not_processed": len(jobs) - len(records),
         "verdicts": Counter(str(record.figures["verdict"]) for record in records if "verdict" in record.figures),
         "failures": [
             {"name": record.name, "scan": record.scan, "reason": record.reason}

@@ -49,7 +49,7 @@ def presets(incomplete: str) -> Offers:
 
 def artifacts(incomplete: str) -> Offers:
     """Artifacts with what each is; these have to be imported, which takes a moment."""
-    from itermask.artifacts import ARTIFACTS, summary
+    from itermask.synth.artifacts import ARTIFACTS, summary
 
     return _fitting([(name, summary(name)) for name in sorted(ARTIFACTS)], incomplete)
 

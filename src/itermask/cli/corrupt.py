@@ -12,7 +12,7 @@ from itermask.cli.options import brain_mask_option
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
-    from itermask.scan import Scan
+    from itermask.types import Scan
 
 LIST = "list"
 
@@ -21,7 +21,7 @@ def _list(context: typer.Context, wanted: bool) -> None:
     """Print all artifacts and leave; not where a shell asks for completions."""
     if not wanted or context.resilient_parsing:
         return
-    from itermask.artifacts import ARTIFACTS, summary
+    from itermask.synth.artifacts import ARTIFACTS, summary
 
     width = max(map(len, ARTIFACTS))
     for name in sorted(ARTIFACTS):
@@ -62,13 +62,13 @@ def corrupt(
     OUT has the scan's geometry. The JSON file is OUT with .json for .nii or .nii.gz; the mask, OUT_damaged.nii.gz, is
     written for artifacts that damage a known set of voxels.
     """
-    from itermask.artifacts import ARTIFACTS
-    from itermask.artifacts import corrupt as spoil
-    from itermask.artifacts.base import SEVERITIES
     from itermask.errors import MissingExtraError
     from itermask.io.nifti import read_scan
     from itermask.io.outputs import on_grid_of, write_image
-    from itermask.scan import top_axis
+    from itermask.synth.artifacts import ARTIFACTS
+    from itermask.synth.artifacts import corrupt as spoil
+    from itermask.synth.artifacts.base import SEVERITIES
+    from itermask.types import top_axis
 
     if artifact not in ARTIFACTS:
         raise InputError(f"--artifact {artifact}: there is none of this name; --list shows them all")

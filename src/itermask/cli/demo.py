@@ -10,7 +10,7 @@ from itermask.cli.options import DeviceOption
 from itermask.cli.show import print_finding, progress_bar
 
 if TYPE_CHECKING:
-    from itermask.scan import Scan
+    from itermask.types import Scan
 
 DATA = Path(__file__).parent.parent / "demo_data"
 NAMES, SCAN = ("healthy", "ghosting", "ms-patient"), "scan_T1w.nii.gz"
@@ -44,8 +44,8 @@ def cases() -> "Iterator[tuple[str, Scan]]":
     """Name and scan of each bundled case; the ghosting is put on when asked for, always the same."""
     from dataclasses import replace
 
-    from itermask.artifacts import corrupt
     from itermask.io.nifti import read_scan
+    from itermask.synth.artifacts import corrupt
 
     healthy = read_scan(DATA / "healthy_T1w.nii.gz", brain_mask=DATA / "healthy_brain.nii.gz")
     yield NAMES[0], healthy

@@ -13,8 +13,8 @@ from itermask.cli.options import DeviceOption, JSONOption
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from itermask.doctor import Examination
-    from itermask.doctor.brain import Tool
+    from itermask.apps.doctor import Examination
+    from itermask.apps.doctor.brain import Tool
 
 YES, NO = "[green]yes[/green]", "[yellow]no[/yellow]"
 
@@ -25,7 +25,7 @@ def doctor(
     as_json: JSONOption = False,
 ) -> None:
     """Say what is installed and what works, and look at a bundled scan. Exit code 0 if a scan would run, else 1."""
-    from itermask.doctor import examine
+    from itermask.apps.doctor import examine
 
     found = examine(quick, device)
     if as_json:
@@ -48,7 +48,7 @@ def _print(found: "Examination", lines: "Console") -> None:
         features = ", ".join(torch.features) or "no special instructions"
         lines.print(f"PyTorch {torch.version}, {torch.number_format} on the CPU ({features})")
     if found.runtimes:
-        rows = [(one.name, YES if one.works else NO, _words(one.description, one.install)) for one in found.runtimes]
+        rows = [(one.name, YES if one.works else NO, _text(one.description, one.install)) for one in found.runtimes]
         _section(lines, ("--device", "works", "with"), rows)
     tools = [(one.sequences, one.name, _state(one)) for one in found.brain_extraction]
     _section(lines, ("brain extraction of", "by", "state"), tools)
@@ -92,6 +92,6 @@ def _state(tool: "Tool") -> str:
     return escape(f"{tool.version}, {tool.problem or 'weights are there'}")
 
 
-def _words(text: str, install: str) -> str:
+def _text(text: str, install: str) -> str:
     """What there is, and the command that adds what is not."""
     return escape(f"{text}: {install}" if install else text)

@@ -24,11 +24,11 @@ def listen(
     ] = False,
 ) -> None:
     """Listen for series from a scanner, look at each at once, show it on a live page, send the results."""
-    from itermask.node.audit import read_audit
-    from itermask.node.config import example as print_example
-    from itermask.node.config import read_config
-    from itermask.node.serve import Node
-    from itermask.node.work import check_look
+    from itermask.apps.node.audit import read_audit
+    from itermask.apps.node.config import example as print_example
+    from itermask.apps.node.config import read_config
+    from itermask.apps.node.serve import Node
+    from itermask.apps.node.work import check_processing
 
     if example:
         print(print_example(), end="")
@@ -41,7 +41,7 @@ def listen(
             print(line)
         return
     os.umask(0o077)  # whatever the node writes names patients
-    check_look(told.look)
+    check_processing(told.look)
     _log_to_stderr()
     node = Node(told, retry_failed=retry_failed)
     _trace_to(told.folder / "traces.log")

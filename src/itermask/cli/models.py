@@ -21,7 +21,7 @@ def models(
     as_json: JSONOption = False,
 ) -> None:
     """List the bundled models with what they learned from and their licence; or show one model's card, as JSON."""
-    from itermask.doctor.models import about_model
+    from itermask.apps.doctor.models import about_model
     from itermask.models.folder import bundled_models, find_model, read_card
 
     with refusals_as_json(as_json):

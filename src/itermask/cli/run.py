@@ -27,9 +27,9 @@ from itermask.cli.show import print_finding, progress_bar
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
-    from itermask.finding import Finding
     from itermask.io.scans import Source
     from itermask.pipeline import RunSettings
+    from itermask.types import Finding
 
 
 def run(
@@ -69,7 +69,7 @@ def run(
         check_out(out, scan, brain_mask)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         sources = read_scans(scan, sequence, brain_mask, series)
-        look = _Look(scan, brain_mask, model, settings, device, threads, dicom, as_json)
+        look = _Run(scan, brain_mask, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
             look.at(sources[0], out)
             look.name_aside(sources[0])
@@ -92,7 +92,7 @@ def run(
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Run:
     """How each scan of a path is looked at, and told: in lines, or as JSON on one line."""
 
     path: Path
@@ -154,7 +154,7 @@ class _Look:
 def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: Path | None) -> dict[str, Any]:
     """One scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
     from itermask.io.outputs import OUTPUTS, PASSES
-    from itermask.regions import voxel_ml
+    from itermask.results.regions import voxel_ml
 
     files = {name.split(".")[0]: str(out / name) for name in (*OUTPUTS, PASSES) if (out / name).is_file()}
     millilitres = voxel_ml(finding.affine)
@@ -181,6 +181,6 @@ def _threads(asked: int | None) -> int:
     """The threads asked for; else one for each core that this process may use, or fewer if OMP_NUM_THREADS says so."""
     from torch import get_num_threads
 
-    from itermask.cohort.memory import usable_cores
+    from itermask.apps.cohort.memory import usable_cores
 
     return min(usable_cores(), get_num_threads()) if asked is None else asked

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from itermask.cli.console import console
-from itermask.finding import VERDICTS, Finding
+from itermask.types import VERDICTS, Finding
 
 COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
 

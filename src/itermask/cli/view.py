@@ -34,8 +34,8 @@ def view(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """Go through results in a browser: list, reports, and ratings kept in ratings.tsv. Ends with Ctrl-C."""
-    from itermask.view.server import LOOPBACK, ViewServer
-    from itermask.web.access import Access, read_password
+    from itermask.apps.view.server import LOOPBACK, ViewServer
+    from itermask.apps.web.access import Access, read_password
 
     password = "" if password_file is None else read_password(password_file)
     access = Access(password, certificate, key, tuple(name or ()), unprotected)

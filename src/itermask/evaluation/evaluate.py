@@ -14,10 +14,11 @@ import numpy as np
 
 from itermask import __version__
 from itermask.errors import InputError, MissingExtraError
-from itermask.evaluation.lesionwise import match_lesions
-from itermask.evaluation.metrics import MAP_METRICS, MASK_METRICS, SIMILARITY_METRICS, scan_metrics
+from itermask.evaluation.metrics.lesionwise import match_lesions
+from itermask.evaluation.metrics.scan import MAP_METRICS, MASK_METRICS, SIMILARITY_METRICS, scan_metrics
+from itermask.evaluation.metrics.sizes import size_groups
+from itermask.evaluation.metrics.thresholds import RankedErrors, rank_errors, shared_threshold
 from itermask.evaluation.predictions import PredictedScan, PredictedScans, find_predictions
-from itermask.evaluation.sizes import size_groups
 from itermask.evaluation.summary import (
     markdown,
     summarise,
@@ -26,7 +27,6 @@ from itermask.evaluation.summary import (
     summarise_lesions,
     summarise_sizes,
 )
-from itermask.evaluation.thresholds import RankedErrors, rank_errors, shared_threshold
 from itermask.evaluation.volumes import Volume, as_mask, check_same_grid, read_volume
 from itermask.io.result_folder import check_folder, expect, locked
 

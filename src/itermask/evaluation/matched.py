@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from itermask.evaluation.arrays import errors_in_brain
-from itermask.evaluation.intervals import Interval, bootstrap_interval
-from itermask.evaluation.lesionwise import match_lesions
-from itermask.evaluation.overlap import dice, sensitivity
+from itermask.evaluation.metrics.arrays import errors_in_brain
+from itermask.evaluation.metrics.intervals import Interval, bootstrap_interval
+from itermask.evaluation.metrics.lesionwise import match_lesions
+from itermask.evaluation.metrics.overlap import dice, sensitivity
 
 MEASURES = ("dice", "sensitivity", "lesions_found", "lesions_false", "false_ml")
 Scan = tuple[Any, str]  # whose scan it is, and which

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from itermask.errors import MissingExtraError
-from itermask.evaluation.intervals import auroc_interval, bootstrap_interval
-from itermask.evaluation.ranking import scan_detection
-from itermask.evaluation.sizes import size_group, size_groups
+from itermask.evaluation.metrics.intervals import auroc_interval, bootstrap_interval
+from itermask.evaluation.metrics.ranking import scan_detection
+from itermask.evaluation.metrics.sizes import size_group, size_groups
 
 SCAN_SCORES = ("score", "predicted_ml", "mean_error")  # what scans can be ranked by
 LEVEL = 0.95

@@ -2,7 +2,7 @@
 
 import re
 
-from itermask.scan import Source
+from itermask.types import Source
 
 # Words of the head go before all others: "head and neck" is a head, "foot-head" only a direction.
 HEAD = (

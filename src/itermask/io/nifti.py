@@ -16,7 +16,7 @@ from itermask.io.masks import labels_in, mask_in, turned_onto
 from itermask.io.names import canonical_sequence, sequence_of, shown
 from itermask.io.sidecar import source_beside
 from itermask.io.stream import check_file, read_stream
-from itermask.scan import Scan
+from itermask.types import Scan
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 RIM_SHARE = 0.05  # of a brain mask: so much of it may lie where the scan's background is NaN

@@ -14,13 +14,12 @@ import nibabel as nib
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.finding import Finding
 from itermask.io.geometry import place
 from itermask.io.result_folder import MARK, check_folder, expect, locked
 from itermask.io.stream import reason
-from itermask.regions import with_regions
-from itermask.report.page import write_report
-from itermask.scan import Scan
+from itermask.results.regions import with_regions
+from itermask.results.report.page import write_report
+from itermask.types import Finding, Scan
 
 MASKS, MAPS = ("anomaly", "brain"), ("error", "reconstruction")
 PASSES = "passes.nii.gz"  # only of methods that refine

@@ -10,7 +10,7 @@ from itermask.io.dicom.read import read_dicom
 from itermask.io.dicom.series import Series
 from itermask.io.nifti import NIFTI_ENDINGS, read_scan
 from itermask.io.stream import reason
-from itermask.scan import Scan
+from itermask.types import Scan
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from itermask.errors import InputError
 from itermask.io.body import doubts, not_a_head
 from itermask.io.names import shown, stem
-from itermask.scan import Source
+from itermask.types import Source
 
 KEYS = {
     "body_part": ("BodyPartExamined", "BodyPart"),

@@ -3,20 +3,21 @@
 from importlib import import_module
 from typing import Any
 
-from itermask.methods.base import Detection, Method, Progress, TrainingVolume
-from itermask.settings_file import checked
+from itermask.config.settings_file import checked
+from itermask.methods.base import Method
+from itermask.types import Detection, Progress, TrainingVolume
 
 METHODS: dict[str, str] = {
     "anyscan": "itermask.methods.anyscan:AnyScan",
-    "autoencoder": "itermask.methods.autoencoder:Autoencoder",
+    "autoencoder": "itermask.methods.baselines.autoencoder:Autoencoder",
     "cyclic-unet": "itermask.methods.cyclic_unet:CyclicUNet",
-    "denoising": "itermask.methods.denoising:Denoising",
-    "inpainting": "itermask.methods.inpainting:Inpainting",
-    "intensity": "itermask.methods.intensity:IntensityThreshold",
+    "denoising": "itermask.methods.baselines.denoising:Denoising",
+    "inpainting": "itermask.methods.baselines.inpainting:Inpainting",
+    "intensity": "itermask.methods.baselines.intensity:IntensityThreshold",
     "itermask2": "itermask.methods.itermask2:IterMask2",
     "itermask3d": "itermask.methods.itermask3d:IterMask3D",
     "mmccd": "itermask.methods.mmccd:MMCCD",
-    "robust-z": "itermask.methods.robust_z:RobustZ",
+    "robust-z": "itermask.methods.baselines.robust_z:RobustZ",
 }
 
 __all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]

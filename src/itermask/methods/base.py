@@ -5,66 +5,18 @@ registered sequences (MMCCD), work on volumes or on slices; it always gets whole
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.methods.operating import MaskSizes, OperatingPoint
-from itermask.prepare.prepare import Prepared
+from itermask.methods.calibration import MaskSizes, OperatingPoint
+from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from itermask.runtime.base import Runtime
-
-Progress = Callable[[str, float], None]  # (what is being done, share done from 0 to 1)
-
-
-@dataclass(frozen=True)
-class TrainingVolume:
-    """A normal subject on the model's grid.
-
-    Attributes:
-        images: float32 (sequences, X, Y, Z), scaled intensities; background value outside the brain.
-        brain: boolean (X, Y, Z).
-        spacing: voxel size in mm.
-        plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
-        groups: uint8 tissue groups, see `itermask.synth.tissues`; None where they are not known.
-    """
-
-    images: np.ndarray
-    brain: np.ndarray
-    spacing: tuple[float, ...]
-    plane: str = ""
-    groups: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Detection:
-    """What a method finds in one scan, on the model's grid.
-
-    Attributes:
-        mask: boolean, True where the scan departs from normal; inside the brain.
-        error: float32, squared error in scaled intensities; 0 outside the brain.
-        reconstruction: float32, what the model expects, scaled intensities.
-        scores: number for each of the method's scan-level scores; higher is less normal.
-        profile: features of the scan that are compared with healthy scans', by name; may be empty.
-        threshold: error level of the final mask.
-        trace: how the threshold and the mask were found: plain numbers and lists, for the report.
-        revealed: uint8, the pass that revealed each voxel of the brain for good, from 1; in `mask` one more than there
-            were passes, 0 outside the brain. None where a method makes no passes.
-    """
-
-    mask: np.ndarray
-    error: np.ndarray
-    reconstruction: np.ndarray
-    scores: dict[str, float]
-    profile: dict[str, float]
-    threshold: float
-    trace: dict[str, Any] = field(default_factory=dict)
-    revealed: np.ndarray | None = None
 
 
 class Method(ABC):
@@ -113,7 +65,7 @@ class Method(ABC):
         """Scalar loss of a batch of examples."""
 
     @abstractmethod
-    def search(
+    def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> Any:
         """Look at one prepared scan, as far as that does not depend on the operating point.
@@ -125,16 +77,16 @@ class Method(ABC):
             progress: called now and then.
 
         Returns:
-            what `conclude` needs; calibration concludes one search at many operating points.
+            what `finalize` needs; calibration concludes one search at many operating points.
         """
 
     @abstractmethod
-    def conclude(self, search: Any, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+    def finalize(self, search: Any, point: OperatingPoint, progress: Progress | None = None) -> Detection:
         """Turn a search into a detection; the same for a given search and point however often it is called.
 
         Args:
-            search: from `search`.
-            point: how much to flag, see `itermask.methods.operating`.
+            search: from `explore`.
+            point: how much to flag, see `itermask.methods.calibration`.
             progress: called now and then.
         """
 
@@ -147,7 +99,7 @@ class Method(ABC):
         """Choose the operating point on healthy scans.
 
         Args:
-            searches: what `search` found in each.
+            searches: what `explore` found in each.
             sizes: operating point → the mask sizes that it gives on them; slow.
         """
 
@@ -163,6 +115,6 @@ class Method(ABC):
         point: OperatingPoint | None = None,
         progress: Progress | None = None,
     ) -> Detection:
-        """`conclude` what `search` found, at the published operating point if none is given."""
-        search = self.search(prepared, runtime, rng, progress)
-        return self.conclude(search, self.published_point() if point is None else point, progress)
+        """`finalize` what `explore` found, at the published operating point if none is given."""
+        search = self.explore(prepared, runtime, rng, progress)
+        return self.finalize(search, self.published_point() if point is None else point, progress)

@@ -1,13 +1,13 @@
 """How a method for slices learns from volumes and looks at one: slices along the third axis of the box.
 
-These are axial in a box of voxels, and the scan's own where the model takes those, see `itermask.prepare.prepare.Grid`.
+These are axial in a box of voxels, and the scan's own where the model takes those, see `itermask.prepare.grid.Grid`.
 """
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itermask.methods.base import TrainingVolume
+from itermask.types import TrainingVolume
 
 if TYPE_CHECKING:
     from itermask.runtime.base import Runtime
@@ -46,8 +46,8 @@ def random_slices(
     Returns:
         the slices: images (sequences, X, Y), brain (X, Y), spacing of the first two axes.
     """
-    places = full_slices(volume.brain, enough)
-    chosen = rng.choice(places, count, replace=count > len(places))
+    indices = full_slices(volume.brain, enough)
+    chosen = rng.choice(indices, count, replace=count > len(indices))
     return [TrainingVolume(volume.images[..., at], volume.brain[..., at], tuple(volume.spacing[:2])) for at in chosen]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from itermask.errors import InputError
 from itermask.models.card import read_card
 from itermask.prepare.placement import thick_axis
-from itermask.scan import Scan
+from itermask.types import Scan
 
 BUNDLED = Path(__file__).parent / "bundled"
 PREFERRED = ("any-2mm", "t1w-2mm", "flair-2d")  # where several models suit, these come first, then the others by name

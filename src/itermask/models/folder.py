@@ -11,8 +11,8 @@ from itermask.errors import InputError, MissingExtraError
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD, check_card, read_card
 from itermask.models.choice import bundled_models, find, taken_sequences
-from itermask.prepare.prepare import Grid, grid_from
-from itermask.scan import Scan
+from itermask.prepare.grid import Grid, grid_from
+from itermask.types import Scan
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -22,8 +22,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from itermask.errors import MissingExtraError
-from itermask.prepare.aligned import place_aligned
-from itermask.scan import Scan
+from itermask.prepare.aligned import fit_aligned_box
+from itermask.types import Scan
 
 EDGE = 4.0  # mm; voxels of the copies that are compared
 FIELD = (56, 64, 56)  # their number, if the brain is not larger
@@ -169,7 +169,7 @@ def _reduced(
         float32 image, 0 outside the brain and 0.3 to 1 in it; boolean brain; boolean, whether the voxel was scanned;
         4×4 affine of the copy.
     """
-    placement = place_aligned(brain, affine, np.eye(4), (EDGE,) * 3, FIELD, 1)
+    placement = fit_aligned_box(brain, affine, np.eye(4), (EDGE,) * 3, FIELD, 1)
     weight = np.clip(placement.to_box(brain.astype(np.float32)), 0, 1)
     total = placement.to_box(np.where(brain, image, 0))
     inside = weight >= min(0.5, 0.8 * float(weight.max()))

@@ -19,7 +19,7 @@ REACH = 3  # standard deviations of the anti-aliasing that count
 class AlignedPlacement:
     """Affine map between a scan's native grid and a model's box whose axes are not the scan's.
 
-    It has the interface of `itermask.prepare.placement.Placement`. SimpleITK interpolates.
+    It has the interface of `itermask.prepare.placement.AxisPlacement`. SimpleITK interpolates.
 
     Attributes:
         native_shape: shape of the scan.
@@ -96,7 +96,7 @@ def _sample(image: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: Se
     return np.ascontiguousarray(sitk.GetArrayFromImage(resample.Execute(source)))
 
 
-def place_aligned(
+def fit_aligned_box(
     brain: np.ndarray,
     affine: np.ndarray,
     to_axes: np.ndarray,

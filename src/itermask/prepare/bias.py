@@ -9,7 +9,7 @@ import importlib.util
 import numpy as np
 
 from itermask.errors import MissingExtraError
-from itermask.scan import Scan
+from itermask.types import Scan
 
 SHRUNK = 4.0  # mm; the field is slow, so it is estimated on voxels of about this size
 FEWEST = 4  # voxels that N4's splines need along each axis

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from itermask.errors import InputError, MissingExtraError
 from itermask.prepare.given_mask import LARGEST_BRAIN, check_given
-from itermask.scan import Scan
+from itermask.types import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
 SMALLEST_VOLUME = 40.0  # mm along two axes of a volume that could hold a brain; tools need it along all three

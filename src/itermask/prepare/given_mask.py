@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.errors import InputError
-from itermask.scan import Scan
+from itermask.types import Scan
 
 LARGEST_BRAIN = 2300.0  # ml; a head has 3000 and more
 SMALLEST_BRAIN = 1.0  # ml, of a single thin slice; what a whole brain may have is asked elsewhere

@@ -45,7 +45,7 @@ def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
 
 
 @dataclass(frozen=True)
-class Placement:
+class AxisPlacement:
     """Axis-aligned map between a scan's native grid and a model's box.
 
     The box's axes are the native ones, reordered and flipped to RAS (right, anterior, superior), so nothing
@@ -151,9 +151,9 @@ def _take(image: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
     return taken
 
 
-def place(
+def fit_box(
     brain: np.ndarray, affine: np.ndarray, spacing: Sequence[float], box: Sequence[int], divisor: int
-) -> Placement:
+) -> AxisPlacement:
     """Centre a brain in a model's box.
 
     With a third voxel size of 0 the box's last axis counts the scan's own slices: those across `through_plane`, else
@@ -200,4 +200,4 @@ def place(
         start.append(low - (size - extent) // 2 * ratio)
         shape.append(int(size))
         ratios.append(ratio)
-    return Placement(brain.shape, orientation, tuple(start), tuple(ratios), tuple(shape), axes)
+    return AxisPlacement(brain.shape, orientation, tuple(start), tuple(ratios), tuple(shape), axes)

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from itermask.errors import InputError
 from itermask.prepare.atlas import Template, place_of, template
 from itermask.prepare.register import Registration, SmallCopy, register, small_copy
-from itermask.scan import Scan
+from itermask.types import Scan
 
 ADULT_ML = (700.0, 2200.0)  # brains of adults, with the fluid around them
 POSSIBLE_ML = (300.0, 3000.0)  # beyond these it is no adult's brain

@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from itermask.methods.base import TrainingVolume
-from itermask.settings_file import check_ranges
+from itermask.config.settings_file import check_ranges
+from itermask.types import TrainingVolume
 
 IN_PLANE = ndimage.generate_binary_structure(2, 1)[..., None]  # neighbours within a slice
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.io.nifti import read_mask, read_scan
-from itermask.methods.base import TrainingVolume
 from itermask.prepare.align import Alignment, align
 from itermask.prepare.brain import with_brain
-from itermask.prepare.prepare import Grid, Prepared, prepare
-from itermask.scan import Scan
+from itermask.prepare.grid import Grid
+from itermask.prepare.prepare import prepare
 from itermask.synth.tissues import GROUPS
 from itermask.training.table import Entry
+from itermask.types import Prepared, Scan, TrainingVolume
 
 CACHE_VERSION = 1  # raise when preparation changes
 SAME_PLACE = 0.5  # mm that a voxel of a registered scan may lie elsewhere

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from itermask.focal import FOCAL, focal_score, high_level
-from itermask.methods.base import Detection, Method
-from itermask.methods.operating import OperatingPoint
+from itermask.core.profile import HealthyProfiles, fit_profiles
+from itermask.methods.base import Method
+from itermask.methods.calibration import OperatingPoint
 from itermask.models.folder import Model
-from itermask.prepare.prepare import Prepared
-from itermask.profile import HealthyProfiles, fit_profiles
+from itermask.results.focal import FOCAL, focal_score, high_level
+from itermask.types import Detection, Prepared
 
 MINIMUM_SUBJECTS = 4  # each is left out in turn, and a range needs three
 ROUNDS = 10  # in which an operating point is usually found, for the progress bar
@@ -53,18 +53,18 @@ def calibrate(
     scans = [one for scan in scans for one in with_variants(model.method, scan)]
     searches = []
     for number, scan in enumerate(scans):
-        searches.append(model.method.search(scan.prepared, model.runtime, np.random.default_rng(SEED)))
+        searches.append(model.method.explore(scan.prepared, model.runtime, np.random.default_rng(SEED)))
         report("looking at healthy scans", (number + 1) / len(scans))
     subjects = [scan.subject for scan in scans]
     rounds = itertools.count(1)
 
     def sizes(point: OperatingPoint) -> np.ndarray:
-        found = [model.method.conclude(search, point).scores["mask_size"] for search in searches]
+        found = [model.method.finalize(search, point).scores["mask_size"] for search in searches]
         report("operating point", min(1.0, next(rounds) / ROUNDS))
         return np.array(found)
 
     point = model.method.calibrate(searches, sizes)
-    detections = [model.method.conclude(search, point) for search in searches]
+    detections = [model.method.finalize(search, point) for search in searches]
     scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
     calibration: dict[str, Any] = {"operating_point": point, "default_score": "mask_size"}
     unit = focal_unit(scans, detections)
@@ -94,7 +94,7 @@ def with_variants(method: Method, scan: HealthyScan) -> list[HealthyScan]:
 
 
 def focal_unit(scans: list[HealthyScan], detections: list[Detection]) -> float:
-    """Return the error that is high in healthy scans, the unit of the focal score; see `itermask.focal`."""
+    """Return the error that is high in healthy scans, the unit of the focal score; see `itermask.results.focal`."""
     levels = [high_level(one.error, scan.prepared.brain) for one, scan in zip(detections, scans, strict=True)]
     return float(np.median(levels))
 

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from itermask.config.settings_file import check_ranges, checked, merged, read_toml
+from itermask.prepare.grid import Grid
 from itermask.prepare.intensity import IntensityScale
-from itermask.prepare.prepare import Grid
 from itermask.presets import preset_path
-from itermask.settings_file import check_ranges, checked, merged, read_toml
 from itermask.training.augment import Augmentation
 
 PRECISIONS = ("auto", "bf16", "fp16", "fp32")
@@ -22,7 +22,7 @@ class TrainingConfig:
         method: name of the method.
         method_settings: its constructor arguments.
         networks: role → {name, arguments}, in place of the method's own networks.
-        spacing, box, divisor, slice_area, align: the model's grid, see `itermask.prepare.prepare.Grid`.
+        spacing, box, divisor, slice_area, align: the model's grid, see `itermask.prepare.grid.Grid`.
         intensity: the model's intensity scale, see `itermask.prepare.intensity.IntensityScale`.
         start_from: model folder or bundled model whose weights training starts from; random weights if empty.
         steps: optimiser steps; not counted where there are `epochs`.

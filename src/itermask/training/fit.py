@@ -9,7 +9,7 @@ from torch import nn
 
 from itermask.errors import InputError
 from itermask.methods import Method, TrainingVolume
-from itermask.prepare.prepare import Grid
+from itermask.prepare.grid import Grid
 
 SMALLEST = 32  # voxels along each axis, which the published 3D network needs at least
 

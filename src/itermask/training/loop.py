@@ -19,13 +19,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from itermask.config.settings_file import merged
 from itermask.errors import InputError
 from itermask.methods import Method, TrainingVolume, build_method
 from itermask.models.folder import check_dims, find_model, load_networks, read_card
 from itermask.networks import build_network
-from itermask.prepare.prepare import Grid
+from itermask.prepare.grid import Grid
 from itermask.runtime.device import pick_device, training_dtype
-from itermask.settings_file import merged
 from itermask.training.cache import read_volume
 from itermask.training.checkpoint import load_checkpoint, save_checkpoint
 from itermask.training.config import TrainingConfig
@@ -42,10 +42,10 @@ class Examples(Dataset[dict[str, np.ndarray]]):
         self.method, self.paths, self.grid, self.config = method, paths, grid, config
 
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-        epoch, place = divmod(number, len(self.paths))
+        epoch, index = divmod(number, len(self.paths))
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.paths))
         rng = np.random.default_rng([self.config.seed, number, 1])
-        volume = self.config.augmentation(read_volume(self.paths[order[place]], self.grid), rng)
+        volume = self.config.augmentation(read_volume(self.paths[order[index]], self.grid), rng)
         return self.method.example(volume, rng)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from itermask.methods.base import Method, TrainingVolume
-from itermask.prepare.placement import Placement
-from itermask.prepare.prepare import Prepared
+from itermask.methods.base import Method
+from itermask.prepare.placement import AxisPlacement
 from itermask.runtime.torch_runtime import TorchRuntime
+from itermask.types import Prepared, TrainingVolume
 
 SLICES = 3
 GAP = 2  # pixels
@@ -63,7 +63,7 @@ def as_prepared(volume: TrainingVolume, divisor: int) -> Prepared:
     """Return a cached training scan as a method looks at it; it leads back to no file."""
     image = np.ascontiguousarray(volume.images[0])
     orientation = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
-    place = Placement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)
+    place = AxisPlacement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)
     return Prepared(image, volume.brain, volume.spacing, place, (0.0, 1.0), volume.plane, 0, divisor)
 
 

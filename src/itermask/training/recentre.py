@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from itermask.methods.operating import OperatingPoint
+from itermask.core.profile import HealthyProfiles
+from itermask.methods.calibration import OperatingPoint
 from itermask.models.folder import Model
-from itermask.profile import HealthyProfiles
-from itermask.scoring import PROFILE_SCORE, all_scores
+from itermask.results.scoring import PROFILE_SCORE, all_scores
 from itermask.training.calibration import SEED, HealthyScan
 
 OWN_SCANS = 4.0  # as many local scans weigh as much as all the scans that the model was calibrated on

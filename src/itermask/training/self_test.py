@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from itermask.artifacts import corrupt
 from itermask.errors import InputError
-from itermask.finding import VERDICTS
-from itermask.lesions import insert_lesion
 from itermask.models.folder import Model
 from itermask.pipeline import run
 from itermask.prepare.brain import with_brain
-from itermask.scan import Scan, top_axis
+from itermask.synth.artifacts import corrupt
+from itermask.synth.lesions import insert_lesion
+from itermask.types import VERDICTS, Scan, top_axis
 
 ARTIFACTS = ("motion", "ghosting", "noise")
 SEVERITY = 5

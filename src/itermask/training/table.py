@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from itermask.datasets import Case, read_dataset
-from itermask.datasets.about import SPLITS, read_rows
 from itermask.errors import InputError
+from itermask.io.datasets import Case, read_dataset
+from itermask.io.datasets.about import SPLITS, read_rows
 from itermask.io.names import canonical_sequence, sequence_of, subject_of
 
 VALIDATION_SHARE = 0.1  # of the subjects, where nothing says which
@@ -49,7 +49,8 @@ def read_data(
     """The scans of one sequence in a data set's folder or a table (a `.tsv` or `.csv` file).
 
     Args:
-        data: a folder that `itermask.datasets.read_dataset` knows, such as a BIDS tree; or a table, see `read_table`.
+        data: a folder that `itermask.io.datasets.read_dataset` knows, such as a BIDS tree; or a table, see
+        `read_table`.
         sequence: BIDS suffix, such as `T1w`.
         needed: splits that must have a scan.
         target: a second sequence: every scan gets the one of the same subject and session.
@@ -83,7 +84,7 @@ def read_data(
 
 
 def _lists_cases(table: Path, sequence: str) -> bool:
-    """Whether a table has a case a row, with a column for each sequence, as `itermask.datasets.read_table` takes it."""
+    """Whether a table has a case a row, with a column for each sequence, as `io.datasets.read_table` takes it."""
     header = list(next(iter(read_rows(table)), {}))
     return "path" not in header and sequence in map(canonical_sequence, header)
 

@@ -21,9 +21,9 @@ from itermask.methods import Method, build_method
 from itermask.models.card import CARD, FORMAT_VERSION
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.brain import with_brain
+from itermask.prepare.grid import Grid, grid_from
 from itermask.prepare.plausibility import ADULT_ML, Population
-from itermask.prepare.prepare import Grid, grid_from
-from itermask.quality import assess as assess_quality
+from itermask.results.quality import assess as assess_quality
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
 from itermask.training.config import TrainingConfig

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from itermask.artifacts import ARTIFACTS, corrupt
 from itermask.evaluation.benchmark.plan import ProtocolSpec
-from itermask.lesions import insert_lesion
-from itermask.scan import Scan, top_axis
+from itermask.synth.artifacts import ARTIFACTS, corrupt
+from itermask.synth.lesions import insert_lesion
+from itermask.types import Scan, top_axis
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def seed_for(seed: int, *words: str) -> int:
     return zlib.crc32("/".join((*words, str(seed))).encode())
 
 
-def spoil(
+def corrupt_scan(
     scan: Scan, condition: Condition, subject: str, shapes: Mapping[str, np.ndarray], seed: int = 0
 ) -> tuple[Scan, np.ndarray | None]:
     """Do to a scan what a condition says.

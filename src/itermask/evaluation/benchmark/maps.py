@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from itermask.finding import Finding
+from itermask.types import Finding
 
 
 @dataclass(frozen=True)

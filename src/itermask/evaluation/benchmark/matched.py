@@ -6,18 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, conditions_of, lesions_of
-from itermask.evaluation.benchmark.looks import Row, map_path
 from itermask.evaluation.benchmark.maps import read_map
 from itermask.evaluation.benchmark.plan import ProtocolSpec
+from itermask.evaluation.benchmark.processing import Row, map_path
 from itermask.evaluation.benchmark.results import Cell, Results, cell
-from itermask.evaluation.matched import (
-    Scan,
-    flagged_share,
-    matched_measures,
-    matched_thresholds,
-    paired_gain,
-)
-from itermask.evaluation.thresholds import rank_errors
+from itermask.evaluation.matched import Scan, flagged_share, matched_measures, matched_thresholds, paired_gain
+from itermask.evaluation.metrics.thresholds import rank_errors
 
 CURVE = tuple(float(f"{share:.3g}") for share in np.geomspace(0.0003, 0.03, 13))  # shares that the figure shows
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from itermask.artifacts import ARTIFACTS
-from itermask.datasets import ADAPTERS
+from itermask.config.settings_file import check_ranges, checked, read_toml
 from itermask.errors import InputError
-from itermask.evaluation.sizes import size_groups
+from itermask.evaluation.metrics.sizes import size_groups
+from itermask.io.datasets import ADAPTERS
 from itermask.io.names import canonical_sequence
-from itermask.lesions import KINDS
-from itermask.settings_file import check_ranges, checked, read_toml
+from itermask.synth.artifacts import ARTIFACTS
+from itermask.synth.lesions import KINDS
 
 PROTOCOLS = ("healthy", "segmentation", "slices", "lesions", "matched", "detection", "severity")
 
@@ -62,7 +62,7 @@ class DataSpec:
 
     Attributes:
         name: what the tables call them.
-        root: folder or table, see `itermask.datasets.read_dataset`; relative to the settings file.
+        root: folder or table, see `itermask.io.datasets.read_dataset`; relative to the settings file.
         sequence: which of a case's images is looked at.
         kind: layout; recognised if `auto`.
         split: only cases of this split; all if empty.
@@ -97,10 +97,10 @@ class ProtocolSpec:
         shares: `matched`: how much of healthy brains is flagged, shares.
         reference: `matched`: name of the method that the others' Dice is compared with; none if empty.
         spoiled: `detection`: data with real artifacts, in place of made ones.
-        artifacts: names in `itermask.artifacts`; all if empty.
+        artifacts: names in `itermask.synth.artifacts`; all if empty.
         severity: of `detection`.
         severities: of `severity`.
-        lesions: `lesions` and `matched`: kind of inserted lesion → contrast, see `itermask.lesions`; without them
+        lesions: `lesions` and `matched`: kind of inserted lesion → contrast, see `itermask.synth.lesions`; without them
             `matched` takes the data's own.
         shapes: `.npz` file of lesion outlines, relative to the settings file.
         fractions: smallest and largest volume of an inserted lesion, share of the brain.

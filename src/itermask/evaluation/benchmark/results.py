@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from itermask.evaluation.benchmark.conditions import AS_IS, Condition, artifacts_of, conditions_of
-from itermask.evaluation.benchmark.looks import Row, Subject, map_path
 from itermask.evaluation.benchmark.maps import errors_and_labels
 from itermask.evaluation.benchmark.plan import Plan, ProtocolSpec
+from itermask.evaluation.benchmark.processing import Row, Subject, map_path
 from itermask.evaluation.benchmark.slices import as_slice_row, limits_cm2, size_of
-from itermask.evaluation.intervals import Comparison, Interval, bootstrap_interval, mean_auroc_interval
-from itermask.evaluation.ranking import scan_detection
-from itermask.evaluation.thresholds import best_shared_threshold
+from itermask.evaluation.metrics.intervals import Comparison, Interval, bootstrap_interval, mean_auroc_interval
+from itermask.evaluation.metrics.ranking import scan_detection
+from itermask.evaluation.metrics.thresholds import best_shared_threshold
 
 LESION_METRICS = (
     "dice",

@@ -8,8 +8,8 @@ from itermask.evaluation.benchmark.conditions import artifacts_of, conditions_of
 from itermask.evaluation.benchmark.plan import ProtocolSpec
 from itermask.evaluation.benchmark.results import Results, comparison
 from itermask.evaluation.benchmark.sections import Curves, Section, number
-from itermask.evaluation.intervals import Comparison, mean_auroc_interval
-from itermask.evaluation.ranking import auroc, roc_points
+from itermask.evaluation.metrics.intervals import Comparison, mean_auroc_interval
+from itermask.evaluation.metrics.ranking import auroc, roc_points
 
 
 def comparisons(

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from itermask.evaluation.metrics import scan_metrics
-from itermask.finding import Finding
-from itermask.scan import Scan, top_axis
+from itermask.evaluation.metrics.scan import scan_metrics
+from itermask.types import Finding, Scan, top_axis
 
 LARGEST = "largest slice"  # added to a look's condition for the map of its slice
 SIZES_CM2 = (5.0, 15.0)  # the slice's lesion area: small, middle, large
@@ -37,16 +36,16 @@ def largest_slice(scan: Scan, finding: Finding, lesion: np.ndarray) -> Slice | N
     areas = lesion.sum(axis=tuple(other for other in range(3) if other != axis))
     if not areas.any():
         return None
-    place = [int(np.argmax(areas))]
+    index = [int(np.argmax(areas))]
     part = replace(
         finding,
-        anomaly=np.take(finding.anomaly, place, axis),
-        error=np.take(finding.error, place, axis),
-        reconstruction=np.take(finding.reconstruction, place, axis),
-        brain=np.take(finding.brain, place, axis),
+        anomaly=np.take(finding.anomaly, index, axis),
+        error=np.take(finding.error, index, axis),
+        reconstruction=np.take(finding.reconstruction, index, axis),
+        brain=np.take(finding.brain, index, axis),
     )
     area = float(areas.max()) * _pixel_cm2(scan, axis)
-    return Slice(part, np.take(lesion, place, axis), scan.spacing, area)
+    return Slice(part, np.take(lesion, index, axis), scan.spacing, area)
 
 
 def _pixel_cm2(scan: Scan, axis: int) -> float:

@@ -16,7 +16,7 @@ from itermask.evaluation.benchmark.results import (
 )
 from itermask.evaluation.benchmark.roc import roc_section
 from itermask.evaluation.benchmark.sections import Curves, Section, number, percent, with_interval
-from itermask.evaluation.sizes import size_groups
+from itermask.evaluation.metrics.sizes import size_groups
 
 SCORES = {"mask_size": "mask size", "mean_error": "mean error", "profile_distance": "profile distance"}
 MEASURES = {

@@ -108,21 +108,21 @@ def chart(curves: Curves) -> str:
     columns = min(PANELS_IN_A_ROW, len(names))
     height = -(-len(names) // columns)
     lines = list(dict.fromkeys(line for panel in curves.panels.values() for line in panel))
-    colours = {line: COLOURS[place % len(COLOURS)] for place, line in enumerate(lines)}
+    colours = {line: COLOURS[index % len(COLOURS)] for index, line in enumerate(lines)}
     with rc_context({"svg.hashsalt": "itermask", "svg.fonttype": "path", "font.size": 9, "text.parse_math": False}):
         figure = Figure(figsize=(2.6 * columns, 2.1 * height + 0.5), layout="constrained")
         FigureCanvasSVG(figure)
         grid = figure.subplots(height, columns, sharex=True, sharey=True, squeeze=False)
-        for place, axes in enumerate(grid.ravel()):
-            if place >= len(names):
+        for index, axes in enumerate(grid.ravel()):
+            if index >= len(names):
                 axes.set_axis_off()
                 continue
-            axes.set_title(names[place], fontsize=9)
+            axes.set_title(names[index], fontsize=9)
             if curves.chance == "diagonal":
                 axes.plot([0, 1], [0, 1], color="#cbd2d9", linewidth=0.8)
             elif curves.chance is not None:
                 axes.axhline(float(curves.chance), color="#cbd2d9", linewidth=0.8)
-            for line, points in curves.panels[names[place]].items():
+            for line, points in curves.panels[names[index]].items():
                 marker, style = ("o" if curves.markers else None), STYLES[lines.index(line) // len(COLOURS) % 2]
                 colour = colours[line]
                 axes.plot(*zip(*points, strict=True), style, marker=marker, markersize=3, color=colour, label=line)
@@ -131,9 +131,9 @@ def chart(curves: Curves) -> str:
                 axes.xaxis.set_major_formatter("{x:g}")
             axes.set_ylim(-0.03, 1.03)
             axes.spines[["top", "right"]].set_visible(False)
-            if place >= len(names) - columns:
+            if index >= len(names) - columns:
                 axes.set_xlabel(curves.x)
-            if place % columns == 0:
+            if index % columns == 0:
                 axes.set_ylabel(curves.y)
         shown = {
             line: handle

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from itermask.io.dicom.values import number, text, whole
-from itermask.scan import Source
+from itermask.types import Source
 
 UNITS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}  # of PatientAge, in years
 OLDEST = 125.0

@@ -8,9 +8,9 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 
 from itermask import __version__
-from itermask.finding import Finding
 from itermask.io.dicom.series import Series
 from itermask.io.outputs import plain
+from itermask.types import Finding
 
 ASIDE = {"scan", "computed_with", "model_choice"}  # settings of the folder's name, the machine, the model's reason
 SHOWN = ("method", "operating_point", "seed", "brain_mask", "bias_correction", "alignment")

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from itermask import __version__
-from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity, device_uid
 from itermask.io.dicom.series import Series
+from itermask.types import Finding
 
 
 def key_images(series: Series, headers: Sequence[Any], finding: Finding, identity: Identity) -> Any:

@@ -7,13 +7,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from itermask import __version__
-from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.geometry import FLIP
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity
 from itermask.io.dicom.series import Series
-from itermask.report.pictures import CONTOUR, LETTER, grey_window, outline
-from itermask.scan import Scan
+from itermask.results.report.pictures import CONTOUR, LETTER, grey_window, outline
+from itermask.types import Finding, Scan
 
 RLE = "1.2.840.10008.1.2.5"  # lossless, and read by every program
 AS_SOURCE = (

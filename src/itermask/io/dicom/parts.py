@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from itermask.finding import Finding
-from itermask.regions import Region, find_regions, mni_transform, template_transform
+from itermask.results.regions import Region, find_regions, mni_transform, template_transform
+from itermask.types import Finding
 
 MOST = 50  # regions with a segment of their own; what is left shares a last one
 
@@ -35,7 +35,7 @@ class Part:
 def parts_of(finding: Finding) -> tuple[np.ndarray, list[Part]]:
     """Return the mask with a number for each region, and what is known of them, the largest first.
 
-    Regions are those of `itermask.regions.find_regions`, in its order. Of an empty mask there are none.
+    Regions are those of `itermask.results.regions.find_regions`, in its order. Of an empty mask there are none.
 
     Returns:
         uint8 of the mask's shape, 0 outside it; and the parts.

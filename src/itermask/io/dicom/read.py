@@ -13,7 +13,7 @@ from itermask.io.dicom.pixels import read_pixels
 from itermask.io.dicom.series import Found, Series, find_series
 from itermask.io.names import canonical_sequence, shown
 from itermask.io.nifti import read_brain_mask
-from itermask.scan import Scan
+from itermask.types import Scan
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from math import isfinite
 from typing import Any
 
 from itermask import __version__
-from itermask.finding import NOT_JUDGED, UNKNOWN, VERDICTS, Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity, device_uid
 from itermask.io.dicom.parts import Part, parts_of, rounded
 from itermask.io.dicom.series import Series
+from itermask.types import NOT_JUDGED, UNKNOWN, VERDICTS, Finding
 
 SCHEME = "99ITERMASK"  # private codes, for what no public one exists
 CODES = ("within", "borderline", "outside", "not judged", "unknown")

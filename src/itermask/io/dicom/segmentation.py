@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from itermask import __version__
-from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import MAKER, NOTICE, Identity
 from itermask.io.dicom.parts import parts_of
 from itermask.io.dicom.series import Series
+from itermask.types import Finding
 
 LABEL = "Anomaly"
 RED = (53.2, 80.1, 67.2)  # CIELab

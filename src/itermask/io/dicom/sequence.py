@@ -101,7 +101,7 @@ def guess_sequence(header: SequenceHeader) -> Guess:
     other = _something_else(header)
     if other:
         return Guess(None, _joined([other, *facts]))
-    said, timed = _by_words(header), _by_timing(header)
+    said, timed = _by_text(header), _by_timing(header)
     if said is None and timed is None:
         return Guess(None, _joined(["neither description nor timing tells", *facts]))
     if said is not None and timed is not None and not _agree(said, timed, header):
@@ -114,10 +114,10 @@ def guess_sequence(header: SequenceHeader) -> Guess:
 
 def is_localiser(header: SequenceHeader) -> bool:
     """Whether images only served to plan others, by image type or by name."""
-    return "LOCALIZER" in header.image_type or bool(LOCALISER.search(_words(header)))
+    return "LOCALIZER" in header.image_type or bool(LOCALISER.search(_text(header)))
 
 
-def _words(header: SequenceHeader) -> str:
+def _text(header: SequenceHeader) -> str:
     """Description, or where there is none the protocol's name, in small letters."""
     return (header.description or header.protocol).lower()
 
@@ -130,16 +130,16 @@ def _something_else(header: SequenceHeader) -> str:
     if header.angiography:
         return "marked as angiography"
     for pattern, what in OTHER.items():
-        if re.search(pattern, _words(header)):
+        if re.search(pattern, _text(header)):
             return f"its name speaks of {what}"
     if header.contrast not in {"", "UNKNOWN", *BY_CONTRAST}:
         return f"acquisition contrast {header.contrast}"
     return ""
 
 
-def _by_words(header: SequenceHeader) -> str | None:
+def _by_text(header: SequenceHeader) -> str | None:
     """The sequence that the description names, or else the acquisition contrast of enhanced images."""
-    words = _words(header)
+    words = _text(header)
     if (header.b_value or 0) > 0 or DIFFUSION.search(words) or "DIFFUSION" in header.image_type:
         return "DWI"
     t1, t2, pd = T1.search(words), T2.search(words), PD.search(words)
@@ -191,7 +191,7 @@ def _agree(said: str, timed: str, header: SequenceHeader) -> bool:
 
 def _with_agent(header: SequenceHeader) -> bool:
     """Whether a contrast agent was given."""
-    words = _words(header)
+    words = _text(header)
     plain = PLAIN.search(words)
     agent = header.agent.strip().lower() not in {"", "no", "none", "n", "0", "without"}
     return not plain and (agent or bool(ENHANCED.search(words)))

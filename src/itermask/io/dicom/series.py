@@ -17,7 +17,7 @@ from itermask.io.dicom.groups import of_several, part, parted, plane_of, repeate
 from itermask.io.dicom.sequence import Guess, guess_sequence, is_localiser
 from itermask.io.dicom.values import whole
 from itermask.io.names import shown
-from itermask.scan import Source
+from itermask.types import Source
 
 PROJECTIONS = {"PROJECTION IMAGE", "MIP", "MNIP", "MINIP", "MAX_IP", "MIN_IP"}
 LARGEST = 700.0  # mm; no scanner's field of view is larger

@@ -39,7 +39,7 @@ def source_headers(series: Series) -> list[Any]:
                 _drop_private(header)
                 drop_unusable(header)
                 _drop_private(header)  # those in sequences, which are read only now
-                _mend(header)
+                _repair(header)
         except Exception as error:  # whatever damage does to a reader
             raise InputError(f"{shown(str(place))}: cannot be read any more ({error})") from error
         headers.append(header)
@@ -75,7 +75,7 @@ def _drop_private(header: Any) -> None:
                 _drop_private(item)
 
 
-def _mend(header: Any) -> None:
+def _repair(header: Any) -> None:
     """Add empty values where the header lacks them, and empty those that are none of their kind."""
     for keyword in (*PATIENT, *STUDY):
         if keyword not in header:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from itermask.errors import InputError
-from itermask.finding import Finding
 from itermask.io.dicom.extras import highdicom
 from itermask.io.dicom.identity import identify
 from itermask.io.dicom.keys import key_images
@@ -18,7 +17,7 @@ from itermask.io.dicom.segmentation import anomaly_segmentation
 from itermask.io.dicom.series import Series
 from itermask.io.dicom.sources import check_sources, source_headers
 from itermask.io.result_folder import expect
-from itermask.scan import Scan
+from itermask.types import Finding, Scan
 
 FOLDER, SEGMENTATION, REPORT, OVERLAY = "dicom", "segmentation.dcm", "scores.dcm", "overlay"
 KEYS = "key-images.dcm"

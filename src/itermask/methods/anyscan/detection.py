@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itermask.core.error_maps import check_image
+from itermask.core.masks import remove_small_parts
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
 from itermask.methods.anyscan.maps import in_own_spread, probabilities, smooth_within, tissue_deviation
 from itermask.methods.anyscan.masks import block_parts
 from itermask.methods.anyscan.training import network_input
-from itermask.methods.base import Detection, Progress
-from itermask.methods.itermask3d.detection import without_specks
-from itermask.methods.operating import OperatingPoint
-from itermask.prepare.prepare import Prepared
-from itermask.refinement import check_image
+from itermask.methods.calibration import OperatingPoint
+from itermask.types import Detection, Prepared, Progress
 
 if TYPE_CHECKING:
     from itermask.methods.anyscan.method import AnyScan
@@ -106,7 +105,7 @@ def expect(
     return Expectation(expected, probabilities(logits / (PARTS * draws)), probabilities(seen[2:]))
 
 
-def search(
+def explore(
     method: "AnyScan", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
     """Restore one prepared scan, and measure how far it departs from that.
@@ -140,7 +139,7 @@ def signed_maps(prepared: Prepared, expectation: Expectation, smoothing: float) 
     }
 
 
-def conclude(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
+def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
     """Flag what exceeds the threshold of its map and sign.
 
     The error map is the largest ratio of a map to its threshold, times the first threshold: so it does not change with
@@ -154,7 +153,7 @@ def conclude(method: "AnyScan", search: Search, point: OperatingPoint) -> Detect
         for sign, factor in SIGNS.items():
             np.maximum(ratio, factor / point[f"{name}_{sign}"] * values, out=ratio)
     error = np.where(brain, ratio * np.float32(reference), 0).astype(np.float32)
-    mask = without_specks((error > reference) & brain, method.smallest / float(np.prod(search.prepared.spacing)))
+    mask = remove_small_parts((error > reference) & brain, method.smallest / float(np.prod(search.prepared.spacing)))
     flagged = search.maps["restoration"][mask]
     return Detection(
         mask=mask,

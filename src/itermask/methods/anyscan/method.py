@@ -9,9 +9,9 @@ import numpy as np
 from itermask.methods.anyscan import detection, training, variants
 from itermask.methods.anyscan.description import FEATURES
 from itermask.methods.anyscan.guidance import CUTOFF
-from itermask.methods.base import Detection, Method, Progress, TrainingVolume
-from itermask.methods.operating import MaskSizes, OperatingPoint, small
-from itermask.prepare.prepare import Prepared
+from itermask.methods.base import Method
+from itermask.methods.calibration import MaskSizes, OperatingPoint, small
+from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,15 +66,15 @@ class AnyScan(Method):
         """See `training.loss`."""
         return training.loss(networks[detection.ROLE](batch["input"], batch["description"]), dict(batch))
 
-    def search(
+    def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> detection.Search:
-        """See `detection.search`."""
-        return detection.search(self, prepared, runtime, rng, progress)
+        """See `detection.explore`."""
+        return detection.explore(self, prepared, runtime, rng, progress)
 
-    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
-        """See `detection.conclude`."""
-        return detection.conclude(self, search, point)
+    def finalize(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """See `detection.finalize`."""
+        return detection.finalize(self, search, point)
 
     def published_point(self) -> OperatingPoint:
         """See `detection.published_point`."""

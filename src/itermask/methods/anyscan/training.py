@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from itermask.masking import ellipsoid_mask, field_mask
+from itermask.core.masks import ellipsoid_mask, field_mask
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
 from itermask.methods.anyscan.masks import hidden_blocks
-from itermask.methods.base import TrainingVolume
 from itermask.prepare.intensity import IntensityScale
 from itermask.synth.anomalies import apply_anomalies, draw_anomalies, move_piece
 from itermask.synth.contrast import apply_contrast, bend, draw_contrast
 from itermask.synth.scanner import add_noise, apply_acquisition, draw_scanner
 from itermask.synth.tissues import TISSUE_OF_GROUP, TISSUES, UNKNOWN, groups_from_intensity
+from itermask.types import TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from itermask.prepare.intensity import IntensityScale
-from itermask.prepare.prepare import Prepared
 from itermask.synth.contrast import apply_contrast, draw_contrast
 from itermask.synth.scanner import add_noise, apply_acquisition, draw_scanner
 from itermask.synth.tissues import groups_from_intensity
+from itermask.types import Prepared
 
 WANTED = ("T2w", "FLAIR")
 TRIES = 200

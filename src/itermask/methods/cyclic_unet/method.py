@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.methods.base import Progress, TrainingVolume
-from itermask.methods.cyclic_unet.detection import BACKWARD, FORWARD, eroded, there_and_back
+from itermask.core.error_maps import error_map
+from itermask.core.masks import erode_slices
+from itermask.core.profile import error_profile
+from itermask.methods.cyclic_unet.detection import BACKWARD, FORWARD, cycle_reconstruct
+from itermask.methods.fixed_threshold import ErrorMap, FixedThresholdMethod
 from itermask.methods.losses import squared_error
 from itermask.methods.slices import random_slices
-from itermask.methods.thresholding import ErrorMap, OneMap
-from itermask.prepare.prepare import Prepared
-from itermask.profile import error_profile
-from itermask.refinement import error_map
+from itermask.types import Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,7 +24,7 @@ WIDTHS = [32, 64, 96, 128]
 
 
 @dataclass
-class CyclicUNet(OneMap):
+class CyclicUNet(FixedThresholdMethod):
     """Translation a → b → a of axial slices; what does not come back as it was is the anomaly.
 
     Trains on registered pairs: sequence a, the one that is looked at, and sequence b.
@@ -95,7 +95,7 @@ class CyclicUNet(OneMap):
         there = squared_error(networks[FORWARD](batch["a"]), batch["b"], batch["weight"])
         return there + squared_error(networks[BACKWARD](batch["b"]), batch["a"], batch["weight"])
 
-    def search(
+    def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> ErrorMap:
         """The error map of one scan, 0 in the border that is not scored; the profile is of what is scored.
@@ -103,16 +103,16 @@ class CyclicUNet(OneMap):
         Raises:
             ValueError: an empty brain or one without an inside, NaN, or a constant image.
         """
-        found = super().search(prepared, runtime, rng, progress)
+        found = super().explore(prepared, runtime, rng, progress)
         return replace(found, profile=error_profile(found.error[self.scored(prepared)]))
 
     def scored(self, prepared: Prepared) -> np.ndarray:
-        """The brain without its border, see `detection.eroded`."""
-        return eroded(prepared.brain, prepared.spacing, self.erode)
+        """The brain without its border, see `core.masks.erode_slices`."""
+        return erode_slices(prepared.brain, prepared.spacing, self.erode)
 
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """The squared difference of the scan from what comes back of it."""
-        back = there_and_back(prepared, runtime)
+        back = cycle_reconstruct(prepared, runtime)
         return error_map(prepared.image, back, self.scored(prepared)), back

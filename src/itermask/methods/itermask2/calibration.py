@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itermask.core.slice_refinement import hidden_errors, slice_errors
+from itermask.methods.calibration import GAMMAS, MaskSizes, OperatingPoint, threshold_point
 from itermask.methods.itermask2.detection import Search, error_level
 from itermask.methods.itermask2.training import hidden_part
-from itermask.methods.itermask3d.calibration import GAMMAS
-from itermask.methods.operating import MaskSizes, OperatingPoint
-from itermask.methods.thresholding import threshold_point
-from itermask.slice_refinement import hidden_errors, slice_errors
 
 if TYPE_CHECKING:
     from itermask.methods.itermask2.method import IterMask2
@@ -69,11 +67,11 @@ def validation_threshold(
         ]
         return float(np.quantile(np.concatenate(firsts), 1 - method.exceeding))
     found = []
-    for place, search in enumerate(searches):
+    for index, search in enumerate(searches):
         for draw in range(DRAWS):
-            rng = np.random.default_rng([SEED, place, draw])
+            rng = np.random.default_rng([SEED, index, draw])
             pixel = search.prepared.spacing[:2]
             masks = np.stack([hidden_part(method, brain, pixel, rng) for brain in search.brains])
             errors = hidden_errors(search.images, search.brains, search.reconstruct, masks, MASK_PASSES + draw)
-            found.append(errors / units[place])
+            found.append(errors / units[index])
     return float(np.quantile(np.concatenate(found), 1 - method.exceeding))

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.guidance import high_frequency
-from itermask.methods.base import Detection, Progress
-from itermask.methods.itermask3d.detection import own_threshold
-from itermask.methods.itermask3d.training import network_input
-from itermask.methods.operating import OperatingPoint
-from itermask.methods.slices import BATCH, full_slices, into_volume, to_stack
-from itermask.prepare.prepare import Prepared
-from itermask.profile import error_profile, profile_features
-from itermask.refinement import check_image, evened, focused_percents, threshold_curve
-from itermask.slice_refinement import (
+from itermask.core.error_maps import check_image
+from itermask.core.guidance import high_frequency
+from itermask.core.masks import network_input
+from itermask.core.profile import error_profile, profile_features
+from itermask.core.slice_refinement import (
     MAX_PASSES,
     Reconstruct,
     SliceRefinement,
     first_iteration,
-    one_look,
     refine_slices,
     slice_errors,
+    threshold_first_pass,
 )
+from itermask.core.threshold_curve import focused_percents, resample_curve, threshold_curve
+from itermask.methods.calibration import OperatingPoint
+from itermask.methods.itermask3d.detection import own_threshold
+from itermask.methods.slices import BATCH, full_slices, into_volume, to_stack
+from itermask.types import Detection, Prepared, Progress
 
 if TYPE_CHECKING:
     from itermask.methods.itermask2.method import IterMask2
@@ -43,7 +43,7 @@ class Search:
         held: places of the slices with brain along its third axis.
         images: these slices (slices, X, Y).
         brains: boolean, same shape.
-        reconstruct: hides and reconstructs pixels of them, see `itermask.slice_refinement`.
+        reconstruct: hides and reconstructs pixels of them, see `itermask.core.slice_refinement`.
         first: what the first look expects, same shape.
         curve: the threshold curve of all slices together, at even percents; empty where nothing needs it.
         curve_passes: network passes that it took.
@@ -79,15 +79,15 @@ def reconstructor(
     def reconstruct(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
         noise = np.random.default_rng([seed, number]).standard_normal(images.shape[1:], dtype=np.float32)
         inputs = []
-        for place, mask in zip(which, masks, strict=True):
-            channels = [fine[place], mask.astype(np.float32)] if method.mask_channel else [fine[place]]
-            inputs.append(network_input(images[place], mask, noise, channels))
+        for index, mask in zip(which, masks, strict=True):
+            channels = [fine[index], mask.astype(np.float32)] if method.mask_channel else [fine[index]]
+            inputs.append(network_input(images[index], mask, noise, channels))
         return batched(runtime, "reconstruction", inputs)
 
     return reconstruct
 
 
-def search(
+def explore(
     method: "IterMask2", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
     """The first look at every slice, the threshold curve if the scan's own threshold is asked for, and the profile.
@@ -139,10 +139,10 @@ def _curve(
             progress("threshold", (step + 1) / percents.size)
 
     thresholds = threshold_curve(images, brains, look, percents=percents, on_step=on_step)
-    return evened(percents, thresholds, method.steps) if method.focused else thresholds, percents.size
+    return resample_curve(percents, thresholds, method.steps) if method.focused else thresholds, percents.size
 
 
-def conclude(method: "IterMask2", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
+def finalize(method: "IterMask2", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
     """Stop threshold, refinement of every slice, and the scores.
 
     Scores: `mask_size` (share of the brain in the slices that were looked at) and `mean_error` (of the final error map
@@ -198,7 +198,7 @@ def refine(
         return search.reconstruct(which, masks, number)
 
     if not method.iterate:
-        return one_look(search.images, search.brains, search.first, threshold)
+        return threshold_first_pass(search.images, search.brains, search.first, threshold)
     return refine_slices(
         search.images,
         search.brains,

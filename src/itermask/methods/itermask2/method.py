@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.guidance import CUTOFF_2D
-from itermask.masking import MaskMix
-from itermask.methods import thresholding
-from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.core.guidance import CUTOFF_2D
+from itermask.core.masks import MaskMix
+from itermask.core.slice_refinement import MIN_SHRINK, START_SHARE
+from itermask.core.stop_rules import StopThreshold, stop_threshold
+from itermask.methods import fixed_threshold
+from itermask.methods.base import Method
+from itermask.methods.calibration import MaskSizes, OperatingPoint
 from itermask.methods.itermask2 import calibration, detection, training
 from itermask.methods.itermask3d.detection import PUBLISHED_POINT
 from itermask.methods.losses import squared_error
-from itermask.methods.operating import MaskSizes, OperatingPoint
-from itermask.prepare.prepare import Prepared
-from itermask.refinement import StopThreshold, stop_threshold
-from itermask.slice_refinement import MIN_SHRINK, START_SHARE
+from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -144,23 +144,23 @@ class IterMask2(Method):
         return loss + squared_error(first, batch["target"], batch["weight_first"])
 
     def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
-        """Where the threshold curve of a scan's slices stops, see `itermask.refinement.stop_threshold`."""
+        """Where the threshold curve of a scan's slices stops, see `itermask.core.stop_rules.stop_threshold`."""
         return stop_threshold(curve, gamma, self.fit_limit, window=self.window)
 
-    def search(
+    def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> detection.Search:
-        """See `detection.search`."""
-        return detection.search(self, prepared, runtime, rng, progress)
+        """See `detection.explore`."""
+        return detection.explore(self, prepared, runtime, rng, progress)
 
-    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
-        """See `detection.conclude`."""
-        return detection.conclude(self, search, point, progress)
+    def finalize(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """See `detection.finalize`."""
+        return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
         """IterMask3D's gamma for the scan's own threshold; the paper states none for the other rules."""
         points = {"own": PUBLISHED_POINT, "level": {"multiple": MULTIPLE}}
-        return dict(points.get(self.stop, thresholding.PUBLISHED_POINT))
+        return dict(points.get(self.stop, fixed_threshold.PUBLISHED_POINT))
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
         """See `calibration.operating_point`."""

@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itermask.blobs import add_blob
-from itermask.guidance import high_frequency
-from itermask.masking import square_mask, training_mask
-from itermask.methods.base import TrainingVolume
-from itermask.methods.itermask3d.training import network_input
+from itermask.core.guidance import high_frequency
+from itermask.core.masks import network_input, square_mask, training_mask
 from itermask.methods.slices import random_slices
+from itermask.synth.blobs import add_blob
+from itermask.types import TrainingVolume
 
 if TYPE_CHECKING:
     from itermask.methods.itermask2.method import IterMask2

@@ -5,15 +5,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itermask.methods.calibration import (
+    GAMMAS,
+    LIMITS,
+    MaskSizes,
+    OperatingPoint,
+    first_that,
+    next_to_nothing,
+    small,
+    threshold_point,
+)
 from itermask.methods.itermask3d.detection import Search
-from itermask.methods.operating import MaskSizes, OperatingPoint, first_that, next_to_nothing, small
-from itermask.methods.thresholding import threshold_point
 
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
-
-GAMMAS = tuple(float(f"{0.01 * 2 ** (step / 3):.2g}") for step in range(36))  # 0.01 … 33, three an octave
-LIMITS = tuple(float(f"{2 * 2 ** (step / 3):.2g}") for step in range(24))  # 2 … 400
 
 
 def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: MaskSizes) -> OperatingPoint:
@@ -39,8 +44,8 @@ def operating_point(method: "IterMask3D", searches: Sequence[Search], sizes: Mas
 
 def largest_reached(method: "IterMask3D", searches: Sequence[Search]) -> int:
     """Place in `GAMMAS` of the largest that at least half of the curves exceed before their last point."""
-    for place in range(len(GAMMAS) - 1, 0, -1):
-        steps = [method.stop_at(search.curve, GAMMAS[place]).step for search in searches]
+    for index in range(len(GAMMAS) - 1, 0, -1):
+        steps = [method.stop_at(search.curve, GAMMAS[index]).step for search in searches]
         if np.mean([step < len(search.curve) - 1 for step, search in zip(steps, searches, strict=True)]) >= 0.5:
-            return place
+            return index
     return 0

@@ -1,37 +1,25 @@
 """How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
-from itermask.guidance import high_frequency
-from itermask.methods.base import Detection, Progress
-from itermask.methods.itermask3d.training import network_input
-from itermask.methods.operating import OperatingPoint
-from itermask.prepare.prepare import Prepared
-from itermask.profile import error_profile, profile_features
-from itermask.refinement import (
-    MAX_PASSES,
-    Reconstruct,
-    Refinement,
-    check_image,
-    error_map,
-    evened,
-    focused_percents,
-    refine,
-    threshold_curve,
-)
+from itermask.core.error_maps import Measure, Reconstruct, check_image, smoothed_error
+from itermask.core.guidance import high_frequency
+from itermask.core.masks import brain_crop, network_input, remove_small_parts
+from itermask.core.profile import error_profile, profile_features
+from itermask.core.refinement import MAX_PASSES, Refinement, record_passes, refine
+from itermask.core.stop_rules import bulk_level
+from itermask.core.threshold_curve import CurveMasks, focused_percents, resample_curve, threshold_curve
+from itermask.methods.calibration import OperatingPoint
+from itermask.types import Detection, Prepared, Progress
 
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
     from itermask.runtime.base import Runtime
 
-Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-BULK = 80.0  # percent of the brain that is taken to be normal in any scan
 PUBLISHED_POINT = {"gamma": 0.01}  # of the published network; a trained model brings its own in its calibration
 
 
@@ -60,47 +48,6 @@ def reconstructor(
         return whole
 
     return reconstruct
-
-
-def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
-    """The smallest part of a box that holds the brain and that a network takes.
-
-    Args:
-        brain: boolean brain mask; an empty one gives the whole box.
-        divisor: every size is a multiple of this and at least twice it, but never larger than the box; 0 (not known)
-            gives the whole box.
-
-    Returns:
-        one slice an axis, with the brain about in the middle.
-    """
-    if not divisor or not brain.any():
-        return (slice(None),) * brain.ndim
-    crop = []
-    for axis, size in enumerate(brain.shape):
-        inside = np.flatnonzero(brain.any(axis=tuple(other for other in range(brain.ndim) if other != axis)))
-        low, high = int(inside[0]), int(inside[-1]) + 1
-        edge = min(size, max(2 * divisor, -(-(high - low) // divisor) * divisor))
-        start = min(max(0, low - (edge - high + low) // 2), size - edge)
-        crop.append(slice(start, start + edge))
-    return tuple(crop)
-
-
-def smoothed_error(sigma: tuple[float, ...]) -> Measure:
-    """An error measure that averages the squared error over a Gaussian neighbourhood in the brain.
-
-    Args:
-        sigma: standard deviation in voxels along each axis; all zero gives the plain squared error.
-    """
-    if not any(sigma):
-        return error_map
-
-    def measure(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        error = error_map(image, reconstruction, brain)
-        total = ndimage.gaussian_filter(error, sigma, truncate=3)
-        weight = ndimage.gaussian_filter(brain.astype(np.float32), sigma, truncate=3)
-        return np.divide(total, weight, out=np.zeros_like(error), where=brain)
-
-    return measure
 
 
 @dataclass(frozen=True)
@@ -132,42 +79,13 @@ class Search:
     masks: "CurveMasks | None" = None
 
 
-class CurveMasks:
-    """The masks that the passes of a threshold curve left, a bit a brain voxel each.
-
-    Args:
-        brain: boolean brain mask.
-        percents: where the passes stand on the percent axis.
-    """
-
-    def __init__(self, brain: np.ndarray, percents: np.ndarray) -> None:
-        self._brain, self._percents = brain, percents
-        self._kept: list[np.ndarray] = []
-
-    def add(self, mask: np.ndarray) -> None:
-        """Keep the next pass's mask, which lies inside the brain."""
-        self._kept.append(np.packbits(mask[self._brain]))
-
-    def at(self, percent: float) -> np.ndarray:
-        """The mask at a place of the percent axis: that of the last pass up to there, the whole brain before the first.
-
-        Returns:
-            boolean, the brain mask's shape.
-        """
-        place = int(np.searchsorted(self._percents, percent + 1e-9, side="right")) - 1
-        mask = self._brain.copy()
-        if place >= 0:
-            mask[self._brain] = np.unpackbits(self._kept[place], count=int(self._brain.sum())).astype(bool)
-        return mask
-
-
-def search(
+def explore(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
     """Phase 1 on one prepared scan, and the profile.
 
     The profile takes the errors of the curve's first pass, where the whole brain is hidden, and of one more
-    pass with nothing hidden. Without iteration there is the first pass alone, see `look_once`.
+    pass with nothing hidden. Without iteration there is the first pass alone, see `single_pass`.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -176,7 +94,7 @@ def search(
     reconstruct = reconstructor(method, prepared, runtime, rng)
     measure = smoothed_error(tuple(method.smoothing / size for size in prepared.spacing))
     if not method.iterate:
-        return look_once(method, prepared, reconstruct, measure, rng, progress)
+        return single_pass(method, prepared, reconstruct, measure, rng, progress)
     hidden_error = np.empty(0)
     percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
     masks = CurveMasks(brain, percents) if method.start == "curve" else None
@@ -191,14 +109,14 @@ def search(
             progress("threshold", (step + 1) / percents.size)
 
     thresholds = threshold_curve(image, brain, reconstruct, percents=percents, on_step=on_step, measure=measure)
-    curve = evened(percents, thresholds, method.steps) if method.focused else thresholds
+    curve = resample_curve(percents, thresholds, method.steps) if method.focused else thresholds
     visible_error = measure(image, reconstruct(image, np.zeros_like(brain)), brain)[brain]
     profile = profile_features(curve, hidden_error, visible_error)
     state = rng.bit_generator.state
     return Search(prepared, reconstruct, measure, curve, percents.size, profile, rng, state, None, masks)
 
 
-def look_once(
+def single_pass(
     method: "IterMask3D",
     prepared: Prepared,
     reconstruct: Reconstruct,
@@ -223,7 +141,7 @@ def look_once(
     return Search(prepared, reconstruct, measure, curve, 1, profile, rng, state, (reconstruction, error))
 
 
-def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
+def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
     """Stop threshold, phase 2, and the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
@@ -249,7 +167,7 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         refined = refine(
             image,
             brain,
-            watched(search.reconstruct, revealed),
+            record_passes(search.reconstruct, revealed),
             threshold,
             start,
             min_shrink=method.min_shrink,
@@ -260,7 +178,7 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         reconstruction, error = search.hidden
         flagged = (error > threshold) & brain
         refined = Refinement(flagged, reconstruction, error, 1, [int(brain.sum()), int(flagged.sum())])
-    mask = without_specks(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    mask = remove_small_parts(refined.mask, method.smallest / float(np.prod(search.prepared.spacing)))
     revealed[mask] = refined.passes + 1
     trace |= {"mask_voxels": refined.trace, "passes": refined.passes, "settled": refined.settled}
     return Detection(
@@ -273,22 +191,6 @@ def conclude(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         trace=trace,
         revealed=revealed,
     )
-
-
-def watched(reconstruct: Reconstruct, revealed: np.ndarray) -> Reconstruct:
-    """`reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
-
-    So every voxel ends with the number of the pass that revealed it for good.
-    """
-    passes = 0
-
-    def watch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        nonlocal passes
-        passes += 1
-        revealed[mask] = passes
-        return reconstruct(image, mask)
-
-    return watch
 
 
 def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:
@@ -313,18 +215,3 @@ def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -
         "r_squared": stop.r_squared if np.isfinite(stop.r_squared) else None,
         "crossed": stop.crossed,
     }
-
-
-def bulk_level(curve: np.ndarray) -> float:
-    """The threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are."""
-    return float(np.interp(BULK, 100 * np.arange(1, len(curve) + 1) / len(curve), curve))
-
-
-def without_specks(mask: np.ndarray, smallest: float) -> np.ndarray:
-    """A mask without its connected parts (faces touching) of fewer than `smallest` voxels."""
-    if smallest <= 1:
-        return mask
-    parts, _ = ndimage.label(mask)
-    large = np.bincount(parts.ravel()) >= smallest
-    large[0] = False
-    return large[parts]

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.guidance import CUTOFF_3D
-from itermask.masking import MaskMix
-from itermask.methods import thresholding
-from itermask.methods.base import Detection, Method, Progress, TrainingVolume
+from itermask.core.guidance import CUTOFF_3D
+from itermask.core.masks import MaskMix
+from itermask.core.stop_rules import StopThreshold, stop_threshold
+from itermask.methods import fixed_threshold
+from itermask.methods.base import Method
+from itermask.methods.calibration import MaskSizes, OperatingPoint
 from itermask.methods.itermask3d import calibration, detection, training
 from itermask.methods.losses import squared_error
-from itermask.methods.operating import MaskSizes, OperatingPoint
-from itermask.prepare.prepare import Prepared
-from itermask.refinement import StopThreshold, stop_threshold
+from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +34,7 @@ class IterMask3D(Method):
         weights: loss weights of hidden brain, visible brain and background.
         crop: run the network on the brain's part of the box only, with the guidance of the whole box. For networks that
             do not normalise over the volume, such as the published one; others see less background than they learned.
-        focused: place the threshold curve's passes where it is steep (`refinement.focused_percents`, 17 passes);
+        focused: place the threshold curve's passes where it is steep (`threshold_curve.focused_percents`, 17 passes);
             False spreads them evenly, as in the paper.
         steps: points of the threshold curve on the percent axis; as many passes if it is not focused.
         fit_limit: error above which the curve's points are left out of the tangent fit.
@@ -121,22 +121,22 @@ class IterMask3D(Method):
         return squared_error(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
 
     def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
-        """Where a scan's threshold curve stops, see `itermask.refinement.stop_threshold`."""
+        """Where a scan's threshold curve stops, see `itermask.core.stop_rules.stop_threshold`."""
         return stop_threshold(curve, gamma, self.fit_limit, window=self.window, tangent_alone=self.tangent_alone)
 
-    def search(
+    def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> detection.Search:
-        """See `detection.search`."""
-        return detection.search(self, prepared, runtime, rng, progress)
+        """See `detection.explore`."""
+        return detection.explore(self, prepared, runtime, rng, progress)
 
-    def conclude(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
-        """See `detection.conclude`."""
-        return detection.conclude(self, search, point, progress)
+    def finalize(self, search: detection.Search, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+        """See `detection.finalize`."""
+        return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """The paper's gamma, and no limit; where the threshold is fixed, that of `thresholding.OneMap`."""
-        return dict(detection.PUBLISHED_POINT if self.stop == "own" else thresholding.PUBLISHED_POINT)
+        """The paper's gamma, and no limit; where the threshold is fixed, that of `fixed_threshold.OneMap`."""
+        return dict(detection.PUBLISHED_POINT if self.stop == "own" else fixed_threshold.PUBLISHED_POINT)
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
         """See `calibration.operating_point`."""

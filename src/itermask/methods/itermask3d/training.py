@@ -2,21 +2,9 @@
 
 import numpy as np
 
-from itermask.guidance import high_frequency
-from itermask.masking import MaskMix, training_mask
-from itermask.methods.base import TrainingVolume
-
-
-def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, channels: list[np.ndarray]) -> np.ndarray:
-    """Noise fill, and the channels beside it: (1 + len(channels), …) float32.
-
-    Args:
-        image: scaled intensities.
-        hidden: boolean, True where the image is replaced by `noise`.
-        noise: standard normal, shape of `image`.
-        channels: what else the network sees: the guidance, and the mask where the model takes it.
-    """
-    return np.stack([np.where(hidden, noise, image), *channels]).astype(np.float32, copy=False)
+from itermask.core.guidance import high_frequency
+from itermask.core.masks import MaskMix, network_input, training_mask
+from itermask.types import TrainingVolume
 
 
 def example(

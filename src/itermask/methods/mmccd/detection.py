@@ -5,27 +5,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itermask.core.strips import HiddenStrips, mean_where_hidden, strip_schedule
 from itermask.methods.cyclic_unet.detection import BACKWARD, FORWARD
 from itermask.methods.mmccd.diffusion import sample
 from itermask.methods.mmccd.training import condition
-from itermask.prepare.prepare import Prepared
-from itermask.strips import Hiding, hidings, mean_where_hidden
+from itermask.types import Prepared
 
 if TYPE_CHECKING:
     from itermask.methods.mmccd.method import MMCCD
     from itermask.runtime.base import Runtime
 
-Look = tuple[int, Hiding]  # slice, and what is hidden of it
+Sample = tuple[int, HiddenStrips]  # slice, and what is hidden of it
 
 
-def looks(method: "MMCCD", scored: np.ndarray) -> list[Look]:
+def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
     """All that has to be sampled for a scan, slice after slice.
 
     Args:
         method: its settings.
         scored: boolean (X, Y, Z); slices without any such pixel are left out.
     """
-    hidden = hidings(scored.shape[:2], method.width, method.strips, method.share)
+    hidden = strip_schedule(scored.shape[:2], method.width, method.strips, method.share)
     return [
         (int(at), hiding)
         for at in np.flatnonzero(scored.any(axis=(0, 1)))
@@ -34,7 +34,7 @@ def looks(method: "MMCCD", scored: np.ndarray) -> list[Look]:
     ]
 
 
-def draws(seed: int, look: Look, shape: tuple[int, ...]) -> np.ndarray:
+def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
     """The noise of one look: the same whatever else is looked at.
 
     Args:
@@ -50,7 +50,9 @@ def draws(seed: int, look: Look, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal((2, *shape), dtype=np.float32)
 
 
-def come_back(method: "MMCCD", prepared: Prepared, runtime: "Runtime", seed: int, batch: list[Look]) -> np.ndarray:
+def reconstruct_samples(
+    method: "MMCCD", prepared: Prepared, runtime: "Runtime", seed: int, batch: list[Sample]
+) -> np.ndarray:
     """What comes back of a few slices, each with its strips hidden.
 
     Args:
@@ -65,7 +67,7 @@ def come_back(method: "MMCCD", prepared: Prepared, runtime: "Runtime", seed: int
     """
     images = np.stack([prepared.image[..., at] for at, _ in batch])
     brains = np.stack([prepared.brain[..., at] for at, _ in batch])
-    start, fill = np.stack([draws(seed, look, images.shape[1:]) for look in batch], axis=1)
+    start, fill = np.stack([sample_noise(seed, look, images.shape[1:]) for look in batch], axis=1)
     seen = condition(images, np.stack([hiding.mask for _, hiding in batch]), fill)
 
     def predict(noisy: np.ndarray, time: int) -> np.ndarray:
@@ -97,19 +99,21 @@ def error_and_reconstruction(
         the brain and where nothing was hidden the image itself.
     """
     seed = int(rng.integers(2**63))
-    wanted = looks(method, scored)
-    places = sorted({at for at, _ in wanted})
-    number = {at: place for place, at in enumerate(places)}
+    wanted = sampling_plan(method, scored)
+    indices = sorted({at for at, _ in wanted})
+    number = {at: place for place, at in enumerate(indices)}
 
     def parts() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for first in range(0, len(wanted), method.batch):
             batch = wanted[first : first + method.batch]
-            for (at, hiding), back in zip(batch, come_back(method, prepared, runtime, seed, batch), strict=True):
+            for (at, hiding), back in zip(
+                batch, reconstruct_samples(method, prepared, runtime, seed, batch), strict=True
+            ):
                 yield number[at], np.stack([(prepared.image[..., at] - back) ** 2, back]), hiding.mask
 
-    means, times = mean_where_hidden((len(places), 2, *scored.shape[:2]), parts())
+    means, times = mean_where_hidden((len(indices), 2, *scored.shape[:2]), parts())
     error, back = np.zeros(scored.shape, dtype=np.float32), prepared.image.astype(np.float32)
-    known = np.moveaxis(times > 0, 0, -1) & prepared.brain[..., places]
-    error[..., places] = np.where(scored[..., places], np.moveaxis(means[:, 0], 0, -1), 0)
-    back[..., places] = np.where(known, np.moveaxis(means[:, 1], 0, -1), back[..., places])
+    known = np.moveaxis(times > 0, 0, -1) & prepared.brain[..., indices]
+    error[..., indices] = np.where(scored[..., indices], np.moveaxis(means[:, 0], 0, -1), 0)
+    back[..., indices] = np.where(known, np.moveaxis(means[:, 1], 0, -1), back[..., indices])
     return error, back

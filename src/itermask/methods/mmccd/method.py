@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.methods.base import TrainingVolume
 from itermask.methods.cyclic_unet import CyclicUNet
 from itermask.methods.cyclic_unet.detection import BACKWARD, FORWARD
 from itermask.methods.losses import squared_error
 from itermask.methods.mmccd import detection, diffusion, training
-from itermask.prepare.prepare import Prepared
+from itermask.types import Prepared, TrainingVolume
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from itermask.core.strips import random_strip
 from itermask.methods.mmccd.diffusion import STEPS
-from itermask.strips import random_strip
 
 GAPS = (1, 4)  # between the strips of a comb, in widths of a strip
 

@@ -1,0 +1,78 @@
+"""Who did what and when: what was received, looked at, sent and seen, one line each, never changed.
+
+Events are written in the transaction of what they tell of, so that neither is there without the other. They name
+studies and series as the page does, and no patient; and stay when the series themselves are removed.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from itermask.errors import InputError
+from itermask.results.whose import study_code
+
+RECEIVED, LOOKED, NOT_LOOKED, SENT, NOT_SENT, SEEN = (
+    "received",
+    "looked at",
+    "not looked at",
+    "sent",
+    "not sent",
+    "seen",
+)
+COLUMNS = ("time", "event", "study", "series", "series_uid", "who", "what")
+
+
+def note(change: sqlite3.Connection, event: str, series: str, who: str = "", what: str = "") -> None:
+    """Add an event.
+
+    Args:
+        change: a transaction, see `itermask.apps.node.database.Database.change`.
+        event: `RECEIVED`, `LOOKED`, `NOT_LOOKED`, `SENT`, `NOT_SENT` or `SEEN`.
+        series: UID.
+        who: sender, model, destination or person.
+        what: how much, which verdict, or why not.
+    """
+    row = change.execute("SELECT study, label, about FROM series WHERE uid = ?", (series,)).fetchone()
+    about = {} if row is None else json.loads(row["about"])
+    study = "" if row is None else study_code(str(about.get("accession_number") or ""), row["study"])
+    label = "" if row is None else row["label"]
+    change.execute(
+        "INSERT INTO audit (time, event, study, series, who, what) VALUES (?, ?, ?, ?, ?, ?)",
+        (time.time(), event, study, json.dumps([label, series]), who, what),
+    )
+
+
+def lines(rows: Iterable[Any]) -> Iterator[str]:
+    """Yield a table of events, with tabs between columns: the header, then a line an event, times in UTC."""
+    yield "\t".join(COLUMNS)
+    for row in rows:
+        label, uid = json.loads(row["series"])
+        when = datetime.fromtimestamp(row["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield "\t".join(_cell(text) for text in (when, row["event"], row["study"], label, uid, row["who"], row["what"]))
+
+
+def read_audit(folder: Path) -> Iterator[str]:
+    """Yield the table of a node's folder, also while the node runs.
+
+    Raises:
+        InputError: there is no queue in the folder, or it cannot be read.
+    """
+    path = folder / "queue.sqlite"
+    if not path.is_file():
+        raise InputError(f"{path}: there is none; start the node first, or name its folder in the file")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            yield from lines(connection.execute("SELECT * FROM audit ORDER BY id"))
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: cannot be read ({error}); start the node once with this version") from error
+
+
+def _cell(text: Any) -> str:
+    """A text without what would break the table."""
+    return " ".join(str(text).split())

@@ -1,0 +1,101 @@
+"""When a series is complete: a rule without clock, disk or network.
+
+Nothing in DICOM says that a series has ended. What speaks for it: silence; the sender's end of the connection, after
+which fewer seconds of silence do; and headers that announce how many images there are. What speaks against it: a
+connection that was cut, and announced images that have not come. The rule may err, since an image that comes after all
+opens its series again.
+"""
+
+from dataclasses import dataclass
+
+from itermask.apps.node.config import Complete
+
+# How what brings a series stands: its connection is open; was ended properly; was cut; was ended by the node's own end;
+# is open, but silent for so long that the series was closed; has also brought an image that could not be taken.
+COMING, WHOLE, CUT, INTERRUPTED, QUIET, SPOILED = "coming", "whole", "cut", "interrupted", "quiet", "spoiled"
+WHY = {
+    CUT: "The connection was cut while the series was sent",
+    INTERRUPTED: "The node was started anew while the series was sent",
+    QUIET: "Nothing more came for a while, though its sender had not said that this was all",
+    SPOILED: "The same connection brought an image that could not be taken",
+}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What is known of a series that is being received.
+
+    Attributes:
+        images: received so far.
+        announced: that headers speak of; None if they do not.
+        exact: whether that number is of the series (NumberOfSeriesRelatedInstances), not of an acquisition, which may
+            have several series.
+        sending: whether a connection that brought some of it is open.
+        transfer: `COMING`, `WHOLE`, `CUT`, `INTERRUPTED`, `QUIET` or `SPOILED`.
+    """
+
+    images: int
+    announced: int | None = None
+    exact: bool = False
+    sending: bool = False
+    transfer: str = COMING
+
+
+def waiting_time(arrival: Arrival, rules: Complete) -> float:
+    """Seconds of silence after which a series counts as complete.
+
+    Args:
+        arrival: what is known.
+        rules: the times to wait.
+
+    Returns:
+        seconds after the last image, or after the connection's end if that came later; 0 if surely nothing is missing.
+    """
+    announced = arrival.announced
+    enough = announced is not None and arrival.images >= announced
+    if enough:
+        return 0.0 if arrival.exact and not arrival.sending else rules.released
+    if announced is not None:
+        return rules.patience
+    if arrival.sending:
+        return rules.quiet
+    return rules.released if arrival.transfer == WHOLE else rules.patience
+
+
+def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
+    """Why a series must not be looked at though nothing more comes; empty if it may.
+
+    Args:
+        arrival: what is known.
+        refused: images that were not taken, or are no longer here.
+        why: they are not.
+    """
+    images = _images(arrival.images)
+    if refused:
+        return (
+            f"{images} came, {refused} more {'is' if refused == 1 else 'are'} not here ({why}); send the series again"
+        )
+    if arrival.announced is not None and arrival.exact and arrival.images < arrival.announced:
+        return f"{arrival.images} of {_images(arrival.announced)} came; send the series again"
+    return ""
+
+
+def is_doubtful(arrival: Arrival) -> bool:
+    """Whether nobody can say if all of a series came: no connection has ended properly, and no header tells."""
+    enough = arrival.announced is not None and arrival.images >= arrival.announced
+    return not enough and (arrival.sending or arrival.transfer != WHOLE)
+
+
+def doubts(arrival: Arrival) -> tuple[str, ...]:
+    """What a reader must know of how a series came that is looked at all the same, as sentences."""
+    came, sentences = f"{_images(arrival.images)} came", []
+    if arrival.announced is not None and arrival.images < arrival.announced:
+        sentences.append(f"The headers announce {_images(arrival.announced)} in the acquisition; {came}.")
+    if is_doubtful(arrival):
+        why = WHY[QUIET] if arrival.sending else WHY.get(arrival.transfer, WHY[CUT])
+        sentences.append(f"{why}, so it may be incomplete; {came}.")
+    return tuple(sentences)
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"

@@ -1,0 +1,162 @@
+"""What has to be sent: results to destinations, reports of storage commitment; tried until taken or given up."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itermask.apps.node.audit import NOT_SENT, note
+from itermask.apps.node.audit import SENT as TAKEN
+from itermask.apps.node.config import Deliver, NodeConfig
+from itermask.apps.node.database import Database
+from itermask.apps.node.store import Store, run_name
+
+WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Results of a run that a destination is to get: the folder they lie in, and UIDs of those it has taken."""
+
+    run: int
+    destination: str
+    label: str
+    series: str
+    folder: Path
+    taken: tuple[str, ...]
+    tries: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report of storage commitment: what was asked for (see `itermask.apps.node.commit`), and where it is to go."""
+
+    id: int
+    asked: dict[str, Any]
+    title: str
+    host: str
+    port: int
+    tries: int
+
+
+class Outbox:
+    """The waiting deliveries and reports of a node."""
+
+    def __init__(self, database: Database, store: Store, config: NodeConfig) -> None:
+        self.database, self.store, self.rules = database, store, config.deliver
+        known = [each.title for each in config.destinations]
+        with database.change() as change:
+            change.execute(
+                f"""UPDATE delivery SET state = ?, reason = 'no destination of this name any more'
+                    WHERE state = ? AND destination NOT IN ({",".join("?" * len(known))})""",
+                (GIVEN_UP, WAITING, *known),
+            )
+
+    def next_delivery(self, destination: str) -> Delivery | None:
+        """The delivery to a destination that is due first; None if none is due."""
+        row = self.database.row(
+            """SELECT delivery.*, run.number, series.key, series.label, series.uid FROM delivery
+               JOIN run ON run.id = delivery.run JOIN series ON series.uid = run.series
+               WHERE delivery.state = ? AND destination = ? AND due <= ? ORDER BY due, run LIMIT 1""",
+            WAITING,
+            destination,
+            time.time(),
+        )
+        if row is None:
+            return None
+        folder = self.store.results / row["key"] / run_name(row["number"])
+        return Delivery(
+            row["run"], destination, row["label"], row["uid"], folder, tuple(json.loads(row["sent"])), row["tries"]
+        )
+
+    def delivered(self, delivery: Delivery) -> None:
+        """The destination has taken everything."""
+        with self.database.change() as change:
+            change.execute(
+                """UPDATE delivery SET state = ?, tries = tries + 1, due = ?, reason = ''
+                   WHERE run = ? AND destination = ?""",
+                (SENT, time.time(), delivery.run, delivery.destination),
+            )
+            note(change, TAKEN, delivery.series, delivery.destination)
+
+    def put_off(self, delivery: Delivery, taken: Sequence[str], reason: str) -> str:
+        """A try has failed, after some were taken.
+
+        Returns:
+            what happens now, in words.
+        """
+        with self.database.change() as change:
+            since = change.execute(
+                "SELECT since FROM delivery WHERE run = ? AND destination = ?", (delivery.run, delivery.destination)
+            ).fetchone()["since"]
+            state, due, words = _next_try(delivery.tries, since, self.rules)
+            change.execute(
+                """UPDATE delivery SET state = ?, tries = tries + 1, due = ?, reason = ?, sent = ?
+                   WHERE run = ? AND destination = ?""",
+                (
+                    *(state, due, reason, json.dumps([*delivery.taken, *taken])),
+                    *(delivery.run, delivery.destination),
+                ),
+            )
+            if state == GIVEN_UP:
+                note(change, NOT_SENT, delivery.series, delivery.destination, reason)
+        return words
+
+    def add_report(self, asked: dict[str, Any], title: str, host: str, port: int) -> None:
+        """A report of storage commitment is to be sent."""
+        now = time.time()
+        with self.database.change() as change:
+            change.execute(
+                "INSERT INTO commitment (asked, title, host, port, state, since, due) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (json.dumps(asked), title, host, port, WAITING, now, now),
+            )
+
+    def next_report(self) -> Report | None:
+        """The report that is due first; None if none is due."""
+        row = self.database.row(
+            "SELECT * FROM commitment WHERE state = ? AND due <= ? ORDER BY due LIMIT 1", WAITING, time.time()
+        )
+        if row is None:
+            return None
+        return Report(row["id"], json.loads(row["asked"]), row["title"], row["host"], row["port"], row["tries"])
+
+    def reported(self, report: Report) -> None:
+        """The sender has taken a report, which is then forgotten."""
+        with self.database.change() as change:
+            change.execute("DELETE FROM commitment WHERE id = ?", (report.id,))
+
+    def put_off_report(self, report: Report, reason: str) -> str:
+        """A try to send a report has failed.
+
+        Returns:
+            what happens now, in words.
+        """
+        with self.database.change() as change:
+            since = change.execute("SELECT since FROM commitment WHERE id = ?", (report.id,)).fetchone()["since"]
+            state, due, words = _next_try(report.tries, since, self.rules)
+            change.execute(
+                "UPDATE commitment SET state = ?, tries = tries + 1, due = ?, reason = ? WHERE id = ?",
+                (state, due, reason, report.id),
+            )
+        return words
+
+    def next_due(self) -> float | None:
+        """Seconds until anything is due; None if nothing waits."""
+        row = self.database.row(
+            """SELECT min(due) AS due FROM (SELECT due FROM delivery WHERE state = ?
+               UNION ALL SELECT due FROM commitment WHERE state = ?)""",
+            WAITING,
+            WAITING,
+        )
+        return None if row is None or row["due"] is None else max(0.0, row["due"] - time.time())
+
+
+def _next_try(tries: int, since: float, rules: Deliver) -> tuple[str, float, str]:
+    """State, time and words after a failed try: twice as long a wait each time, until it is given up."""
+    now = time.time()
+    if now - since >= 3600 * rules.give_up_hours:
+        return GIVEN_UP, now, "given up"
+    wait = min(rules.longest_wait, rules.first_wait * 2.0 ** min(tries, 30))
+    return WAITING, now + wait, f"again in {wait:g} s"

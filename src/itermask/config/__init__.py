@@ -1,0 +1,1 @@
+"""One validated layer for every TOML file."""

@@ -1,0 +1,1 @@
+"""Baselines: an error map from one pass and a fixed threshold."""

@@ -1,0 +1,1 @@
+"""The published systems, written a second time as their papers state them."""

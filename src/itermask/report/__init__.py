@@ -1,5 +1,0 @@
-"""One finding as one page that a person can read, keep and print."""
-
-from itermask.report.page import write_report
-
-__all__ = ["write_report"]

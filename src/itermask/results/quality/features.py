@@ -1,0 +1,65 @@
+"""All features of one scan, by name."""
+
+import numpy as np
+
+from itermask.results.quality.field import field_features
+from itermask.results.quality.look import Look
+from itermask.results.quality.slices import cut_features, empty_share, slice_features
+from itermask.results.quality.spectra import FEWEST, line_features, plane_features, volume_features
+from itermask.results.quality.texture import axis_features, noise_level
+
+
+def features(look: Look) -> dict[str, float]:
+    """Features of a scan, NaN where one cannot be computed; see `summarise`."""
+    return summarise(look, by_axis(look))
+
+
+def summarise(look: Look, axes: dict[str, np.ndarray]) -> dict[str, float]:
+    """Features of a scan, whichever way its axes lie.
+
+    Args:
+        look: the scan, cut out.
+        axes: its features along each axis, from `by_axis`.
+
+    Returns:
+        what is measured along every axis as its largest and smallest value (`…_max`, `…_min`), and how far these lie
+        from the middle one (`…_odd`, `…_low`); and what is measured of the volume.
+    """
+    found = {
+        "wave": volume_features(look.detail, look.spacing)["wave"],
+        "noise": float(np.log(max(noise_level(look.image, look.inside), 1e-5))),
+        "empty": empty_share(look.image, look.brain),
+        **field_features(look),
+    }
+    for name, values in axes.items():
+        known = np.sort(values[np.isfinite(values)])
+        if len(known) == 0:
+            found |= dict.fromkeys((f"{name}_max", f"{name}_min", f"{name}_odd", f"{name}_low"), np.nan)
+            continue
+        middle = known[len(known) // 2]
+        found |= {
+            f"{name}_max": float(known[-1]),
+            f"{name}_min": float(known[0]),
+            f"{name}_odd": float(known[-1] - middle) if len(known) > 1 else np.nan,
+            f"{name}_low": float(middle - known[0]) if len(known) > 1 else np.nan,
+        }
+    size = np.array(look.spacing)
+    found["voxel"] = float(np.log(np.prod(size)) / 3)
+    found["flat_voxel"] = float(np.log(size.max() / size.min()))
+    return found
+
+
+def by_axis(look: Look) -> dict[str, np.ndarray]:
+    """Features along or across each axis: name → three values, NaN where an axis is too short."""
+    rows = []
+    for axis, size in enumerate(look.spacing):
+        row: dict[str, float] = {}
+        if look.detail.shape[axis] >= FEWEST:
+            row |= line_features(look.detail, size, axis)
+        row |= axis_features(look.image, look.inside, look.spacing, axis)
+        row |= slice_features(look.image, look.inside, look.spacing, axis)
+        row |= cut_features(look.image, look.brain, size, axis, look.open[axis])
+        row |= plane_features(look.detail, look.spacing, axis)
+        rows.append(row)
+    names = sorted(set().union(*rows))
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}

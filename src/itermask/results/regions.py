@@ -1,0 +1,197 @@
+"""The findings of a scan one by one: each connected region of the anomaly mask, with its place, size and error."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from itermask.prepare.atlas import place_of
+from itermask.results.whose import as_json
+from itermask.types import Finding, Scan
+
+MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
+REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
+PLACES = 2000  # voxels of a region that are asked for the part of the brain they lie in
+MISSING = "missing tissue"
+MIDDLE = 2.0  # mm from the middle of an aligned head within which an alignment does not tell left from right
+
+
+@dataclass(frozen=True)
+class Region:
+    """One connected region of an anomaly mask; voxels are connected where they share a face, an edge or a corner.
+
+    Attributes:
+        position_mm: of the region's voxel nearest to its centre of mass, in the scan's coordinates (RAS+).
+        voxel: the indices of that voxel in the scan's array, from 0.
+        voxels: how many voxels it has.
+        volume_ml: its volume.
+        mean_error: mean of the error map over it, squared scaled intensity.
+        peak_error: largest error in it.
+        side: `left` or `right` of the patient, `middle` on the line between, within 2 mm of it where the scan was
+            aligned; None where it was not and its coordinates are not those of a standard head, so that its middle is
+            not known.
+        position_mni_mm: the position in MNI millimetres of a scan whose brain was registered to the template. Of one
+            that was only aligned, distances in this head along MNI axes. Else None.
+        place: the part of the brain that most of it lies in, such as `left frontal white matter`; empty where that is
+            not known.
+        kind: `anomaly`, or `missing tissue`.
+    """
+
+    position_mm: tuple[float, float, float]
+    voxel: tuple[int, int, int]
+    voxels: int
+    volume_ml: float
+    mean_error: float
+    peak_error: float
+    side: str | None = None
+    position_mni_mm: tuple[float, float, float] | None = None
+    place: str = ""
+    kind: str = "anomaly"
+
+
+def is_registered(header: nib.Nifti1Header | None) -> bool:
+    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells."""
+    if header is None:
+        return False
+    return int(header["sform_code"] or header["qform_code"]) in REGISTERED
+
+
+def find_regions(
+    anomaly: np.ndarray,
+    error: np.ndarray,
+    affine: np.ndarray,
+    *,
+    registered: bool = False,
+    to_mni: np.ndarray | None = None,
+    to_template: np.ndarray | None = None,
+    missing: np.ndarray | None = None,
+    most: int = MOST,
+) -> tuple[list[Region], int]:
+    """The connected regions of a mask, the largest first.
+
+    Args:
+        anomaly: boolean, 3D.
+        error: error map of the same shape.
+        affine: 4×4, voxel indices → mm (RAS+).
+        registered: whether these are the coordinates of a standard head, so that left and right can be told.
+        to_mni: 4×4, these mm → mm along MNI axes, of a scan that was aligned.
+        to_template: 4×4, these mm → MNI mm, of a scan whose brain was registered to the template; goes before `to_mni`.
+        missing: boolean of the mask's shape, where tissue is missing.
+        most: how many are described at most.
+
+    Returns:
+        the regions by falling volume, equal ones in the array's order; and how many there are in all.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if anomaly.shape != error.shape:
+        raise ValueError(f"the mask {anomaly.shape} and the error map {error.shape} differ in shape")
+    if not anomaly.any():
+        return [], 0
+    box = ndimage.find_objects(anomaly.view(np.uint8))[0]
+    labels, count = ndimage.label(anomaly[box], np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    chosen = np.argsort(-sizes, kind="stable")[:most]
+    parts = ndimage.find_objects(labels)
+    corner = np.array([part.start for part in box])
+    described = []
+    for number in chosen:
+        part = parts[number]
+        inside = labels[part] == number + 1
+        first = corner + [cut.start for cut in part]
+        region = _describe(inside, error[box][part][inside], first, affine, registered, to_mni, to_template)
+        if missing is not None and 2 * missing[box][part][inside].sum() > region.voxels:
+            region = replace(region, kind=MISSING)
+        described.append(region)
+    return described, int(count)
+
+
+def _describe(
+    inside: np.ndarray,
+    errors: np.ndarray,
+    first: np.ndarray,
+    affine: np.ndarray,
+    registered: bool,
+    to_mni: np.ndarray | None,
+    to_template: np.ndarray | None,
+) -> Region:
+    """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
+    voxels = np.argwhere(inside)
+    away = (voxels - voxels.mean(axis=0)) @ affine[:3, :3].T
+    voxel = first + voxels[np.argmin((away**2).sum(axis=1))]
+    x, y, z = (affine[:3, :3] @ voxel + affine[:3, 3]).round(2).tolist()
+    side, mni, name = None, None, ""
+    to_mni = to_mni if to_template is None else to_template
+    if to_mni is not None:
+        right, front, top = (to_mni[:3, :3] @ (x, y, z) + to_mni[:3, 3]).round(2).tolist()
+        mni = (right + 0.0, front + 0.0, top + 0.0)
+        side = _side(right, MIDDLE)
+    elif registered:
+        side = _side(x, 0.0)
+    if to_template is not None:
+        some = first + voxels[:: max(1, len(voxels) // PLACES)]
+        name = place_of(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
+    i, j, k = voxel.tolist()
+    return Region(
+        position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero
+        voxel=(i, j, k),
+        voxels=len(voxels),
+        volume_ml=len(voxels) * voxel_ml(affine),
+        mean_error=float(errors.mean(dtype=np.float64)),
+        peak_error=float(errors.max()),
+        side=side,
+        position_mni_mm=mni,
+        place=name,
+    )
+
+
+def _side(right: float, middle: float) -> str:
+    """Which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
+    return "middle" if abs(right) <= middle else "left" if right < 0 else "right"
+
+
+def voxel_ml(affine: np.ndarray) -> float:
+    """Volume of a voxel in ml."""
+    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
+
+
+def mni_transform(finding: Finding) -> np.ndarray | None:
+    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned."""
+    aligned = finding.settings.get("aligned")
+    return None if aligned is None else np.array(aligned["scanner_to_mni"], dtype=float)
+
+
+def template_transform(finding: Finding) -> np.ndarray | None:
+    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template."""
+    registered = finding.settings.get("registered")
+    return None if registered is None else np.array(registered["scanner_to_mni"], dtype=float)
+
+
+def tells_sides(scan: Scan, finding: Finding) -> bool:
+    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates."""
+    known = (mni_transform(finding), template_transform(finding))
+    return any(transform is not None for transform in known) or is_registered(scan.header)
+
+
+def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
+    """The regions of a finding's mask, see `find_regions`."""
+    return find_regions(
+        finding.anomaly,
+        finding.error,
+        finding.affine,
+        registered=is_registered(scan.header),
+        to_mni=mni_transform(finding),
+        to_template=template_transform(finding),
+        missing=finding.missing,
+        most=most,
+    )
+
+
+def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
+    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`)."""
+    regions, count = regions_of(scan, finding)
+    listed = {"count": count, "connected": "faces, edges and corners", "listed": [asdict(one) for one in regions]}
+    return finding.summary() | {"source": as_json(scan.source), "regions": listed}

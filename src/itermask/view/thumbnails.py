@@ -1,5 +1,0 @@
-"""A small picture of a scan, taken from its report; see `itermask.report.thumbnails`."""
-
-from itermask.report.thumbnails import KEPT, LARGEST, ROW, SIDE, _thumbnail, choose_tile, thumbnail
-
-__all__ = ["KEPT", "LARGEST", "ROW", "SIDE", "_thumbnail", "choose_tile", "thumbnail"]
