@@ -126,7 +126,7 @@ class Gate:
         """Return whether an address has given too many wrong passwords lately."""
         with self._lock:
             times = self._wrong.get(address)
-            return bool(times) and len(times) == WRONG and time.monotonic() - times[0] < PERIOD
+            return times is not None and len(times) == WRONG and time.monotonic() - times[0] < PERIOD
 
     def name(self, authorization: str, address: str) -> str | None:
         """Return the user name of whoever knows the password, "" where none is asked for; None for all others.

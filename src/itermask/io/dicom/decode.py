@@ -41,7 +41,7 @@ def _without_decoder(dataset: Any) -> str | None:
     """Return the name of a file's compression if nothing installed can decode it."""
     from pydicom.pixels import get_decoder
 
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    syntax: Any = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     try:
         if syntax is None or not syntax.is_compressed:
             return None

@@ -33,7 +33,7 @@ def key_images(series: Series, headers: Sequence[Any], finding: Finding, identit
     hd = highdicom()
     from pydicom.sr.codedict import codes
 
-    chosen = [headers[0]] if series.frames[0].multiframe else [headers[index] for index in marked]
+    chosen = [headers[0]] if series.frames[0].multiframe else [headers[int(index)] for index in marked]
     observer = hd.sr.ObserverContext(
         observer_type=codes.DCM.Device,
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
