@@ -26,14 +26,14 @@ _PUBLIC = {
     "run": "itermask.look",
     "write_finding": "itermask.io.outputs",
 }
-_MODULES = {"scan": "itermask.evaluation.metrics.scan"}
+_MODULES = {"metrics": "itermask.evaluation.metrics.scan"}
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
 
 if TYPE_CHECKING:
     from itermask.core.refinement import refine as refine
     from itermask.errors import InputError as InputError
-    from itermask.evaluation.metrics import scan as scan
+    from itermask.evaluation.metrics import scan as metrics  # noqa: F401
     from itermask.io.nifti import read_scan as read_scan
     from itermask.io.outputs import write_finding as write_finding
     from itermask.look import run as run

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import nibabel as nib
 import numpy as np
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Scan:
     sequence: str | None = None
     brain_mask: np.ndarray | None = None
     name: str = "scan"
-    header: nib.Nifti1Header | None = None
+    header: "nib.Nifti1Header | None" = None
     notes: tuple[str, ...] = ()
     source: Source | None = None
 
@@ -119,7 +118,9 @@ class Scan:
 
 def top_axis(scan: Scan) -> tuple[int, int]:
     """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones."""
-    codes = nib.aff2axcodes(scan.affine)
+    from nibabel.orientations import aff2axcodes
+
+    codes = aff2axcodes(scan.affine)
     axis = next(index for index, code in enumerate(codes) if code in "SI")
     return axis, 1 if codes[axis] == "S" else -1
 

@@ -1,5 +1,4 @@
-"""IterMask3D's loop around a network that any runtime executes; `itermask.models.export` writes it as one file of its
-own.
+"""IterMask3D's loop around a network that any runtime executes; `itermask.models.export` writes it as one file.
 
 `look` takes a brain on the model's grid and returns what PyTorch's path returns for it, up to the rounding of the
 runtime. NumPy and SciPy are all that it needs.

@@ -135,7 +135,7 @@ class IterMask3D(Method):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """The paper's gamma, and no limit; where the threshold is fixed, that of `fixed_threshold.OneMap`."""
+        """The paper's gamma, and no limit; a fixed threshold's is that of `FixedThresholdMethod`."""
         return dict(detection.PUBLISHED_POINT if self.stop == "own" else fixed_threshold.PUBLISHED_POINT)
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
