@@ -109,7 +109,7 @@ runs/ixi/labelled.tsv: $(TABLE)
 
 # Ten thousand damaged inputs, about ten minutes of one core; goes on where it was interrupted.
 damaged: .venv/installed
-	$(BIN)/python benchmarks/damaged_inputs.py $(DATA) runs/damaged
+	$(BIN)/python benchmarks/damaged_inputs.py $(DATA) runs/damaged --insert docs/damaged-inputs.md
 
 runs/even-steps/done: $(TABLE)
 	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 \

@@ -32,10 +32,13 @@ def test_a_scan_carries_what_its_header_says(tmp_path, make):
     (found,) = read_dicom(tmp_path)
     source = found.scan.source
     assert (source.study_uid, source.series_uid) == (found.series.study, found.series.uid)
+    assert source.study_time == "101112"
+    assert source.series_number == found.series.number
     assert source == Source(
         age=34.0, body_part="BRAIN", study_description="MR head", series_description="MPRAGE sag", protocol="t1_mprage",
         manufacturer="Maker", model="Skyra", field_strength=3.0, site="Hospital", study_date="20200102",
         series_date="20200103", accession_number="A1", study_uid=source.study_uid, series_uid=source.series_uid,
+        study_time=source.study_time, series_number=source.series_number,
     )  # fmt: skip
 
 

@@ -35,9 +35,10 @@ def models(incomplete: str) -> Offers:
 
 
 def methods(incomplete: str) -> Offers:
-    """Methods: each is a folder, named after it."""
-    folders = sorted(path.parent.name for path in (PACKAGE / "methods").glob("*/__init__.py"))
-    return _fitting([(name.replace("_", "-"), "") for name in folders], incomplete)
+    """Methods by name."""
+    from itermask.methods import METHODS
+
+    return _fitting([(name, "") for name in sorted(METHODS)], incomplete)
 
 
 def presets(incomplete: str) -> Offers:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.values import ESSENTIAL, drop_unusable, whole
 from itermask.io.dicom.walk import Place
+from itermask.io.names import shown
 
 MR_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.4",  # MR Image
@@ -18,7 +19,8 @@ MR_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image
 }
 PIXELS, UNDEFINED = b"\xe0\x7f\x10\x00", 0xFFFFFFFF  # the element of the pixels; the length of compressed ones
-LAST_GROUP, MOST_BEHIND = 0x7FE1, 4096  # elements with higher groups may follow, and zeros
+LAST_GROUP, MOST_BEHIND = 0x7FE1, 4096  # elements of this group and higher may follow, and zeros
+LONG_KINDS = {b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"}
 PRIVATE = (0x00190010, 0x0019100A, 0x0019100C, 0x00430010, 0x00431039)  # of Siemens and GE, see `frames`
 KEYWORDS = """
     SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID SeriesNumber InstanceNumber
@@ -108,10 +110,39 @@ def _length_of_pixels(file: BinaryIO, values: Any) -> int:
     if length == UNDEFINED or after <= 0:
         return rest
     file.seek(begin + at + 4 + length)
-    behind = file.read(MOST_BEHIND)
-    if behind.strip(b"\0") and struct.unpack("<H", behind[:2].ljust(2, b"\0"))[0] < LAST_GROUP:
+    if not _are_elements(file.read(MOST_BEHIND), after, explicit):
         raise NoImageError("damaged: something else follows its pixels", lost=True)
     return length + at + 4
+
+
+def _are_elements(behind: bytes, size: int, explicit: bool) -> bool:
+    """Return whether what follows the pixels is padding with zeros, or whole data elements with rising tags.
+
+    Args:
+        behind: its first bytes, little endian.
+        size: how many bytes there are in all.
+        explicit: whether elements state their kind of value.
+    """
+    at, last = 0, (LAST_GROUP, 0)
+    while at < min(len(behind), size) and behind[at:].strip(b"\0"):
+        if len(behind) - at < 8:
+            return False
+        tag = struct.unpack("<HH", behind[at : at + 4])
+        kind, length, start = behind[at + 4 : at + 6], *struct.unpack("<I", behind[at + 4 : at + 8]), at + 8
+        if explicit:
+            if not (kind.isalpha() and kind.isupper()):
+                return False
+            (length,) = struct.unpack("<H", behind[at + 6 : at + 8])
+            if kind in LONG_KINDS:
+                if len(behind) - at < 12:
+                    return False
+                (length,), start = struct.unpack("<I", behind[at + 8 : at + 12]), at + 12
+        if tag <= last or (length != UNDEFINED and start + length > size):
+            return False
+        if length == UNDEFINED:
+            return True
+        at, last = start + length, tag
+    return True
 
 
 def _check(values: Any, held: int) -> None:
@@ -123,7 +154,7 @@ def _check(values: Any, held: int) -> None:
         raise NoImageError("its header does not say what it is", lost=True)
     if kind not in MR_IMAGES:
         known = UID(str(kind)).name
-        raise NoImageError(f"{known}, no MR image", lost=known == str(kind))  # a class that nobody knows
+        raise NoImageError(f"{shown(known)}, no MR image", lost=known == str(kind))  # a class that nobody knows
     uids = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
     if missing := [key for key in (*uids, "Rows", "Columns") if not values.get(key)]:
         raise NoImageError(f"its header has no {' and no '.join(missing)}", lost=True)

@@ -137,6 +137,8 @@ def _complete(result: Any, frame: Any, header: Any, place: dict[str, Any], dista
     for keyword in AS_SOURCE:
         if keyword in header:
             setattr(result, keyword, header[keyword].value)
+    if "BodyPartExamined" not in result and "Laterality" not in result:
+        result.Laterality = ""  # which is asked for where nothing says that the part has no sides
     result.BurnedInAnnotation = "NO"  # nothing that identifies the patient
     result.DerivationDescription = f"Anomaly outlined by {MAKER} {__version__}. {NOTICE}"
     result.FrameOfReferenceUID = frame.reference
