@@ -2,7 +2,7 @@
 
     pip install 'itermask[mutants]'
     python scripts/mutants.py --insert docs/reproduction.md
-    python scripts/mutants.py --only refinement masking --sample 40 --minutes 15
+    python scripts/mutants.py --only core/refinement core/masks --sample 40 --minutes 15
 
 cosmic-ray changes one operator, number or branch at a time, in a copy of the package, and runs the module's own tests.
 A change that they notice is caught, one that they do not survives; one that makes them run for ever is caught too. A
@@ -24,23 +24,25 @@ from itermask.evaluation.benchmark.write import between_marks
 
 ROOT = Path(__file__).parents[1]
 MODULES = {  # module → the tests that must notice
-    "guidance": ("tests/core/test_guidance.py",),
-    "masking": ("tests/core/test_masking.py",),
-    "refinement": ("tests/core/test_refinement.py",),
-    "slice_refinement": ("tests/core/test_slice_refinement.py",),
-    "strips": ("tests/core/test_strips.py",),
-    "profile": ("tests/core/test_profile.py",),
-    "settings_file": ("tests/training/test_training_config.py",),
-    "evaluation/overlap": ("tests/evaluation/test_metrics_overlap.py",),
-    "evaluation/surface": ("tests/evaluation/test_metrics_surface.py",),
-    "evaluation/lesionwise": ("tests/evaluation/test_metrics_lesionwise.py",),
-    "evaluation/thresholds": ("tests/evaluation/test_metrics_thresholds.py",),
-    "evaluation/ranking": ("tests/evaluation/test_metrics_ranking.py",),
-    "evaluation/similarity": ("tests/evaluation/test_metrics_similarity.py",),
-    "evaluation/sizes": ("tests/evaluation/test_metrics_sizes.py",),
-    "evaluation/intervals": ("tests/evaluation/test_metrics_intervals.py",),
+    "core/guidance": ("tests/core/test_guidance.py",),
+    "core/masks": ("tests/core/test_masking.py",),
+    "core/refinement": ("tests/core/test_refinement.py",),
+    "core/threshold_curve": ("tests/core/test_refinement.py",),
+    "core/stop_rules": ("tests/core/test_refinement.py",),
+    "core/slice_refinement": ("tests/core/test_slice_refinement.py",),
+    "core/strips": ("tests/core/test_strips.py",),
+    "core/profile": ("tests/core/test_profile.py",),
+    "config/settings_file": ("tests/training/test_training_config.py",),
+    "evaluation/metrics/overlap": ("tests/evaluation/test_metrics_overlap.py",),
+    "evaluation/metrics/surface": ("tests/evaluation/test_metrics_surface.py",),
+    "evaluation/metrics/lesionwise": ("tests/evaluation/test_metrics_lesionwise.py",),
+    "evaluation/metrics/thresholds": ("tests/evaluation/test_metrics_thresholds.py",),
+    "evaluation/metrics/ranking": ("tests/evaluation/test_metrics_ranking.py",),
+    "evaluation/metrics/similarity": ("tests/evaluation/test_metrics_similarity.py",),
+    "evaluation/metrics/sizes": ("tests/evaluation/test_metrics_sizes.py",),
+    "evaluation/metrics/intervals": ("tests/evaluation/test_metrics_intervals.py",),
     "evaluation/benchmark/results": ("tests/evaluation/test_benchmark.py",),
-    "methods/operating": ("tests/methods/test_inpainting.py", "tests/methods/test_itermask3d.py"),
+    "methods/calibration": ("tests/methods/test_inpainting.py", "tests/methods/test_itermask3d.py"),
     "methods/itermask3d/calibration": ("tests/methods/test_itermask3d.py", "tests/training/test_training_train.py"),
     "methods/itermask2/calibration": ("tests/methods/test_itermask2.py",),
     "training/calibration": ("tests/training/test_training_train.py", "tests/core/test_profile.py"),

@@ -130,8 +130,8 @@ def answer_quality(quality: ImageQuality | None, placed: Mapping[str, Mapping[st
         likely = f" The likely fault is {quality.likely}." if quality.likely and level else ""
         sentence = (
             "No: the image is as clean as those of healthy scans from many scanners.",
-            f"Perhaps: the image is less clean than 95 % of clean scans.{likely}",
-            f"Yes: the image is less clean than clean scans ever were.{likely}",
+            f"Perhaps: the image is less clean than nine in ten clean scans.{likely}",
+            f"Yes: the image is less clean than 97 % of clean scans.{likely}",
         )[level]
         fault = f": {quality.likely}" if quality.likely else ""
         headline = f"The image {'is perhaps' if level == 1 else 'looks'} spoiled{fault}"
