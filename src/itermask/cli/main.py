@@ -36,7 +36,7 @@ app = typer.Typer(
     help="Find what is not normal in brain MRI. For research use only; not a diagnosis.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command("run")(run.run)
 app.command("bids", cls=bids.SpacedLabels)(bids.bids)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from itermask.core import guidance, refinement
+from itermask.core import error_maps, guidance, refinement, stop_rules, threshold_curve
 from itermask.errors import InputError, MissingExtraError
 from itermask.methods import build_method
 from itermask.models import export_loop
@@ -122,7 +122,7 @@ def loop_text() -> str:
     ]
     imports: dict[str, None] = {}
     bodies = []
-    for module in (guidance, refinement, export_loop):
+    for module in (guidance, error_maps, threshold_curve, stop_rules, refinement, export_loop):
         body, needed = _parts(module)
         imports |= dict.fromkeys(needed)
         bodies.append(body)
