@@ -12,7 +12,8 @@ from itermask.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
-PARTS = ("segmentation", "report", "overlay", "key images")  # of the results, as `[[destination]] send` names them
+USUAL = ("segmentation", "report", "overlay")  # parts of the results that a destination gets if it names none
+PARTS = (*USUAL, "key images")  # as `[[destination]] send` names them; not every archive takes key images
 
 
 def _check_title(text: str) -> None:
@@ -75,7 +76,7 @@ class Destination:
     title: str
     host: str
     port: int
-    send: tuple[str, ...] = PARTS
+    send: tuple[str, ...] = USUAL
     tls: bool = False
 
     def __post_init__(self) -> None:
