@@ -138,7 +138,7 @@ def _store(association: Any, dataset: Any) -> str:
         syntax = str(dataset.file_meta.TransferSyntaxUID)
         taken = {str(each) for context in association.accepted_contexts for each in context.transfer_syntax}
         if syntax == RLE and RLE not in taken:
-            dataset.decompress()
+            dataset.decompress(generate_instance_uid=False)
         status = association.send_c_store(dataset)
     except (ValueError, RuntimeError) as error:
         text = str(error)
