@@ -1,10 +1,10 @@
-"""Start the any-scan model from the T1w model: the weights that both have are taken over, the others are fresh.
+"""Start the any-scan model from a smaller one: the weights that both have are taken over, the others are fresh.
 
     python scripts/widen_model.py t1w-2mm runs/anyscan/start
     make anyscan START=runs/anyscan/start
 
-The first channels of the head get the old head's weights, and what modulates the stages by the scan's contrast begins
-without effect.
+The first channels of the head get the old head's weights and the others 0; what modulates the stages by the scan's
+contrast begins without effect where the old model had none.
 """
 
 import argparse
@@ -32,6 +32,7 @@ def main() -> None:
     weights = network.state_dict()
     for key, value in old.state_dict().items():
         if key.startswith("head."):
+            weights[key].zero_()
             weights[key][: len(value)] = value
         elif weights[key].shape == value.shape:
             weights[key] = value

@@ -1,5 +1,6 @@
 """Other people's programs at both ends of a node: DCMTK's senders, and Orthanc as scanner and as archive."""
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pydicom
 import pytest
 from tiny_dicom import SECONDARY, base, save, uid
 from tiny_looks import light_look
@@ -131,6 +133,15 @@ class Orthanc:
         self.process.wait(120)
 
 
+def of_an_adult(path):
+    """The bytes of an image whose patient is said to be an adult: the real one is said to be three years old."""
+    image = pydicom.dcmread(path)
+    image.PatientAge, image.PatientBirthDate = "033Y", ""
+    written = io.BytesIO()
+    image.save_as(written)
+    return written.getvalue()
+
+
 @pytest.mark.shared
 def test_orthanc_sends_a_real_series_gets_the_results_and_its_commitment(shared_data, tmp_path):
     program("Orthanc", "orthanc")
@@ -145,7 +156,7 @@ def test_orthanc_sends_a_real_series_gets_the_results_and_its_commitment(shared_
         orthanc.start(node.receiver.port)
         try:
             for path in sorted((shared_data / "dicom" / "mprage-siemens").glob("*.dcm")):
-                stored = orthanc.get("/instances", path.read_bytes())
+                stored = orthanc.get("/instances", of_an_adult(path))
             study, source = stored["ParentStudy"], stored["ParentSeries"]
             assert orthanc.series_of(study) == {"MR": 192}
             assert orthanc.get("/modalities/node/store", source.encode())["FailedInstancesCount"] == 0
@@ -165,7 +176,7 @@ def test_orthanc_sends_a_real_series_gets_the_results_and_its_commitment(shared_
             found = orthanc.series_of(study)
             assert found.keys() == {"MR", "SEG", "SR", "OT"}
             assert (found["MR"], found["SEG"], found["SR"]) == (192, 1, 1)
-            assert 100 < found["OT"] <= 192
+            assert 0 < found["OT"] < 192  # only slices with something to see
             time.sleep(0.5)
             assert orthanc.series_of(study) == found
         finally:

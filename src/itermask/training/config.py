@@ -28,6 +28,9 @@ class TrainingConfig:
         steps: optimiser steps; not counted where there are `epochs`.
         epochs: times that every training scan is seen, in place of `steps`; 0 counts steps.
         batch: examples per step and process.
+        crop: edges in voxels of a window around a random voxel of the brain, which each example is cut to: steps are
+            shorter, and more of them fit into the same time. 0 takes an axis whole. Group normalisation sees other
+            shares of background then: end a training with whole examples.
         learning_rate: after warm-up and until the decay.
         warmup: steps of linear warm-up.
         decay_share: last share of the steps, over which the rate falls linearly to 0.
@@ -58,6 +61,7 @@ class TrainingConfig:
     steps: int = 20_000
     epochs: int = 0
     batch: int = 1
+    crop: tuple[int, int, int] = (0, 0, 0)
     learning_rate: float = 1e-3
     warmup: int = 200
     decay_share: float = 0.4
@@ -94,6 +98,8 @@ class TrainingConfig:
                 raise ValueError(f"networks.{role}.arguments must be a table of settings, not {spec['arguments']!r}")
         if self.augmentation.quarter_turns and self.box[0] != self.box[2]:
             raise ValueError(f"quarter turns need a box with equal first and third edges, not {self.box}")
+        if any(edge < 0 or edge % self.divisor for edge in self.crop):
+            raise ValueError(f"crop must be multiples of the divisor {self.divisor}, or 0, not {self.crop}")
         self.grid()  # refuses what is no grid
 
     def grid(self) -> Grid:

@@ -46,7 +46,39 @@ class Examples(Dataset[dict[str, np.ndarray]]):
         order = np.random.default_rng([self.config.seed, epoch]).permutation(len(self.paths))
         rng = np.random.default_rng([self.config.seed, number, 1])
         volume = self.config.augmentation(read_volume(self.paths[order[index]], self.grid), rng)
-        return self.method.example(volume, rng)
+        return cropped(self.method.example(volume, rng), volume.brain, self.config.crop, rng)
+
+
+def cropped(
+    example: dict[str, np.ndarray], brain: np.ndarray, crop: tuple[int, ...], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Cut a training example to a window around a random voxel of the brain.
+
+    Args:
+        example: arrays; those whose last axes are the brain's are cut, the others kept.
+        brain: boolean brain mask, not empty.
+        crop: edges of the window in voxels; 0, or more than the volume has, takes an axis whole.
+        rng: random generator; not used where nothing is cut.
+
+    Example:
+        >>> brain = np.ones((8, 8, 8), bool)
+        >>> made = cropped({"input": np.zeros((2, 8, 8, 8))}, brain, (4, 0, 6), np.random.default_rng(0))
+        >>> made["input"].shape
+        (2, 4, 8, 6)
+    """
+    if not any(crop):
+        return example
+    centre = np.unravel_index(rng.choice(np.flatnonzero(brain)), brain.shape)
+    window = []
+    for size, edge, middle in zip(brain.shape, crop, centre, strict=True):
+        edge = min(edge or size, size)
+        start = int(np.clip(middle - edge // 2, 0, size - edge))
+        window.append(slice(start, start + edge))
+    axes = brain.ndim
+    return {
+        key: np.ascontiguousarray(value[(..., *window)]) if value.shape[-axes:] == brain.shape else value
+        for key, value in example.items()
+    }
 
 
 class Trainer:
@@ -149,7 +181,7 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """The settings that a resumed run must share."""
-        free = {"steps", "workers", "validate_every", "checkpoint_every", "decay_share"}
+        free = {"steps", "crop", "workers", "validate_every", "checkpoint_every", "decay_share"}
         method = {key: value for key, value in self.method.settings().items() if key not in self.method.test_time}
         described = self.config.as_dict() | {"world": self.world, "method_settings": method}
         plain = {key: value for key, value in described.items() if key not in free}

@@ -10,9 +10,16 @@ from itermask.core.error_maps import check_image
 from itermask.core.masks import remove_small_parts
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
-from itermask.methods.anyscan.maps import in_own_spread, probabilities, smooth_within, tissue_deviation
+from itermask.methods.anyscan.maps import (
+    CERTAIN,
+    evidence,
+    in_own_spread,
+    probabilities,
+    smooth_within,
+    tissue_deviation,
+)
 from itermask.methods.anyscan.masks import block_parts
-from itermask.methods.anyscan.training import network_input
+from itermask.methods.anyscan.training import ANOMALY_LOGITS, TISSUE_LOGITS, network_input
 from itermask.methods.calibration import OperatingPoint
 from itermask.types import Detection, Prepared, Progress
 
@@ -34,11 +41,13 @@ class Expectation:
             with blocks in which the voxel was hidden.
         tissues: (tissues, X, Y, Z) probabilities of the tissue expected in each place, from the passes with blocks.
         seen: the same with nothing hidden.
+        anomaly: (2, X, Y, Z) logits of a bright and a dark anomaly, with nothing hidden.
     """
 
     image: np.ndarray
     tissues: np.ndarray
     seen: np.ndarray
+    anomaly: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,10 +108,15 @@ def expect(
             output = restore(hidden)
             total += np.where(hidden, output[0], 0)
             times += hidden
-            logits = logits + output[2:]
+            logits = logits + output[TISSUE_LOGITS]
     whole, seen = restore(brain), restore(np.zeros_like(brain))
     expected = np.where(brain, (total / np.maximum(times, 1) + whole[0]) / 2, image).astype(np.float32)
-    return Expectation(expected, probabilities(logits / (PARTS * draws)), probabilities(seen[2:]))
+    return Expectation(
+        expected,
+        probabilities(logits / (PARTS * draws)),
+        probabilities(seen[TISSUE_LOGITS]),
+        np.asarray(seen[ANOMALY_LOGITS], np.float32),
+    )
 
 
 def explore(
@@ -128,7 +142,8 @@ def signed_maps(prepared: Prepared, expectation: Expectation, smoothing: float) 
 
     Returns:
         `restoration`: scan minus restored image, in units of the map's own spread; `tissue`: departure from the
-        expected tissue's level, see `maps.tissue_deviation`. Both are float32 and 0 outside the brain.
+        expected tissue's level, see `maps.tissue_deviation`; `classified`: what the network itself calls anomalous,
+        see `maps.evidence`. All are float32 and 0 outside the brain.
     """
     image, brain = prepared.image, prepared.brain
     sigma = [smoothing / size for size in prepared.spacing]
@@ -136,6 +151,7 @@ def signed_maps(prepared: Prepared, expectation: Expectation, smoothing: float) 
     return {
         "restoration": in_own_spread(smooth_within(image - expectation.image, brain, sigma), brain),
         "tissue": smooth_within(tissue, brain, sigma),
+        "classified": evidence(expectation.anomaly, brain),
     }
 
 
@@ -171,8 +187,11 @@ def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detect
 
 
 def published_point() -> OperatingPoint:
-    """Thresholds of a model without calibration: 5 spreads of the map, 4 standard deviations of the tissue."""
-    return {f"{name}_{sign}": level for name, level in (("restoration", 5.0), ("tissue", 4.0)) for sign in SIGNS}
+    """Thresholds of a model without calibration: 5 spreads of the map, 4 standard deviations of the tissue, and a
+    probability of one half.
+    """
+    levels = {"restoration": 5.0, "tissue": 4.0, "classified": CERTAIN}
+    return {f"{name}_{sign}": level for name, level in levels.items() for sign in SIGNS}
 
 
 def thresholds_at(searches: "list[Search]", share: float) -> OperatingPoint:

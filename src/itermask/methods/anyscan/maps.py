@@ -17,6 +17,7 @@ SURE, LIKELY = (
 FEWEST = 60  # voxels that a tissue's level is taken from
 TRIM = 2.5  # robust standard deviations beyond which voxels do not count for their tissue's level
 LEAST_OWN_SPREAD = 0.05  # scaled intensities, added to the spread of a map
+CERTAIN = 8.0  # the logit below 0 at which a voxel counts as certainly normal
 LEAST_SPREAD = 0.25  # of a tissue's scaled intensities
 # How much a voxel of each tissue counts: lesions of white matter are found against its even level, while the level of
 # cortex and fluid varies too much from place to place.
@@ -110,6 +111,25 @@ def tissue_deviation(image: np.ndarray, brain: np.ndarray, tissues: np.ndarray, 
     expected, spread = np.tensordot(means, tissues, 1), np.tensordot(spreads, tissues, 1)
     trust = np.tensordot([TRUST.get(name, 0.0) for name in TISSUES], tissues, 1)
     return np.where(brain, (image - expected) / spread * trust, 0).astype(np.float32)
+
+
+def evidence(logits: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Join the logits of a bright and a dark anomaly into one signed map.
+
+    Args:
+        logits: (2, X, Y, Z) of a bright and a dark anomaly.
+        brain: boolean brain mask.
+
+    Returns:
+        float32: `CERTAIN` plus the larger logit (at least 0), negative where the dark one is larger; 0 outside the
+        brain.
+
+    Example:
+        >>> evidence(np.stack([[[[2.0, -3.0, -20.0]]], [[[-9.0, 1.0, -30.0]]]]), np.ones((1, 1, 3), bool)).tolist()
+        [[[10.0, -9.0, 0.0]]]
+    """
+    bright, dark = np.maximum(logits + CERTAIN, 0)
+    return np.where(brain, np.where(bright >= dark, bright, -dark), 0).astype(np.float32)
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 LEAST_SCALE = 0.05  # floor of the expected error
 HIDDEN, VISIBLE, OUTSIDE = 1.0, 0.15, 0.005  # loss weights
 ANOMALY = 1.5  # weight of voxels with an anomaly, hidden or not
-TISSUE_SHARE, SCALE_SHARE = 0.15, 0.05  # of the loss
+TISSUE_SHARE, SCALE_SHARE, ANOMALY_SHARE = 0.15, 0.05, 0.5  # of the loss
+LEAST_CHANGE = 0.4  # scaled intensities by which an anomaly changes a voxel that it is looked for in
+POSITIVE = 4.0  # weight of voxels with an anomaly when anomalies are classified
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,9 @@ class Mix:
     real: float = 0.4
     remapped: float = 0.4
     anomalies: float = 0.75
-    blocks: float = 0.5
-    fields: float = 0.15
-    ellipsoids: float = 0.1
+    blocks: float = 0.35
+    fields: float = 0.1
+    ellipsoids: float = 0.05
     full: float = 0.12
     no_guidance: float = 0.3
 
@@ -60,7 +62,8 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
 
     Returns:
         `input` (3, X, Y, Z), see `network_input`; `description` (FEATURES,); `target`, `weight` and
-        `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z).
+        `normal` (1, X, Y, Z), all float32; `tissue` uint8 (X, Y, Z); `anomaly` uint8 (X, Y, Z): 0 normal, 1 brighter
+        than normal, 2 darker, `UNKNOWN` what is hidden, outside the brain or hardly changed.
     """
     image, brain, spacing = volume.images[0], volume.brain, volume.spacing
     groups = groups_from_intensity(image, brain) if volume.groups is None else np.where(brain, volume.groups, 0)
@@ -74,6 +77,7 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
     scanner = draw_scanner(rng)
     low = min(float(clean[brain].min()), float(spoiled[brain].min()))
     clean, spoiled = (apply_acquisition(one - low, brain, scanner, spacing) for one in (clean, spoiled))
+    change = spoiled - clean
     spoiled = add_noise(spoiled, brain, scanner, rng)
     scale = IntensityScale(kind="robust", background=0.0)
     limits = scale.limits(spoiled, brain)
@@ -94,7 +98,16 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
         "weight": weight[None],
         "normal": (brain & (where < 0.02))[None].astype(np.float32),
         "tissue": np.where(known, tissue, UNKNOWN).astype(np.uint8),
+        "anomaly": _classes(target, scale.apply(clean + change, brain, limits), brain & ~hidden),
     }
+
+
+def _classes(normal: np.ndarray, changed: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where an anomaly made a scan brighter (1) or darker (2), both without noise; see `example`."""
+    change = changed - normal
+    classes = np.where(change > LEAST_CHANGE, 1, np.where(change < -LEAST_CHANGE, 2, 0))
+    slight = (np.abs(change) > LEAST_CHANGE / 4) & (classes == 0)
+    return np.where(known & ~slight, classes, UNKNOWN).astype(np.uint8)
 
 
 def network_input(
@@ -110,10 +123,11 @@ def network_input(
 
 
 def loss(output: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
-    """Huber loss of the expected image, plus the expected error's and the tissue's.
+    """Huber loss of the expected image, plus the losses of the expected error, the tissue and the anomaly.
 
     Args:
-        output: (batch, 2 + tissues, X, Y, Z): expected image, expected error before softplus, tissue logits.
+        output: (batch, OUTPUTS, X, Y, Z): expected image, expected error before softplus, tissue logits, logits of a
+            bright and a dark anomaly.
         batch: examples, stacked.
     """
     from torch.nn import functional
@@ -129,11 +143,30 @@ def loss(output: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
     likelihood = ((off / scale + scale.log()) * normal).sum(axes) / normal.sum(axes).clamp_min(1)
     tissue = batch["tissue"].long()
     known = (tissue != UNKNOWN).sum().clamp_min(1)
-    wrong = functional.cross_entropy(output[:, 2:], tissue, ignore_index=UNKNOWN, reduction="sum") / known
-    return restored + SCALE_SHARE * likelihood.mean() + TISSUE_SHARE * wrong
+    wrong = functional.cross_entropy(output[:, TISSUE_LOGITS], tissue, ignore_index=UNKNOWN, reduction="sum") / known
+    missed = _anomaly_loss(output[:, ANOMALY_LOGITS], batch["anomaly"])
+    return restored + SCALE_SHARE * likelihood.mean() + TISSUE_SHARE * wrong + ANOMALY_SHARE * missed
 
 
-OUTPUTS = 2 + len(TISSUES)
+def _anomaly_loss(logits: "Tensor", classes: "Tensor") -> "Tensor":
+    """Cross-entropy of each sign over the brain's visible voxels, plus the soft Dice loss of signs that are there."""
+    import torch
+    from torch.nn import functional
+
+    known = (classes != UNKNOWN)[:, None]
+    truth = torch.stack([classes == number for number in (1, 2)], 1).to(logits.dtype)
+    wrong = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    weighted = (wrong * known * (1 + (POSITIVE - 1) * truth)).sum() / (2 * known.sum()).clamp_min(1)
+    axes = tuple(range(2, logits.ndim))
+    likely = logits.sigmoid() * known
+    shared, there = (likely * truth).sum(axes), truth.sum(axes)
+    dice = 1 - (2 * shared + 1) / (likely.sum(axes) + there + 1)
+    return weighted + 0.2 * (dice * (there > 0)).mean()
+
+
+TISSUE_LOGITS = slice(2, 2 + len(TISSUES))  # channels of the network's output
+ANOMALY_LOGITS = slice(TISSUE_LOGITS.stop, TISSUE_LOGITS.stop + 2)
+OUTPUTS = ANOMALY_LOGITS.stop
 
 
 def _any_contrast(
