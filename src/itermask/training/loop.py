@@ -69,14 +69,14 @@ def cropped(
     if not any(crop):
         return example
     centre = np.unravel_index(rng.choice(np.flatnonzero(brain)), brain.shape)
-    window = []
+    window: list[Any] = [...]
     for size, edge, middle in zip(brain.shape, crop, centre, strict=True):
         edge = min(edge or size, size)
         start = int(np.clip(middle - edge // 2, 0, size - edge))
         window.append(slice(start, start + edge))
     axes = brain.ndim
     return {
-        key: np.ascontiguousarray(value[(..., *window)]) if value.shape[-axes:] == brain.shape else value
+        key: np.ascontiguousarray(value[tuple(window)]) if value.shape[-axes:] == brain.shape else value
         for key, value in example.items()
     }
 
