@@ -187,9 +187,7 @@ def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detect
 
 
 def published_point() -> OperatingPoint:
-    """Thresholds of a model without calibration: 5 spreads of the map, 4 standard deviations of the tissue, and a
-    probability of one half.
-    """
+    """Return the thresholds without calibration: 5 spreads of the map, 4 of the tissue, and a probability of a half."""
     levels = {"restoration": 5.0, "tissue": 4.0, "classified": CERTAIN}
     return {f"{name}_{sign}": level for name, level in levels.items() for sign in SIGNS}
 
