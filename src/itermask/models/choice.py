@@ -11,7 +11,7 @@ from itermask.prepare.placement import thick_axis
 from itermask.types import Scan
 
 BUNDLED = Path(__file__).parent / "bundled"
-PREFERRED = ("any-2mm", "t1w-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
+PREFERRED = ("t1w-2mm", "any-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
 
 
 @dataclass(frozen=True)

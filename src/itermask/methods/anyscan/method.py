@@ -26,8 +26,8 @@ class AnyScan(Method):
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
         mix: shares of the kinds of training examples.
-        draws: how often the brain is parted into blocks that are hidden; each takes three passes.
-        smoothing: standard deviation in mm by which the signed maps are smoothed.
+        draws: how often the whole brain is hidden and restored.
+        smoothing: standard deviation in mm by which the scan's difference from the restored image is smoothed.
         smallest: connected parts of the mask under this volume in mm³ are dropped.
     """
 
@@ -47,7 +47,7 @@ class AnyScan(Method):
         if isinstance(self.mix, dict):
             self.mix = training.Mix(**self.mix)
         if self.draws < 1:
-            raise ValueError(f"the brain must be parted into blocks at least once, not {self.draws} times")
+            raise ValueError(f"the brain must be restored at least once, not {self.draws} times")
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, as JSON can hold them."""
