@@ -16,6 +16,7 @@ from markupsafe import Markup
 from itermask.results.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
 from itermask.results.report import charts, embed, pictures
 from itermask.results.report import text as words
+from itermask.results.report.theme import theme
 from itermask.types import VERDICTS, Finding, Scan
 
 NOTICE = "For research use only; not a medical device and not a diagnosis."
@@ -67,6 +68,7 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
     angle = pictures.tilt(finding.affine)
     return _template().render(
         shown,
+        theme=Markup(theme()),
         style=Markup(_asset("report.css")),
         notice=NOTICE,
         name=scan.name,

@@ -50,6 +50,8 @@ function tableRow(row) {
   const sent = make("td");
   for (const delivery of row.deliveries) sent.append(make("div", delivery.words, delivery.state.split(" ")[0]));
   line.append(report, sent, make("td", row.notes.join(" "), "text"));
+  const titles = document.querySelectorAll("#rows thead th"); // which a phone shows beside each value
+  [...line.cells].forEach((cell, place) => { cell.dataset.label = titles[place].textContent; });
   return line;
 }
 
