@@ -22,7 +22,6 @@ from itermask.types import VERDICTS, Finding, Scan
 NOTICE = "For research use only; not a medical device and not a diagnosis."
 TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True))
 OBLIQUE = 3.0  # degrees from which a reader is told that slices are tilted
-ORDINALS = ("first", "second", "third")
 VIEWS = {"All": 3, "Axial": 0, "Coronal": 1, "Sagittal": 2, "Volume": 4}  # as NiiVue numbers them
 LISTED = 30  # regions in the table
 LARGEST = 10_000_000  # bytes of a page; the viewer's volumes take what the rest leaves
@@ -150,6 +149,7 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
         "rows": words.region_rows(regions),
         "note": words.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
         "registered": registered,
+        "instances": any(region.instance is not None for region in regions),
         "aligned": mni_transform(finding) is not None or template_transform(finding) is not None,
         "named": template_transform(finding) is not None,
     }
@@ -158,6 +158,9 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
 def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
     """The planes' pictures as the template shows them."""
     planes = []
+    instances = scan.source.instances if scan.source is not None else ()
+    if len(instances) != scan.image.shape[2]:
+        instances = ()
     for drawn in pictures.draw_planes(scan, finding):
         where = f"{drawn.plane} slices at {', '.join(drawn.places)}"
         marked = "with the anomaly outlined in red" if finding.anomaly.any() else "without any anomaly"
@@ -169,8 +172,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
         planes.append(
             {
                 "name": drawn.plane.capitalize(),
-                "file_slices": ", ".join(map(str, drawn.file_slices)),
-                "file_axis": ORDINALS[drawn.file_axis],
+                "slices": words.slices_text(drawn.file_slices, drawn.file_axis, instances),
                 "rows": [
                     {
                         "title": title,
