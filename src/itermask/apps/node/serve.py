@@ -232,7 +232,7 @@ class Node:
 
         limit = 60 * self.config.look.minutes
         try:
-            task = Task(run.source, made, run.label, run.notes, self.config.look)
+            task = Task(run.source, made, run.label, run.notes, self.config.look, self.config.rules)
             result = self._process.call(task, limit, tell)
         except DiedError as error:
             if self._end.is_set():  # it was stopped with the node
