@@ -32,6 +32,7 @@ class Task:
         notes: sentences that a reader must know of how it came.
         look: how.
         rules: of the node's file; a series that they leave out is not looked at.
+        summary: whether the finding is written on one page too.
     """
 
     source: Path
@@ -40,6 +41,7 @@ class Task:
     notes: tuple[str, ...]
     look: Look
     rules: tuple[Rule, ...] = ()
+    summary: bool = True
 
 
 def check_processing(look: Look) -> None:
@@ -109,7 +111,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
         tell({"verdict": shown, "stage": "writing", "share": 1.0})
         write_finding(scan, finding, task.out)
         if source.series is not None and len(notes) == len(task.notes):
-            write_dicom(scan, source.series, finding, task.out)
+            write_dicom(scan, source.series, finding, task.out, task.summary)
         _sync(task.out)
         clock.took("write")
     except InputError as error:

@@ -65,14 +65,15 @@ def summary_document(headers: Sequence[Any], finding: Finding, document: bytes, 
         MissingExtraError: highdicom is not installed.
     """
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
 
     pydicom()
     header, now = headers[0], datetime.now()
     made = Dataset()
     made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = EXPLICIT
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = PDF
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = identity.uid(_role("summary pdf", finding))
+    made.file_meta.TransferSyntaxUID = UID(EXPLICIT)
+    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = UID(PDF)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = UID(identity.uid(_role("summary pdf", finding)))
     if "SpecificCharacterSet" in header:
         made.SpecificCharacterSet = header.SpecificCharacterSet
     for keyword in (*PATIENT, *STUDY):

@@ -41,7 +41,7 @@ def check_dicom(series: Series, out: Path | str) -> None:
         raise InputError(f"{folder}: holds other things than earlier results; move it away or choose another folder")
 
 
-def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -> Path:
+def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str, summary: bool = True) -> Path:
     """Write `dicom/segmentation.dcm`, `dicom/scores.dcm` and `dicom/overlay/0001.dcm`, … into a folder.
 
     Beside them lies the finding on one page, `dicom/summary-page.dcm` and `dicom/summary-pdf.dcm`. Where anything is
@@ -55,6 +55,7 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
         series: it was read from.
         finding: what was found, on the scan's grid.
         out: folder; made if needed.
+        summary: whether the finding on one page is written too, which takes about a second.
 
     Returns:
         the folder `dicom`.
@@ -83,9 +84,10 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
             keys = key_images(series, headers, finding, identity)
             if keys is not None:
                 _save(keys, made / KEYS)
-            document, page = summary_files(scan, finding)
-            _save(summary_image(headers, finding, page, identity), made / PAGE)
-            _save(summary_document(headers, finding, document, identity), made / DOCUMENT)
+            if summary:
+                document, page = summary_files(scan, finding)
+                _save(summary_image(headers, finding, page, identity), made / PAGE)
+                _save(summary_document(headers, finding, document, identity), made / DOCUMENT)
             for image in overlay_images(scan, series, headers, finding, identity):
                 _save(image, made / OVERLAY / f"{image.InstanceNumber:04d}.dcm")
         expect(out, made, FOLDER)
