@@ -208,3 +208,29 @@ def test_dark_and_on_a_phone(browser, server, state):
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.close()
+
+
+def test_series_lie_behind_the_line_of_their_study(browser, server, state):
+    """They can be hidden, stay so when something of the study changes, and are on paper all the same."""
+    state["rows"] = [row(2), row(1, study="s2", code="A2")]
+    page = browser.new_page()
+    page.goto(server.address)
+    page.locator("#row-2").wait_for()
+    button = page.locator("#study-s1 .fold")
+    assert (button.inner_text(), button.get_attribute("aria-expanded")) == ("Hide 1 series", "true")
+    button.click()
+    assert not page.locator("#row-2").is_visible()
+    assert page.locator("#row-1").is_visible()
+    state["rows"][0] = row(2, **RED)
+    page.locator("#study-s1 .study.red").wait_for()
+    assert not page.locator("#row-2").is_visible()
+    assert page.locator("#alerts .alarm").is_visible(), "an alarm is never hidden"
+    button = page.locator("#study-s1 .fold")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert button.evaluate("(button) => button === document.activeElement")
+    page.emulate_media(media="print")
+    assert page.locator("#row-2").is_visible()
+    page.emulate_media(media="screen")
+    button.press("Enter")
+    assert page.locator("#row-2").is_visible()
+    page.close()
