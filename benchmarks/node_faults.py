@@ -273,7 +273,7 @@ def check(out: Path, scanners: Scanners, archive: Archive, chosen: argparse.Name
     made = {
         str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
         for path in (out / "node" / "results").rglob("*.dcm")
-        if path.name != "key-images.dcm"  # which a destination gets only if it asks for them
+        if path.name not in ("key-images.dcm", "summary-page.dcm", "summary-pdf.dcm")  # only for who asks for them
     }
     return {
         "acknowledged images lost or changed": lost,

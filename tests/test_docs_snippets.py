@@ -214,7 +214,8 @@ def run_page(page, command):
             words, target = arguments(line)
             if words[0].startswith("-"):
                 continue  # the program's own options are looked up, never run
-            assert words[:2] != ["listen", "node.toml"], f"{line}: does not end by itself; mark its block"
+            ends = words[:2] != ["listen", "node.toml"] or "--explain" in words
+            assert ends, f"{line}: does not end by itself; mark its block"
             assert words[0] != "view", f"{line}: does not end by itself; mark its block"
             code, out, errors = command(*words)
             assert code == 0, f"{line}: {errors}"

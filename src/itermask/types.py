@@ -43,6 +43,8 @@ class Source:
         series_uid: SeriesInstanceUID.
         study_time: `HHMMSS`, when the study began.
         series_number: as the scanner counts.
+        instances: what DICOM users call each slice of the scan's third axis: the instance number of its image, or the
+            frame of an enhanced image, from 1; empty where one of them has none.
 
     Example:
         >>> Source(age=34.0, manufacturer="SIEMENS").age
@@ -65,6 +67,7 @@ class Source:
     series_uid: str = ""
     study_time: str = ""
     series_number: int | None = None
+    instances: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -187,3 +187,50 @@ def test_words_stand_out_from_their_ground(page, state, tone):
         )
         bright, dark = sorted((luminance(ground), luminance(ink)), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) >= 4.5, f"{selector}: {ink} on {ground}"
+
+
+def test_dark_and_on_a_phone(browser, server, state):
+    """Dark where the browser is; at 390 pixels nothing is cut, each value has its label, and verdicts come first."""
+    state["rows"] = [row(2, **RED, notes=["a note of some length that must be broken"]), row(1, **FAILED, study="s2")]
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.goto(server.address)
+    page.locator("#row-2").wait_for()
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor") == "rgb(22, 27, 32)"
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    wide = "(box) => [...box.querySelectorAll('*')].every((part) => part.getBoundingClientRect().right <= 390)"
+    assert page.locator("#rows").evaluate(wide)
+    sizes = "() => [...document.querySelectorAll('main *')].map((part) => parseFloat(getComputedStyle(part).fontSize))"
+    assert min(page.evaluate(sizes)) >= 11
+    assert page.locator("#row-2 > *").first.inner_text().startswith("outside")
+    score = page.locator("#row-2 td.number").nth(1)
+    assert score.get_attribute("data-label") == "Score"
+    assert score.evaluate("(cell) => getComputedStyle(cell, '::before').content").startswith('"Score:')
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.close()
+
+
+def test_series_lie_behind_the_line_of_their_study(browser, server, state):
+    """They can be hidden, stay so when something of the study changes, and are on paper all the same."""
+    state["rows"] = [row(2), row(1, study="s2", code="A2")]
+    page = browser.new_page()
+    page.goto(server.address)
+    page.locator("#row-2").wait_for()
+    button = page.locator("#study-s1 .fold")
+    assert (button.inner_text(), button.get_attribute("aria-expanded")) == ("Hide 1 series", "true")
+    button.click()
+    assert not page.locator("#row-2").is_visible()
+    assert page.locator("#row-1").is_visible()
+    state["rows"][0] = row(2, **RED)
+    page.locator("#study-s1 .study.red").wait_for()
+    assert not page.locator("#row-2").is_visible()
+    assert page.locator("#alerts .alarm").is_visible(), "an alarm is never hidden"
+    button = page.locator("#study-s1 .fold")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert button.evaluate("(button) => button === document.activeElement")
+    page.emulate_media(media="print")
+    assert page.locator("#row-2").is_visible()
+    page.emulate_media(media="screen")
+    button.press("Enter")
+    assert page.locator("#row-2").is_visible()
+    page.close()

@@ -30,6 +30,8 @@ def test_everything_in_the_example_can_be_used(tmp_path):
     assert config.destinations[0].send == ("segmentation", "report", "overlay")
     assert config.watch.folder == tmp_path / "incoming"
     assert config.tls.key == tmp_path / "node.key"
+    (rule,) = config.rules
+    assert (rule.process, rule.name, rule.age, rule.matrix) == (False, "children", (0, 18), (64, 1024))
     assert config.look == Look(models={"T1w": "t1w-2mm"}, sequences={"brain sag": "T1w"})
 
 

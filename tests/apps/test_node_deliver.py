@@ -65,6 +65,11 @@ def test_what_a_destination_gets(folder):
     only = Destination("PACS", HERE, 1, send=("report",))
     assert [path.name for path in files_to_send(folder, only)] == ["scores.dcm"]
     assert files_to_send(folder / "none", peer) == []
+    for name in ("summary-page.dcm", "summary-pdf.dcm"):
+        (folder / "dicom" / name).touch()
+    assert len(files_to_send(folder, peer)) == 4, "only to who asks for it"
+    asking = Destination("PACS", HERE, 1, send=("summary pdf", "summary page"))
+    assert [path.name for path in files_to_send(folder, asking)] == ["summary-pdf.dcm", "summary-page.dcm"]
 
 
 def test_everything_is_sent_once(folder):

@@ -42,7 +42,7 @@ def test_the_page_loads_only_its_own_parts(server):
     assert 'aria-live="polite"' in text
     assert 'role="alert"' in text
     assert "For research use only" in text
-    for path, kind in (("/page.css", "text/css"), ("/page.js", "text/javascript")):
+    for path, kind in (("/theme.css", "text/css"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
         status, headers, content = ask(server, path)
         assert (status, headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
         assert b"http" not in content

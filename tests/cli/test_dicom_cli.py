@@ -6,7 +6,7 @@ import highdicom as hd
 import nibabel as nib
 import numpy as np
 import pytest
-from tiny_dicom import PRESENTATION, base, save, slices
+from tiny_dicom import PRESENTATION, base, save, slices, uid
 from tiny_model import affine_of, oblique, tiny_head, tiny_model, tiny_scan, write_nifti
 
 import itermask
@@ -194,3 +194,27 @@ def test_nothing_to_list(command, tmp_path):
     assert code == 0
     assert output.splitlines() == ["no MR series", "left out: notes.txt: not a DICOM file"]
     assert command("series", tmp_path / "missing")[0] == 2
+
+
+def test_of_two_patients_each_series_says_whose_it_is(command, tmp_path):
+    """By identifier and study, never by name; of one patient nothing is said."""
+    save(tmp_path / "a", slices(series=1, PatientID="P-1", PatientName="Doe^Jane"))
+    code, out, _ = command("series", tmp_path)
+    assert code == 0
+    assert "P-1" not in out
+    save(tmp_path / "b", slices(series=2, PatientID="P-2", PatientName="Roe^Ann", AccessionNumber="B2",
+                                StudyInstanceUID=uid("other study")))  # fmt: skip
+    code, out, _ = command("series", tmp_path)
+    assert code == 0
+    (first,) = [line for line in out.splitlines() if "P-1" in line]
+    (second,) = [line for line in out.splitlines() if "P-2" in line]
+    assert first.lstrip().startswith("1 ")
+    assert second.lstrip().startswith("2 ")
+    assert "A1" in first
+    assert "B2" in second
+    assert "Doe" not in out
+    told = json.loads(command("series", tmp_path, "--json")[1])["series"]
+    assert [(each["label"], each["patient_id"], each["accession_number"]) for each in told] == [
+        ("1", "P-1", "A1"),
+        ("2", "P-2", "B2"),
+    ]

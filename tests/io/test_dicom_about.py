@@ -39,6 +39,7 @@ def test_a_scan_carries_what_its_header_says(tmp_path, make):
         manufacturer="Maker", model="Skyra", field_strength=3.0, site="Hospital", study_date="20200102",
         series_date="20200103", accession_number="A1", study_uid=source.study_uid, series_uid=source.series_uid,
         study_time=source.study_time, series_number=source.series_number,
+        instances=tuple(range(1, found.scan.image.shape[2] + 1)),
     )  # fmt: skip
 
 

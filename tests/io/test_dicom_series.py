@@ -42,6 +42,30 @@ def test_slices_in_any_order_and_any_name(tmp_path):
     assert np.allclose(series.affine, some_affine(), atol=1e-6)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_slice_has_its_instance_number(tmp_path, backwards):
+    made = slices()
+    for index, each in enumerate(made):
+        each.InstanceNumber = 30 - index if backwards else 11 + index
+    series = only(found_in(tmp_path, made))
+    assert len(series.source.instances) == series.shape[2]
+    assert series.source.instances == tuple(frame.instance for frame in series.frames)
+    for frame, number in zip(series.frames, series.source.instances, strict=True):
+        assert next(int(each.InstanceNumber) for each in made if each.SOPInstanceUID == frame.uid) == number
+
+
+def test_frames_of_an_enhanced_image_count_from_1(tmp_path):
+    series = only(found_in(tmp_path, [enhanced()]))
+    assert sorted(series.source.instances) == list(range(1, series.shape[2] + 1))
+    assert series.source.instances == tuple(frame.number + 1 for frame in series.frames)
+
+
+def test_where_one_image_has_no_number_none_has(tmp_path):
+    made = slices()
+    made[1].InstanceNumber = None
+    assert only(found_in(tmp_path, made)).source.instances == ()
+
+
 def test_several_series_have_labels_of_their_own(tmp_path):
     found = found_in(
         tmp_path,

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -38,7 +39,8 @@ def uids(folder):
     }
 
 
-NAMES = {"segmentation.dcm", "scores.dcm", "key-images.dcm", "overlay/0001.dcm", "overlay/0002.dcm"}
+ALWAYS = {"segmentation.dcm", "scores.dcm", "summary-page.dcm", "summary-pdf.dcm"}
+NAMES = {*ALWAYS, "key-images.dcm", "overlay/0001.dcm", "overlay/0002.dcm"}
 
 
 @pytest.mark.parametrize("make", [slices, enhanced])
@@ -78,7 +80,7 @@ def test_fewer_pictures_take_the_place_of_more(tmp_path, found):
     nothing = some_finding(found.scan, np.zeros(found.scan.image.shape, bool))
     assert len(list((tmp_path / "dicom" / "overlay").iterdir())) == 2
     write_dicom(found.scan, found.series, nothing, tmp_path)
-    assert set(contents(tmp_path / "dicom")) == {"segmentation.dcm", "scores.dcm"}
+    assert set(contents(tmp_path / "dicom")) == ALWAYS
 
 
 @pytest.mark.parametrize("make", [slices, enhanced])
@@ -96,6 +98,36 @@ def test_key_images_are_the_slices_with_findings(tmp_path, make):
     marked = np.flatnonzero(finding.anomaly.any((0, 1)))
     assert named == list(dict.fromkeys(found.series.frames[index].uid for index in marked))
     assert (keys.Modality, keys.SeriesNumber) == ("KO", 504)
+
+
+@pytest.mark.parametrize("make", [slices, enhanced])
+def test_the_summary_is_one_page_that_any_archive_shows(tmp_path, make):
+    """As a picture and as a PDF; both name their source in the header, neither names the patient on the page."""
+    save(tmp_path / "source", make(PatientName="Doe^Jane", PatientID="P-77", BodyPartExamined="HEAD"))
+    found = read_dicom(tmp_path / "source")[0]
+    finding = replace(some_finding(found.scan), warnings=("Of how it came.",))
+    folder = write_dicom(found.scan, found.series, finding, tmp_path / "out")
+    page, document = (pydicom.dcmread(folder / name) for name in ("summary-page.dcm", "summary-pdf.dcm"))
+    for each in (page, document):
+        assert (each.PatientName, each.PatientID, each.StudyInstanceUID) == ("Doe^Jane", "P-77", found.series.study)
+        assert each.BurnedInAnnotation == "NO"
+        assert "Research use" in each.SeriesDescription
+    assert len({page.SeriesInstanceUID, document.SeriesInstanceUID, found.series.uid}) == 3
+    assert page.BodyPartExamined == "HEAD"
+    pixels = page.pixel_array
+    assert pixels.shape == (page.Rows, page.Columns, 3)
+    assert pixels.std() > 10
+    assert (pixels[:, :20] == 255).all(), "the edge of a page"
+    assert document.MIMETypeOfEncapsulatedDocument == "application/pdf"
+    content = document.EncapsulatedDocument[: document.EncapsulatedDocumentLength]
+    assert content.startswith(b"%PDF-")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") == 1
+    assert b"Doe" not in content
+    named = {item.ReferencedSOPInstanceUID for item in document.SourceInstanceSequence}
+    assert named == {frame.uid for frame in found.series.frames}
+    other = write_dicom(found.scan, found.series, some_finding(found.scan), tmp_path / "other")
+    assert pydicom.dcmread(other / "summary-pdf.dcm").SOPInstanceUID != document.SOPInstanceUID, "it says less"
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("no"), KeyboardInterrupt()])
@@ -160,6 +192,7 @@ def test_results_are_no_series_to_look_at(tmp_path, found):
         "Comprehensive SR Storage, no MR image",
         "Secondary Capture Image Storage, no MR image",
         "Key Object Selection Document Storage, no MR image",
+        "Encapsulated PDF Storage, no MR image",
     }
 
 
@@ -171,6 +204,6 @@ def test_the_validator_finds_no_error(tmp_path, make, empty):
     found = read_dicom(tmp_path / "source")[0]
     finding = some_finding(found.scan, np.zeros(found.scan.image.shape, bool) if empty else None)
     folder = write_dicom(found.scan, found.series, finding, tmp_path / "out")
-    for name in ("segmentation.dcm", "scores.dcm", "overlay/0001.dcm"):
+    for name in (*sorted(ALWAYS), *(() if empty else ("overlay/0001.dcm",))):
         done = subprocess.run(["dciodvfy", folder / name], capture_output=True, text=True, check=False, timeout=60)
         assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == [], name

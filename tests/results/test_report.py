@@ -15,7 +15,7 @@ from itermask.results.report import charts, pictures, write_report
 from itermask.results.report import page as page_module
 from itermask.results.report import text as words
 from itermask.results.report.page import NOTICE, render
-from itermask.types import UNKNOWN, VERDICTS, Finding, Scan
+from itermask.types import UNKNOWN, VERDICTS, Finding, Scan, Source
 
 SHAPE = (24, 30, 20)
 SEARCH = {
@@ -171,7 +171,7 @@ def test_the_largest_regions_are_listed_and_the_others_counted():
     assert "Side" not in page
     header = nib.Nifti1Header()
     header["sform_code"] = 4
-    assert "<td>right</td>" in render(replace(scan, header=header), finding, viewer=False)
+    assert ">right</td>" in render(replace(scan, header=header), finding, viewer=False)
 
 
 @pytest.mark.parametrize(
@@ -408,3 +408,20 @@ def test_numbers_are_short():
     ]  # fmt: skip
     assert charts.feature_name("curve_50") == "error level at 50 % of the brain"
     assert charts.score_value("mask_size", 0.0123) == "1.23 %"
+
+
+def test_slices_of_a_dicom_series_have_their_instance_numbers():
+    """In the table of regions, and above the pictures of the plane that the images lie in; nowhere else."""
+    scan, finding = head()
+    numbers = tuple(range(300, 300 - SHAPE[2], -1))
+    page = render(replace(scan, source=Source(instances=numbers)), finding, viewer=False)
+    (region, *_), _ = regions_of(replace(scan, source=Source(instances=numbers)), finding)
+    assert region.instance == numbers[region.voxel[2]]
+    assert f'<td data-label="Instance">{region.instance}</td>' in page
+    axial, coronal, sagittal = re.findall(r"<small>(.*?)</small>", page[page.index("Slices</h2>") :])[:3]
+    told, indices = re.fullmatch(r"instance numbers ([\d, ]+); file slices ([\d, ]+) \(from 0\) .*", axial).groups()
+    assert [int(number) for number in told.split(", ")] == [numbers[int(index)] for index in indices.split(", ")]
+    assert coronal.startswith("file slices")
+    assert sagittal.startswith("file slices")
+    for other in (None, Source(), Source(instances=numbers[:-1])):
+        assert "nstance" not in render(replace(scan, source=other), finding, viewer=False)

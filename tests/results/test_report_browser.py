@@ -211,3 +211,43 @@ def test_without_webgl_a_note_says_so(chromium, report):
     assert not page.locator("#threshold").is_visible()
     assert page.locator("#regions tbody tr").first.is_visible()
     browser.close()
+
+
+SMALLEST = """() => Math.min(...[...document.querySelectorAll("body *")]
+  .filter((part) => part.offsetParent && [...part.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((part) => parseFloat(getComputedStyle(part).fontSize)))"""
+GROUND = "() => getComputedStyle(document.querySelector('main')).backgroundColor"
+
+
+def test_it_is_dark_where_the_browser_is_and_light_on_paper(browser, report):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(report.as_uri())
+    assert page.evaluate(GROUND) == "rgb(22, 27, 32)"
+    page.emulate_media(media="print")
+    assert page.evaluate(GROUND) == "rgb(255, 255, 255)"
+    page.close()
+
+
+def test_on_a_phone_nothing_is_cut_and_letters_can_be_read(browser, report):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(report.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate(SMALLEST) >= 11
+    for table in page.locator("table:visible").all():
+        assert table.evaluate("(table) => table.scrollWidth <= table.clientWidth")
+    scale = page.locator(".row img").first.evaluate("(image) => image.clientWidth / image.naturalWidth")
+    assert 17 * scale >= 11, "letters in the pictures are 17 pixels high"
+    assert page.locator(".figures td").first.evaluate("(cell) => getComputedStyle(cell, '::before').content") == '"No."'
+    page.close()
+
+
+def test_on_paper_the_verdict_and_the_first_pictures_come_before_all_else(browser, report):
+    page = browser.new_page(viewport={"width": 718, "height": 1032})  # A4 less its margins
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+    ends = {
+        name: page.locator(name).first.bounding_box() for name in (".verdict", ".plane .row", ".numbers", ".regions")
+    }
+    assert ends[".verdict"]["y"] < ends[".plane .row"]["y"] < ends[".numbers"]["y"] < ends[".regions"]["y"]
+    assert ends[".plane .row"]["y"] + ends[".plane .row"]["height"] < 1032
+    page.close()

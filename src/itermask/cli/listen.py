@@ -6,11 +6,14 @@ import signal
 import warnings
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from itermask.errors import InputError
+
+if TYPE_CHECKING:
+    from itermask.apps.node.config import NodeConfig
 
 
 def listen(
@@ -19,6 +22,10 @@ def listen(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Look again at series that could not be looked at before.")
     ] = False,
+    dry_run: Annotated[
+        Optional[Path],
+        typer.Option("--explain", help="Say for each series of a folder whether it would be processed, and why."),
+    ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Print who received, looked at, sent and saw what, as a table; then end.")
     ] = False,
@@ -36,6 +43,9 @@ def listen(
     if config is None:
         raise InputError("say the node's TOML file; 'itermask listen --example' prints one")
     told = read_config(config)
+    if dry_run is not None:
+        _explain(dry_run, told)
+        return
     if audit:
         for line in read_audit(told.folder):
             print(line)
@@ -54,6 +64,21 @@ def listen(
     with node:
         node.wait()
     logging.getLogger("itermask.node").info("%s has ended", told.title)
+
+
+def _explain(folder: Path, config: "NodeConfig") -> None:
+    """Print a row for each series: what would be done with it, what decides, and why."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from itermask.apps.node.explain import explain
+    from itermask.cli.console import console
+
+    table = Table("study", "series", "description", "processed", "decided by", "why", box=None, pad_edge=False)
+    for each in explain(folder, config):
+        said = "[green]yes[/green]" if each.process else "[yellow]no[/yellow]"
+        table.add_row(escape(each.study), each.label, escape(each.description), said, escape(each.by), escape(each.why))
+    console().print(table, soft_wrap=False)
 
 
 def _log_to_stderr() -> None:

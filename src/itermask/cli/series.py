@@ -1,5 +1,6 @@
 """`itermask series`: what DICOM images a folder, zip or file holds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,9 @@ def plain_series(series: "Series") -> dict[str, Any]:
         "number": series.number,
         "uid": series.uid,
         "study": series.study,
+        "accession_number": series.source.accession_number,
+        "study_date": series.source.study_date,
+        "patient_id": series.frames[0].patient[0],
         "description": series.description,
         "part": series.part,
         "slices": len(series.frames),
@@ -63,11 +67,21 @@ def _print(found: "Found") -> None:
     from itermask.io.dicom.aside import left_out_lines
 
     lines = console()
+    owners = whose(found.series)
     table = Table("series", "sequence", "slices", "voxels", "description", box=None, pad_edge=False)
+    if owners:
+        table.add_column("of")
     for each in found.series:
         words = ", ".join(text for text in (each.description, each.part) if text)
         sequence = "[yellow]cannot be used[/yellow]" if each.problem else each.guess.sequence or "unknown"
-        table.add_row(each.label, sequence, f"{len(each.frames)} {each.plane}", _voxels(each), escape(words))
+        table.add_row(
+            each.label,
+            sequence,
+            f"{len(each.frames)} {each.plane}",
+            _voxels(each),
+            escape(words),
+            *map(escape, owners.get(each.label, ())),
+        )
     if found.series:
         lines.print(table, soft_wrap=False)
     else:
@@ -78,6 +92,28 @@ def _print(found: "Found") -> None:
             lines.print(f"{each.label}: {escape(note)}")
     for line in left_out_lines(found):
         lines.print(escape(line))
+
+
+def whose(series: "Sequence[Series]") -> dict[str, tuple[str]]:
+    """Return by label which patient and study a series is of; empty where all are of one study of one patient.
+
+    Patients are told by their identifier, never by name; those without one are counted.
+    """
+    from itermask.results.whose import day, study_code
+
+    patients = list(dict.fromkeys(each.frames[0].patient for each in series))
+    if len(patients) <= 1 and len({each.study for each in series}) <= 1:
+        return {}
+    found = {}
+    for each in series:
+        patient = each.frames[0].patient
+        alike = [other for other in patients if other[0] == patient[0]]
+        named = f"patient {patient[0]}" if patient[0] else f"patient {patients.index(patient) + 1}, without identifier"
+        if len(alike) > 1 and patient[0]:
+            named += f" ({alike.index(patient) + 1} of {len(alike)} persons with this identifier)"
+        study = study_code(each.source.accession_number, each.study)
+        found[each.label] = (", ".join(filter(None, (named, study, day(each.source.study_date)))),)
+    return found
 
 
 def _voxels(series: "Series") -> str:

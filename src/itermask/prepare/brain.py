@@ -140,6 +140,38 @@ def extractor_for(sequence: str | None) -> BrainExtractor:
     )
 
 
+def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
+    """Return how the brain of a scan would be found, and its mask where that takes no tool.
+
+    Args:
+        scan: with or without a mask.
+
+    Returns:
+        `given`, `stripped` or a tool's name; the mask, or None if the tool has to find it.
+
+    Raises:
+        InputError: the volume is too small or too thin for a brain, or no tool is installed.
+    """
+    extents = sorted(size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True))
+    if extents[1] < SMALLEST_VOLUME:
+        size = " × ".join(f"{size * step:.3g}" for size, step in zip(scan.image.shape, scan.spacing, strict=True))
+        raise InputError(f"{scan.name}: a volume of {size} mm is too small to hold a brain; give the whole scan")
+    if scan.brain_mask is not None:
+        return "given", scan.brain_mask
+    mask = stripped_brain(scan.image, float(np.prod(scan.spacing)))
+    if mask is not None:
+        return "stripped", mask
+    try:
+        found = extractor_for(scan.sequence).name
+    except MissingExtraError as error:
+        raise MissingExtraError(f"{scan.name}: {error}") from error
+    if extents[0] < SMALLEST_VOLUME:
+        raise InputError(
+            f"{scan.name}: {found} finds no brain (a slab of {extents[0]:.3g} mm is too thin); supply --brain-mask"
+        )
+    return found, None
+
+
 def with_brain(scan: Scan) -> tuple[Scan, str]:
     """A scan with its brain mask, and how the mask was found (`given`, `stripped`, or a tool's name).
 
@@ -149,25 +181,10 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
         InputError: the volume is too small for a brain, the mask that is given cannot be one, that which is found is
             empty, or no tool is installed.
     """
-    extents = sorted(size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True))
-    if extents[1] < SMALLEST_VOLUME:
-        size = " × ".join(f"{size * step:.3g}" for size, step in zip(scan.image.shape, scan.spacing, strict=True))
-        raise InputError(f"{scan.name}: a volume of {size} mm is too small to hold a brain; give the whole scan")
-    found, mask = "given", scan.brain_mask
-    if mask is None:
-        found, mask = "stripped", stripped_brain(scan.image, float(np.prod(scan.spacing)))
+    found, mask = planned_brain(scan)
     if mask is None:
         try:
-            extractor = extractor_for(scan.sequence)
-        except MissingExtraError as error:
-            raise MissingExtraError(f"{scan.name}: {error}") from error
-        found = extractor.name
-        if extents[0] < SMALLEST_VOLUME:
-            raise InputError(
-                f"{scan.name}: {found} finds no brain (a slab of {extents[0]:.3g} mm is too thin); supply --brain-mask"
-            )
-        try:
-            mask = extractor.extract(scan)
+            mask = extractor_for(scan.sequence).extract(scan)
         except (AssertionError, LookupError, RuntimeError, ValueError) as error:  # how the tools fail on odd scans
             reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise InputError(f"{scan.name}: {found} finds no brain ({reason}); supply --brain-mask") from error

@@ -106,7 +106,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
     brain = scan.brain_mask
     assert brain is not None
     age = scan.source.age if scan.source else None
-    reasons = list(_age(age, population))
+    reasons = list(age_reasons(age, population))
     volume = float(brain.sum()) * float(abs(np.linalg.det(scan.affine[:3, :3]))) / 1000
     numbers = {"brain_ml": volume} | ({} if age is None else {"age": age})
     if population.name != "adult":
@@ -143,8 +143,8 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
     return Plausibility(tuple(reasons), tuple(notes), numbers, found, mask, words)
 
 
-def _age(age: float | None, population: Population) -> Iterator[str]:
-    """Why the age forbids a verdict."""
+def age_reasons(age: float | None, population: Population) -> Iterator[str]:
+    """Yield why an age forbids a verdict; nothing where it does not, or is not known."""
     youngest, oldest = population.age or GROWN_UP
     if age is not None and not youngest - 1 <= age <= oldest + 5:
         yield (

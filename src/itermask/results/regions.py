@@ -37,6 +37,8 @@ class Region:
         place: the part of the brain that most of it lies in, such as `left frontal white matter`; empty where that is
             not known.
         kind: `anomaly`, or `missing tissue`.
+        instance: instance number of the DICOM image that the voxel lies in, or the frame of an enhanced one, from 1;
+            None where the scan was no DICOM series.
     """
 
     position_mm: tuple[float, float, float]
@@ -49,6 +51,7 @@ class Region:
     position_mni_mm: tuple[float, float, float] | None = None
     place: str = ""
     kind: str = "anomaly"
+    instance: int | None = None
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
@@ -178,7 +181,7 @@ def tells_sides(scan: Scan, finding: Finding) -> bool:
 
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
     """The regions of a finding's mask, see `find_regions`."""
-    return find_regions(
+    regions, count = find_regions(
         finding.anomaly,
         finding.error,
         finding.affine,
@@ -188,6 +191,10 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
         missing=finding.missing,
         most=most,
     )
+    named = scan.source.instances if scan.source is not None else ()
+    if len(named) != scan.image.shape[2]:
+        return regions, count
+    return [replace(region, instance=named[region.voxel[2]]) for region in regions], count
 
 
 def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from itermask.apps.cohort.rows import Row, cells, number, score_names
 from itermask.results.report.charts import number as short
 from itermask.results.report.charts import score_name
 from itermask.results.report.page import NOTICE, TONES
+from itermask.results.report.theme import theme
 from itermask.types import NOT_JUDGED, UNKNOWN, VERDICTS, WORST_FIRST
 
 EMPTY: Mapping[str, str] = {}
@@ -63,6 +64,7 @@ def render(
         rows=[_row(row, more, *shown) for row in ordered],
         script=Markup(script),
         digest=digest,
+        theme=Markup(theme()),
     )
 
 

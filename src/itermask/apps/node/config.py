@@ -6,6 +6,7 @@ from importlib.resources import files
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from itermask.apps.node.rules import Rule
 from itermask.apps.web.access import Access, check_open, read_password
 from itermask.config.settings_file import check_ranges, checked, read_toml
 from itermask.errors import InputError
@@ -13,7 +14,7 @@ from itermask.errors import InputError
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
 USUAL = ("segmentation", "report", "overlay")  # parts of the results that a destination gets if it names none
-PARTS = (*USUAL, "key images")  # as `[[destination]] send` names them; not every archive takes key images
+PARTS = (*USUAL, "key images", "summary page", "summary pdf")  # as `[[destination]] send` names them
 
 
 def _check_title(text: str) -> None:
@@ -247,6 +248,7 @@ class NodeConfig:
         senders: who may send.
         destinations: who gets results.
         complete: when a series is complete.
+        rules: which series are processed; the first that fits decides.
         look: how scans are looked at.
         deliver: how results are sent again.
         page: the live page.
@@ -262,6 +264,7 @@ class NodeConfig:
     senders: tuple[Sender, ...] = ()
     destinations: tuple[Destination, ...] = ()
     complete: Complete = Complete()
+    rules: tuple[Rule, ...] = ()
     look: Look = field(default_factory=Look)
     deliver: Deliver = Deliver()
     page: Page = Page()
@@ -275,7 +278,7 @@ class NodeConfig:
         _check_port(self.port)
 
 
-LISTS = {"sender": "senders", "destination": "destinations"}  # name in the file → name here
+LISTS = {"sender": "senders", "destination": "destinations", "rule": "rules"}  # name in the file → name here
 
 
 def example() -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from itermask.apps.node.config import Destination
 from itermask.apps.node.extras import pynetdicom
 from itermask.io.dicom.extras import pydicom
-from itermask.io.dicom.write import FOLDER, KEYS, OVERLAY, REPORT, SEGMENTATION
+from itermask.io.dicom.write import DOCUMENT, FOLDER, KEYS, OVERLAY, PAGE, REPORT, SEGMENTATION
 
-WHERE = {"segmentation": SEGMENTATION, "report": REPORT, "overlay": f"{OVERLAY}/*.dcm", "key images": KEYS}
+WHERE = {"segmentation": SEGMENTATION, "report": REPORT, "overlay": f"{OVERLAY}/*.dcm"}
+WHERE |= {"key images": KEYS, "summary page": PAGE, "summary pdf": DOCUMENT}
 SECONDARY, RLE = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.1.2.5"
 DUPLICATE = 0x0111  # the peer has this instance: as good as taken
 TIMEOUT = 30.0  # seconds that a peer may be silent

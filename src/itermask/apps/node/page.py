@@ -13,6 +13,7 @@ from typing import Any
 from itermask.apps.node.config import Page
 from itermask.apps.web.files import inside, kind_of
 from itermask.apps.web.server import WHO, Answer, WebServer, missing, tag_of
+from itermask.results.report.theme import theme
 
 LONGEST_NAME, LONGEST_WORDS = 60, 200
 OWN = {
@@ -68,6 +69,8 @@ class PageServer(WebServer):
         if path == "/state.json":
             content = json.dumps(self._state(), ensure_ascii=False, allow_nan=False).encode()
             return Answer(content, "application/json", policy=POLICY, tag=tag_of(content))
+        if path == "/theme.css":
+            return Answer(theme().encode(), "text/css", policy=POLICY)
         if path in OWN:
             name, kind = OWN[path]
             return Answer(files("itermask.apps.node").joinpath("live", name).read_bytes(), kind, policy=POLICY)

@@ -232,7 +232,9 @@ class Node:
 
         limit = 60 * self.config.look.minutes
         try:
-            task = Task(run.source, made, run.label, run.notes, self.config.look)
+            config = self.config
+            summary = any({"summary page", "summary pdf"} & set(each.send) for each in config.destinations)
+            task = Task(run.source, made, run.label, run.notes, config.look, config.rules, summary)
             result = self._process.call(task, limit, tell)
         except DiedError as error:
             if self._end.is_set():  # it was stopped with the node

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from itermask.apps.node.config import Look
 from itermask.apps.node.database import sync_file, sync_folder
 from itermask.apps.node.process import Tell
+from itermask.apps.node.rules import Facts, Rule, decide, facts_of_scan, said_sequence
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Task:
         name: what reports call the scan.
         notes: sentences that a reader must know of how it came.
         look: how.
+        rules: of the node's file; a series that they leave out is not looked at.
+        summary: whether the finding is written on one page too.
     """
 
     source: Path
@@ -37,6 +40,8 @@ class Task:
     name: str
     notes: tuple[str, ...]
     look: Look
+    rules: tuple[Rule, ...] = ()
+    summary: bool = True
 
 
 def check_processing(look: Look) -> None:
@@ -80,8 +85,12 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     look, clock = task.look, _Clock()
     try:
         tell({"stage": "reading", "share": 0.0})
+        if away := _turned_away(task):
+            return {"reason": away, "alert": False}
         (source,) = read_scans(task.source)
         scan = _named(source, task)
+        if source.series is None and not (said := decide(task.rules, _facts(scan, task))).process:
+            return {"reason": f"{said.why} says that it is not processed", "alert": False}
         clock.took("read")
         sequence = known_sequence(scan)
         model = _choose(sequence, scan, look)
@@ -102,7 +111,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
         tell({"verdict": shown, "stage": "writing", "share": 1.0})
         write_finding(scan, finding, task.out)
         if source.series is not None and len(notes) == len(task.notes):
-            write_dicom(scan, source.series, finding, task.out)
+            write_dicom(scan, source.series, finding, task.out, task.summary)
         _sync(task.out)
         clock.took("write")
     except InputError as error:
@@ -135,8 +144,23 @@ def figures(finding: "Finding") -> dict[str, Any]:
 def _named(source: "Source", task: Task) -> "Scan":
     """The scan under the series' name, with the sequence that the configuration says."""
     words = source.series.description.lower() if source.series is not None else task.source.name.lower()
-    said = [sequence for part, sequence in task.look.sequences.items() if part.lower() in words]
-    return replace(source.scan, name=task.name, sequence=said[0] if said else source.scan.sequence)
+    said = said_sequence(words, task.look.sequences)
+    return replace(source.scan, name=task.name, sequence=said or source.scan.sequence)
+
+
+def _turned_away(task: Task) -> str:
+    """Why the rules leave a DICOM series out, told by its headers alone; empty where they do not."""
+    from itermask.apps.node.explain import turned_away
+    from itermask.io.dicom.series import find_series
+
+    if not task.rules or not task.source.is_dir():
+        return ""
+    return turned_away(find_series(task.source), task.rules, task.look)
+
+
+def _facts(scan: "Scan", task: Task) -> Facts:
+    """What rules ask of a NIfTI file."""
+    return facts_of_scan(scan, task.source.name, task.look.sequences)
 
 
 def _choose(sequence: str, scan: "Scan", look: Look) -> "Model":

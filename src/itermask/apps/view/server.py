@@ -23,6 +23,7 @@ from itermask.apps.web.access import OPEN, Access, check_open
 from itermask.apps.web.files import inside, kind_of
 from itermask.apps.web.server import WHO, Answer, WebServer, missing, tag_of
 from itermask.errors import InputError
+from itermask.results.report.theme import theme
 
 PORT = 8115
 LOOPBACK = "127.0.0.1"
@@ -93,6 +94,8 @@ class ViewServer(WebServer):
             return Answer(b"open the address that 'itermask view' has told\n", status=HTTPStatus.NOT_FOUND)
         if name == "":
             return Answer(self._page(), "text/html", policy=POLICY)
+        if name == "theme.css":
+            return Answer(theme().encode(), "text/css", policy=POLICY)
         if name in ASSETS:
             return Answer(_asset(name), ASSETS[name], policy=POLICY)
         if name == "state.json":

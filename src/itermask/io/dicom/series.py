@@ -167,7 +167,15 @@ def _series(header: Any, frames: list[Frame], part: str, mixed: str) -> Series:
         return replace(series, problem=problem)
     again = repeated_uids(frames)
     notes = (*((f"{again[0].upper()}{again[1:]}.",) if again else ()), *doubts(source), *notes_on(ordered, not part))
-    return replace(series, frames=ordered, affine=stack.affine, notes=notes)
+    source = replace(series.source, instances=_instances(ordered))
+    return replace(series, frames=ordered, affine=stack.affine, notes=notes, source=source)
+
+
+def _instances(frames: Sequence[Frame]) -> tuple[int, ...]:
+    """Return the instance number of each slice, or its frame's number from 1; empty where one of them has none."""
+    numbers = [frame.number + 1 if frame.multiframe else frame.instance for frame in frames]
+    known = [number for number in numbers if number is not None]
+    return tuple(known) if len(known) == len(numbers) else ()
 
 
 def _stack(frames: list[Frame]) -> Stack:

@@ -1,4 +1,4 @@
-"""A finding as DICOM files: segmentation, overlay and report."""
+"""A finding as DICOM files: segmentation, overlay, report, key images and summary."""
 
 import os
 import shutil
@@ -16,11 +16,15 @@ from itermask.io.dicom.scores import score_report
 from itermask.io.dicom.segmentation import anomaly_segmentation
 from itermask.io.dicom.series import Series
 from itermask.io.dicom.sources import check_sources, source_headers
+from itermask.io.dicom.summary import summary_document, summary_image
 from itermask.io.result_folder import expect
+from itermask.results.report.summary import summary_files
 from itermask.types import Finding, Scan
 
 FOLDER, SEGMENTATION, REPORT, OVERLAY = "dicom", "segmentation.dcm", "scores.dcm", "overlay"
 KEYS = "key-images.dcm"
+PAGE, DOCUMENT = "summary-page.dcm", "summary-pdf.dcm"
+OURS = (SEGMENTATION, REPORT, OVERLAY, KEYS, PAGE, DOCUMENT)
 
 
 def check_dicom(series: Series, out: Path | str) -> None:
@@ -37,10 +41,11 @@ def check_dicom(series: Series, out: Path | str) -> None:
         raise InputError(f"{folder}: holds other things than earlier results; move it away or choose another folder")
 
 
-def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -> Path:
+def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str, summary: bool = True) -> Path:
     """Write `dicom/segmentation.dcm`, `dicom/scores.dcm` and `dicom/overlay/0001.dcm`, … into a folder.
 
-    Where anything is marked there is also `dicom/key-images.dcm`; where nothing is, `overlay` is empty.
+    Beside them lies the finding on one page, `dicom/summary-page.dcm` and `dicom/summary-pdf.dcm`. Where anything is
+    marked there is also `dicom/key-images.dcm`; where nothing is, `overlay` is empty.
 
     All is written to a temporary folder first, which then takes the place of earlier results. The same finding gives
     the same UIDs.
@@ -50,6 +55,7 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
         series: it was read from.
         finding: what was found, on the scan's grid.
         out: folder; made if needed.
+        summary: whether the finding on one page is written too, which takes about a second.
 
     Returns:
         the folder `dicom`.
@@ -78,6 +84,10 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str) -
             keys = key_images(series, headers, finding, identity)
             if keys is not None:
                 _save(keys, made / KEYS)
+            if summary:
+                document, page = summary_files(scan, finding)
+                _save(summary_image(headers, finding, page, identity), made / PAGE)
+                _save(summary_document(headers, finding, document, identity), made / DOCUMENT)
             for image in overlay_images(scan, series, headers, finding, identity):
                 _save(image, made / OVERLAY / f"{image.InstanceNumber:04d}.dcm")
         expect(out, made, FOLDER)
@@ -100,7 +110,7 @@ def _save(dataset: Any, path: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     """Whether a folder holds nothing but what `write_dicom` writes."""
-    if not folder.is_dir() or any(path.name not in (SEGMENTATION, REPORT, OVERLAY, KEYS) for path in folder.iterdir()):
+    if not folder.is_dir() or any(path.name not in OURS for path in folder.iterdir()):
         return False
     overlay = folder / OVERLAY
     if not overlay.exists():

@@ -16,12 +16,12 @@ from markupsafe import Markup
 from itermask.results.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
 from itermask.results.report import charts, embed, pictures
 from itermask.results.report import text as words
+from itermask.results.report.theme import theme
 from itermask.types import VERDICTS, Finding, Scan
 
 NOTICE = "For research use only; not a medical device and not a diagnosis."
 TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True))
 OBLIQUE = 3.0  # degrees from which a reader is told that slices are tilted
-ORDINALS = ("first", "second", "third")
 VIEWS = {"All": 3, "Axial": 0, "Coronal": 1, "Sagittal": 2, "Volume": 4}  # as NiiVue numbers them
 LISTED = 30  # regions in the table
 LARGEST = 10_000_000  # bytes of a page; the viewer's volumes take what the rest leaves
@@ -67,6 +67,7 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
     angle = pictures.tilt(finding.affine)
     return _template().render(
         shown,
+        theme=Markup(theme()),
         style=Markup(_asset("report.css")),
         notice=NOTICE,
         name=scan.name,
@@ -148,6 +149,7 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
         "rows": words.region_rows(regions),
         "note": words.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
         "registered": registered,
+        "instances": any(region.instance is not None for region in regions),
         "aligned": mni_transform(finding) is not None or template_transform(finding) is not None,
         "named": template_transform(finding) is not None,
     }
@@ -156,6 +158,9 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
 def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
     """The planes' pictures as the template shows them."""
     planes = []
+    instances = scan.source.instances if scan.source is not None else ()
+    if len(instances) != scan.image.shape[2]:
+        instances = ()
     for drawn in pictures.draw_planes(scan, finding):
         where = f"{drawn.plane} slices at {', '.join(drawn.places)}"
         marked = "with the anomaly outlined in red" if finding.anomaly.any() else "without any anomaly"
@@ -167,8 +172,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
         planes.append(
             {
                 "name": drawn.plane.capitalize(),
-                "file_slices": ", ".join(map(str, drawn.file_slices)),
-                "file_axis": ORDINALS[drawn.file_axis],
+                "slices": words.slices_text(drawn.file_slices, drawn.file_axis, instances),
                 "rows": [
                     {
                         "title": title,

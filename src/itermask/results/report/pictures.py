@@ -278,7 +278,7 @@ def _label(tile: np.ndarray, edges: str, place: str) -> np.ndarray:
         (5, rows - 4, "lb", place),
     )
     for x, y, anchor, text in spots:
-        draw.text((x, y), text, LETTER, font, anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+        draw.text((x, y), text.replace("\u2212", "-"), LETTER, font, anchor, stroke_width=2, stroke_fill=(0, 0, 0))
     return np.asarray(picture)
 
 

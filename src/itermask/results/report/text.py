@@ -13,6 +13,7 @@ from itermask.results.whose import facts_of
 from itermask.types import UNKNOWN, Finding, Scan
 
 FEATURES_NAMED = 3
+ORDINALS = ("first", "second", "third")
 SCORE_COLUMNS = ("value", "healthy_median", "healthy_p95")
 REASONS = {
     "profile_distance": "the errors over the whole brain are unlike those of healthy scans",
@@ -279,12 +280,25 @@ def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
             "kind": region.kind,
             "mni": position_text(region.position_mni_mm) if region.position_mni_mm else "",
             "volume": f"{region.volume_ml:.2f}" if region.volume_ml >= 0.1 else f"{region.volume_ml:.3f}",
+            "instance": "" if region.instance is None else str(region.instance),
             "voxels": thousands(region.voxels),
             "mean": charts.number(region.mean_error),
             "peak": charts.number(region.peak_error),
         }
         for region in regions
     ]
+
+
+def slices_text(file_slices: Sequence[int], file_axis: int, instances: Sequence[int]) -> str:
+    """Which slices of the file are shown; of a DICOM series across its images by their instance numbers too.
+
+    >>> slices_text([0, 2], 2, [7, 6, 5])
+    'instance numbers 7, 5; file slices 0, 2 (from 0) along the third array axis'
+    """
+    text = f"file slices {', '.join(map(str, file_slices))} (from 0) along the {ORDINALS[file_axis]} array axis"
+    if file_axis != 2 or not instances:
+        return text
+    return f"instance numbers {', '.join(str(instances[index]) for index in file_slices)}; {text}"
 
 
 def regions_note(shown: int, count: int, volume: float, registered: bool) -> str:

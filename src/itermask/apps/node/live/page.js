@@ -3,6 +3,7 @@
 const PERIOD = 1000, LOST = 4000;
 const byId = (name) => document.getElementById(name);
 const known = new Map(); // row id -> its state as text
+const closed = new Set(); // studies whose series are not shown
 const verdicts = new Map(); // row id -> verdict that was announced
 const told = (name) => document.querySelector(`meta[name=${name}]`).content;
 let tag = "", heard = Date.now(), first = true;
@@ -50,17 +51,37 @@ function tableRow(row) {
   const sent = make("td");
   for (const delivery of row.deliveries) sent.append(make("div", delivery.words, delivery.state.split(" ")[0]));
   line.append(report, sent, make("td", row.notes.join(" "), "text"));
+  const titles = document.querySelectorAll("#rows thead th"); // which a phone shows beside each value
+  [...line.cells].forEach((cell, place) => { cell.dataset.label = titles[place].textContent; });
   return line;
 }
 
 const whose = (row) => [row.code, row.patient, row.when, row.scanner].filter(Boolean).join(" · ");
+
+// Says whether a study's series are shown, and changes it.
+function fold(study, count) {
+  const button = make("button", null, "fold"), body = () => byId(`study-${study}`);
+  const say = () => {
+    button.textContent = `${closed.has(study) ? "Show" : "Hide"} ${count} series`;
+    button.setAttribute("aria-expanded", String(!closed.has(study)));
+  };
+  button.type = "button";
+  button.addEventListener("click", () => {
+    if (!closed.delete(study)) closed.add(study);
+    body().className = closed.has(study) ? "closed" : "";
+    say();
+  });
+  say();
+  return button;
+}
 
 // The study's one line over its series.
 function studyRow(study) {
   const line = make("tr", null, `study ${study.tone}`), cell = make("th");
   cell.scope = "rowgroup";
   cell.colSpan = 11;
-  cell.append(make("b", whose(study)), make("div", upper(study.words) || "Nothing yet"));
+  cell.append(make("b", whose(study)), fold(study.study, study.rows.length));
+  cell.append(make("div", upper(study.words) || "Nothing yet"));
   line.append(cell);
   return line;
 }
@@ -159,6 +180,7 @@ function table(state) {
     if (place.tBodies[index] !== body) place.insertBefore(body, place.tBodies[index] || null);
     if (known.get(body.id) === text) return;
     known.set(body.id, text);
+    const focused = body.contains(document.activeElement) && document.activeElement.className === "fold";
     const before = new Map([...body.children].map((line) => [line.id, line]));
     replace(body, [studyRow(study), ...mine.map((row) => {
       const there = before.get(`row-${row.id}`);
@@ -166,6 +188,7 @@ function table(state) {
       known.set(row.id, JSON.stringify(row));
       return tableRow(row);
     })]);
+    if (focused) body.querySelector(".fold").focus();
   });
 }
 
