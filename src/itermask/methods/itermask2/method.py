@@ -31,7 +31,7 @@ STOPS = ("own", "level", "validation", "fixed")
 
 
 @dataclass
-class IterMask2(Method):
+class IterMask2(Method[detection.Search]):
     """Iterative mask refinement on slices: a first look at everything, then a mask that shrinks slice by slice.
 
     Attributes:

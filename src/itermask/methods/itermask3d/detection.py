@@ -1,5 +1,6 @@
 """How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ class Search:
     curve_passes: int
     profile: dict[str, float]
     rng: np.random.Generator
-    state: Any
+    state: Mapping[str, Any]
     hidden: tuple[np.ndarray, np.ndarray] | None = None
     masks: "CurveMasks | None" = None
 

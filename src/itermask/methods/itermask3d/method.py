@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class IterMask3D(Method):
+class IterMask3D(Method[detection.Search]):
     """Iterative mask refinement on volumes, with the scan's own stop threshold.
 
     Attributes:
