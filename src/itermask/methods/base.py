@@ -52,7 +52,7 @@ class Method(ABC, Generic[State]):
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Default network (name, arguments) for each role this method trains; empty if it has none."""
 
-    def fit(self, volumes: Iterable[TrainingVolume]) -> None:  # noqa: B027 (most methods learn nothing here)
+    def fit(self, volumes: Iterable[TrainingVolume]) -> None:
         """Learn what needs no gradient from normal scans, before the first training step; nothing by default.
 
         What is learned must be in `settings` afterwards, for the model's card.
