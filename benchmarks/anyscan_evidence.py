@@ -1,11 +1,12 @@
 """What each pass of the any-scan network knows of a lesion: tumours on FLAIR, at one threshold for all patients.
 
-    python benchmarks/anyscan_evidence.py any-2mm ../shared/data --patients 12 --insert docs/concepts/any-scan.md
+    python benchmarks/anyscan_evidence.py any-2mm ../shared/data --insert docs/concepts/any-scan.md
 
-The first `train` patients of `lgg-flair` are taken; the network has learned from none of them, and its method was chosen
-on them, so the figures compare arms and are no test. For every kind of evidence the threshold is moved until the bright
-map flags a share of the brain in the slices without a lesion, all patients pooled; Dice is the mean over patients at that
-threshold, on the model's grid, without any post-processing. `best` is the Dice with each patient's own best threshold.
+The first `train` patients of `lgg-flair` are taken; the network has learned from none of them, and its method was
+chosen on them, so the figures compare arms and are no test. For every kind of evidence the threshold is moved until
+the bright map flags a share of the brain in the slices without a lesion, all patients pooled; Dice is the mean over
+patients at that threshold, on the model's grid, without post-processing. `best` is the Dice with each patient's own
+best threshold.
 """
 
 import argparse

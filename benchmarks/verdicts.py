@@ -19,7 +19,7 @@ import numpy as np
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
 from itermask.models.folder import load_model, read_card, save_card
-from itermask.pipeline import run
+from itermask.pipeline import analyze
 from itermask.prepare.brain import with_brain
 from itermask.synth.artifacts import ARTIFACTS, corrupt
 from itermask.synth.lesions import KINDS, insert_lesion, load_shapes
@@ -104,7 +104,7 @@ def main():
                 if (scan.name, kind, name, amount) in done:
                     continue
                 try:
-                    found = run(replace(scan, image=make()), model)
+                    found = analyze(replace(scan, image=make()), model)
                 except (InputError, ValueError) as error:
                     print(f"{scan.name} {kind} {name} {amount:g}: {error}")
                     continue

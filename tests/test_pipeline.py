@@ -1,6 +1,8 @@
 """From a scan to a finding: the scan's own grid, reproducible, and the same whichever way the scan is stored."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import nibabel as nib
@@ -19,10 +21,12 @@ from tiny_model import (
     write_nifti,
 )
 
-from itermask.errors import InputError
+from itermask import pipeline
+from itermask.errors import InputError, MissingExtraError
 from itermask.io.outputs import write_finding
+from itermask.look import run
 from itermask.models.folder import CARD, WEIGHTS, bundled_models, load_model
-from itermask.pipeline import RunSettings, check_sequence, run
+from itermask.pipeline import RunSettings, analyze, check_sequence, refused_by_name
 from itermask.results.report import pictures
 from itermask.types import UNKNOWN, VERDICTS, Scan
 
@@ -278,3 +282,36 @@ def test_a_few_slices_are_refused_in_words_by_a_model_of_volumes(model, count, s
     scan = replace(whole, image=whole.image[:, :, 10 : 10 + count])
     with pytest.raises(InputError, match=f"{says}, but the model .* needs a whole brain"):
         run(scan, model)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (ValueError("is odd"), InputError, "tiny_T1w: is odd; check the scan and its brain mask"),
+        (ValueError("tiny_T1w: is odd"), InputError, "tiny_T1w: is odd; check the scan and its brain mask"),
+        (InputError("install it"), InputError, "tiny_T1w: install it"),
+        (InputError("tiny_T1w: install it"), InputError, "tiny_T1w: install it"),
+        (MissingExtraError("install it"), MissingExtraError, "tiny_T1w: install it"),
+        (KeyError("a defect"), KeyError, "'a defect'"),
+    ],
+)
+def test_a_refusal_carries_the_scans_name_once(error, kind, says):
+    with pytest.raises(kind) as caught, refused_by_name(tiny_scan()):
+        raise error
+    assert type(caught.value) is kind
+    assert str(caught.value) == says
+
+
+@pytest.mark.parametrize("step", ["with_brain", "assess", "prepare"])
+def test_a_refusal_of_any_step_carries_the_scans_name(model, step, monkeypatch):
+    def refuse(*_arguments, **_named):
+        raise ValueError(f"{step} cannot")
+
+    monkeypatch.setattr(pipeline, step, refuse)
+    with pytest.raises(InputError, match=f"^tiny_T1w: {step} cannot; check the scan and its brain mask$"):
+        analyze(tiny_scan(), model)
+
+
+def test_analyze_imports_nothing_that_reads_files():
+    code = "import sys, itermask.pipeline; sys.exit(any(name.startswith('itermask.io') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,7 +13,7 @@ from itermask.io.nifti import read_scan
 from itermask.io.outputs import write_finding
 from itermask.methods.itermask3d.detection import reconstructor
 from itermask.models.folder import load_model
-from itermask.pipeline import run as run_scan
+from itermask.pipeline import analyze
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import prepare
 from itermask.types import Scan
@@ -57,7 +57,7 @@ def many(name: str, paths: list[Path], count: int, device: str) -> list[tuple[in
     with TemporaryDirectory() as out:
         for number in range(1, count + 1):
             scan = scans[number % len(scans)]
-            write_finding(scan, run_scan(scan, model), Path(out) / f"{number}")
+            write_finding(scan, analyze(scan, model), Path(out) / f"{number}")
             if number in REPORTED or number == count:
                 found.append((number, resident()))
     return found

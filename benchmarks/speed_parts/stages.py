@@ -25,7 +25,7 @@ def main(scan_path: Path, out: Path, name: str, device: str) -> dict[str, float]
     from itermask.io.outputs import write_finding
     from itermask.io.scans import read_scans
     from itermask.models.folder import load_model
-    from itermask.pipeline import run
+    from itermask.pipeline import analyze
 
     lap("import")
     scan = read_scans(scan_path)[0].scan
@@ -35,7 +35,7 @@ def main(scan_path: Path, out: Path, name: str, device: str) -> dict[str, float]
     lap("import PyTorch")
     model = load_model(name, device=device)
     lap("load model")
-    finding = run(scan, model)
+    finding = analyze(scan, model)
     lap("run")
     del seconds["run"]
     seconds |= finding.timings

@@ -11,3 +11,7 @@ class InputError(ValueError):
 
 class MissingExtraError(InputError, ImportError):
     """An optional dependency is needed and not installed; the message names the extra to install."""
+
+
+class PluginError(InputError):
+    """What another package adds to this one cannot be used; the message names the package."""

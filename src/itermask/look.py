@@ -1,4 +1,4 @@
-"""`itermask.run`: looks at scans in whatever form Python holds them, all by way of `itermask.pipeline.run`.
+"""`itermask.run`: analyses scans in whatever form Python holds them, all by way of `itermask.pipeline.analyze`.
 
     import itermask
     finding = itermask.run("sub-01_T1w.nii.gz")
@@ -25,8 +25,7 @@ from itermask.io.nifti import read_brain_mask, scan_of_array, scan_of_image
 from itermask.io.scans import read_scans
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
-from itermask.pipeline import RunSettings, known_sequence
-from itermask.pipeline import run as run_scan
+from itermask.pipeline import RunSettings, analyze, known_sequence, timed
 from itermask.types import Finding, Progress, Scan
 
 OneScan: TypeAlias = Scan | str | os.PathLike[str] | nib.spatialimages.SpatialImage | np.ndarray
@@ -71,7 +70,7 @@ def run(
     brain_mask: OneMask | None = None,
     on_refusal: OnRefusal | None = None,
 ) -> Finding | Iterator[Finding]:
-    """Look at one scan, or at several one after another.
+    """Analyse one scan, or several one after another.
 
     Args:
         scan: a path (NIfTI file; DICOM folder, zip or file with one fitting series), an `itermask.Scan`, a nibabel
@@ -83,7 +82,7 @@ def run(
         affine: 4×4, voxel indices → scanner millimetres (RAS+); of arrays only, which all need it.
         sequence: such as `T1w` or `FLAIR`; if None, what the scan, its file name, sidecar or DICOM header says.
         brain_mask: of one scan: a NIfTI file, a nibabel image, or an array of the scan's shape. Else it is found.
-        on_refusal: of several scans: called with a scan that cannot be looked at, and why; the others go on. If None,
+        on_refusal: of several scans: called with a scan that cannot be used, and why; the others go on. If None,
             the first such scan raises and ends the iterator.
 
     Returns:
@@ -103,9 +102,17 @@ def run(
         return _each(iter(scan), model, settings, progress, affine, sequence, on_refusal)  # type: ignore[arg-type]
     if on_refusal is not None:
         raise InputError("on_refusal is for several scans; a single one raises")
-    if isinstance(scan, (str, os.PathLike)) and sequence is None and brain_mask is None and affine is None:
-        return run_scan(Path(scan), model, settings, progress)
-    return run_scan(as_scan(scan, affine, sequence, brain_mask), model, settings, progress)  # type: ignore[arg-type]
+    timings: dict[str, float] = {}
+    if isinstance(scan, (str, os.PathLike)):
+        with timed(timings, "read"):
+            found = as_scan(scan, affine, sequence, brain_mask)
+    else:
+        found = as_scan(scan, affine, sequence, brain_mask)  # type: ignore[arg-type]
+    if not isinstance(model, Model):
+        with timed(timings, "load model"):
+            model = load_model(model, sequence=known_sequence(found), scan=found)
+    finding = analyze(found, model, settings, progress)
+    return replace(finding, timings=timings | finding.timings)
 
 
 def as_scan(
@@ -164,7 +171,7 @@ def _each(
             if not _is_one(one):
                 raise InputError("a list within the list of scans; give a flat list")
             scan = as_scan(one, affine if isinstance(one, np.ndarray) else None, sequence)
-            finding = run_scan(scan, _model_for(scan, model, loaded), settings, progress)
+            finding = analyze(scan, _model_for(scan, model, loaded), settings, progress)
         except InputError as error:
             if on_refusal is None:
                 raise

@@ -1,20 +1,21 @@
-"""The one way from a scan to a finding; every other part of the package comes through here."""
+"""The one way from a scan to a finding; every other part of the package comes through here.
+
+It takes a scan that was read and a model that was loaded, and knows no files; `itermask.look` stands above it.
+"""
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.io.scans import read_scans
 from itermask.methods.calibration import OperatingPoint
-from itermask.models.folder import Model, load_model
+from itermask.models.folder import Model
 from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
@@ -28,8 +29,6 @@ from itermask.results.scoring import place_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
 from itermask.types import Detection, Finding, Prepared, Progress, Scan
 
-Result = TypeVar("Result")
-
 THINNEST = 20.0  # mm; a volume that is thinner holds no brain
 MOST_COMPARED = 20  # largest regions, of which the one that stands out most is named
 LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
@@ -37,7 +36,7 @@ LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a scan is looked at; what is None is taken from the model.
+    """How a scan is analysed; what is None is taken from the model.
 
     Attributes:
         gamma: slope at which the threshold curve leaves the normal tissue; smaller flags more. It replaces the whole of
@@ -79,18 +78,12 @@ class RunSettings:
         return {name: value / (self.sensitivity or 1.0) for name, value in point.items()}
 
 
-def run(
-    scan: Scan | str | Path,
-    model: Model | str | Path | None = None,
-    settings: RunSettings | None = None,
-    progress: Progress | None = None,
-) -> Finding:
-    """Look at one scan.
+def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progress: Progress | None = None) -> Finding:
+    """Analyse one scan.
 
     Args:
-        scan: a scan, or the path of a NIfTI file or of a DICOM folder, zip or file with one fitting series.
-        model: a loaded model, a model folder, or a bundled model's name; if None, the bundled one for the scan's
-            sequence and slices, see `itermask.models.choice`.
+        scan: as it was read.
+        model: as it was loaded.
         settings: sensitivity, seed, bias correction, alignment.
         progress: called with (stage, share done).
 
@@ -98,47 +91,43 @@ def run(
         the finding, on the scan's own grid.
 
     Raises:
-        InputError: the file, its sequence, its brain or the model cannot be used; one line says why.
+        InputError: the scan, its sequence or its brain cannot be used; one line begins with the scan's name and says
+            why. Or settings that the model does not have.
     """
     settings = settings or RunSettings()
     correction = n4_name() if settings.n4 else "none"
-    timings: dict[str, float] = {}
-    if not isinstance(scan, Scan):
-        with _timed(timings, "read"):
-            scan = read_scans(scan)[0].scan
-    if not isinstance(model, Model):
-        with _timed(timings, "load model"):
-            model = load_model(model, sequence=known_sequence(scan), scan=scan)
-    check_sequence(scan, model)
-    wanted = settings.align or model.grid.align
-    check_alignment(scan, model, wanted)
-    check_thickness(scan, model)
-    aligned_with = align_name() if wanted else "none"
-    with _timed(timings, "find brain"):
-        scan, brain_found = with_brain(scan)
-    population = Population.of(model.card)
-    with _timed(timings, "plausibility"):
-        plausible = assess(scan, population, slices=model.grid.slices)
-    even, field = scan, None
-    if settings.n4:
-        with _timed(timings, "correct bias"):
-            field = _or_refuse(scan, bias_field, scan)
-            even = replace(scan, image=scan.image / field)
-    alignment = None
-    if wanted:
-        with _timed(timings, "align"):
-            alignment = _or_refuse(scan, align, even)
-    with _timed(timings, "prepare"):
-        prepared = _or_refuse(scan, prepare, even, model.grid, alignment)
     point = settings.point_for(model)
-    with _timed(timings, "detect"):
-        rng = np.random.default_rng(settings.seed)
-        detection = _or_refuse(scan, model.method.detect, prepared, model.runtime, rng, point, progress)
-    with _timed(timings, "restore"):
+    population = Population.of(model.card)
+    timings: dict[str, float] = {}
+    with refused_by_name(scan):
+        check_sequence(scan, model)
+        wanted = settings.align or model.grid.align
+        check_alignment(scan, model, wanted)
+        check_thickness(scan, model)
+        aligned_with = align_name() if wanted else "none"
+        with timed(timings, "find brain"):
+            scan, brain_found = with_brain(scan)
+        with timed(timings, "plausibility"):
+            plausible = assess(scan, population, slices=model.grid.slices)
+        even, field = scan, None
+        if settings.n4:
+            with timed(timings, "correct bias"):
+                field = bias_field(scan)
+                even = replace(scan, image=scan.image / field)
+        alignment = None
+        if wanted:
+            with timed(timings, "align"):
+                alignment = align(even)
+        with timed(timings, "prepare"):
+            prepared = prepare(even, model.grid, alignment)
+        with timed(timings, "detect"):
+            rng = np.random.default_rng(settings.seed)
+            detection = model.method.detect(prepared, model.runtime, rng, point, progress)
+    with timed(timings, "restore"):
         finding = restore(scan, model, prepared, detection)
         if field is not None:  # what the model expects, under the scan's own bias
             finding = replace(finding, reconstruction=finding.reconstruction * field)
-    with _timed(timings, "quality"):
+    with timed(timings, "quality"):
         quality = measured_quality(scan, finding) if population.name == "adult" else None
     finding = judge(finding, model, plausible, quality)
     used = {
@@ -201,12 +190,27 @@ def check_thickness(scan: Scan, model: Model) -> None:
         )
 
 
-def _or_refuse(scan: Scan, step: Callable[..., Result], *arguments: Any) -> Result:
-    """What `step` returns; its refusal becomes one that names the scan."""
+@contextmanager
+def refused_by_name(scan: Scan) -> Iterator[None]:
+    """Turn whatever a step refuses into an `InputError` that begins with the scan's name.
+
+    >>> scan = Scan(np.zeros((2, 2, 2), np.float32), np.eye(4), "T1w", name="sub-01")
+    >>> with refused_by_name(scan):
+    ...     raise ValueError("the brain is empty")
+    Traceback (most recent call last):
+        ...
+    itermask.errors.InputError: sub-01: the brain is empty; check the scan and its brain mask
+    """
     try:
-        return step(*arguments)
+        yield
     except ValueError as error:
-        raise InputError(f"{scan.name}: {error}; check the scan and its brain mask") from error
+        known = isinstance(error, InputError)  # it says what to do
+        said = str(error) if known else f"{error}; check the scan and its brain mask"
+        if said.startswith(f"{scan.name}: "):
+            if known:
+                raise
+            raise InputError(said) from error
+        raise (type(error) if known else InputError)(f"{scan.name}: {said}") from error
 
 
 def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) -> Finding:
@@ -372,8 +376,8 @@ def _warnings(detection: Detection) -> Iterator[str]:
 
 
 @contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Record how many seconds a stage took."""
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Record how many seconds a stage took, under its name."""
     started = time.perf_counter()
     yield
     timings[stage] = round(time.perf_counter() - started, 3)

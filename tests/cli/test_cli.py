@@ -17,8 +17,8 @@ import itermask
 from itermask.cli.show import print_finding
 from itermask.io.outputs import OUTPUTS, PASSES
 from itermask.io.result_folder import MARK
+from itermask.look import run as run_scan
 from itermask.models import choice
-from itermask.pipeline import run as run_scan
 from itermask.results.report import pictures
 
 

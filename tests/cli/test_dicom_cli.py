@@ -13,7 +13,7 @@ import itermask
 from itermask.io.outputs import OUTPUTS, PASSES
 from itermask.io.result_folder import MARK
 from itermask.io.scans import read_scans
-from itermask.pipeline import run as run_scan
+from itermask.look import run as run_scan
 from itermask.results.report import pictures
 
 AFFINE = oblique(affine_of())

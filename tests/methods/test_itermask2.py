@@ -305,7 +305,7 @@ def test_the_own_rule_is_as_strict_as_the_validation_threshold_on_healthy_scans(
     wanted = validation_threshold(method, searches)
 
     def distance(gamma):
-        own = np.median([method.stop_at(search.curve, gamma).value for search in searches])
+        own = np.median([method.rule.stop_at(search.curve, gamma).value for search in searches])
         return abs(np.log(max(own, 1e-6) / wanted))
 
     assert all(distance(point["gamma"]) <= distance(gamma) for gamma in (0.01, 0.1, 1.0, 10.0))

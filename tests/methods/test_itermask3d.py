@@ -282,14 +282,14 @@ def test_a_focused_curves_mask_is_that_of_the_last_pass_before_the_stop():
 def test_gamma_lies_in_the_middle_of_its_range(monkeypatch):
     """From the smallest that suits healthy scans to the largest that their curves reach; neither end."""
     gammas = methods_calibration.GAMMAS
-    monkeypatch.setattr(calibration, "largest_reached", lambda method, searches: 25)
+    monkeypatch.setattr(calibration, "largest_reached", lambda rule, searches: 25)
 
     def sizes(point):
         if "threshold_limit" in point:
             return np.zeros(5) if point["threshold_limit"] >= 10 else np.ones(5)
         return np.zeros(5) if point["gamma"] >= gammas[5] else np.ones(5)
 
-    point = calibration.operating_point(IterMask3D(), [], sizes)
+    point = IterMask3D().calibrate([], sizes)
     assert point["gamma"] == gammas[15]
     assert point["gamma"] == pytest.approx(np.sqrt(gammas[5] * gammas[25]), rel=0.05)
     assert point["threshold_limit"] == 10
@@ -298,8 +298,8 @@ def test_gamma_lies_in_the_middle_of_its_range(monkeypatch):
 def test_the_largest_gamma_is_one_that_half_of_the_curves_reach():
     steep, flat = np.linspace(0, 1, 100) ** 8, np.linspace(0, 0.001, 100)
     searches = [SimpleNamespace(curve=curve) for curve in (steep, steep, flat)]
-    place = calibration.largest_reached(IterMask3D(), searches)
-    method = IterMask3D()
-    assert method.stop_at(steep, methods_calibration.GAMMAS[place]).step < 99
-    assert method.stop_at(steep, methods_calibration.GAMMAS[place + 1]).step == 99
-    assert calibration.largest_reached(IterMask3D(), searches[2:]) == 0
+    place = calibration.largest_reached(IterMask3D().rule, searches)
+    rule = IterMask3D().rule
+    assert rule.stop_at(steep, methods_calibration.GAMMAS[place]).step < 99
+    assert rule.stop_at(steep, methods_calibration.GAMMAS[place + 1]).step == 99
+    assert calibration.largest_reached(IterMask3D().rule, searches[2:]) == 0

@@ -139,7 +139,7 @@ def test_a_handful_of_voxels_is_refused_in_words():
     scan = template_scan()
     mask = np.zeros_like(scan.brain_mask)
     mask[20:22, 20:22, 20:22] = True
-    with pytest.raises(InputError, match="only 8 voxels"):
+    with pytest.raises(ValueError, match="only 8 voxels"):
         assess(replace(scan, brain_mask=mask))
 
 

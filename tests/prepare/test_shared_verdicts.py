@@ -14,7 +14,7 @@ from tiny_model import oblique, stored_as
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
 from itermask.io.scans import read_scans
-from itermask.pipeline import run
+from itermask.look import run
 from itermask.prepare.brain import with_brain
 from itermask.prepare.plausibility import assess
 from itermask.prepare.register import register, small_copy

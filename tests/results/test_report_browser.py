@@ -10,8 +10,8 @@ from PIL import Image
 from test_report import head, oblique_affine
 
 from itermask.cli.demo import cases
+from itermask.look import run
 from itermask.models.folder import load_model
-from itermask.pipeline import run
 from itermask.results.regions import regions_of
 from itermask.results.report import text as words
 from itermask.results.report import write_report

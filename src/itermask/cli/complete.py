@@ -36,9 +36,9 @@ def models(incomplete: str) -> Offers:
 
 def methods(incomplete: str) -> Offers:
     """Methods by name."""
-    from itermask.methods import METHODS
+    from itermask.methods import method_names
 
-    return _fitting([(name, "") for name in sorted(METHODS)], incomplete)
+    return _fitting([(name, "") for name in method_names()], incomplete)
 
 
 def presets(incomplete: str) -> Offers:

@@ -25,7 +25,7 @@ def demo(
     from itermask.io.outputs import check_out, write_finding
     from itermask.io.result_folder import check_folder
     from itermask.models.folder import load_model
-    from itermask.pipeline import run
+    from itermask.pipeline import analyze
 
     for name in NAMES:
         check_out(out / name)
@@ -34,7 +34,7 @@ def demo(
     for name, scan in cases():
         folder = out / name
         with progress_bar(name) as bar:
-            finding = run(scan, model, progress=bar)
+            finding = analyze(scan, model, progress=bar)
         write_finding(scan, finding, folder, {SCAN: scan.image})
         print_finding(name, finding, folder)
     print(f"\nOpen {out / 'healthy' / 'report.html'} and its two neighbours in a browser.")

@@ -117,8 +117,7 @@ class _Run:
         from itermask.io.result_folder import locked
         from itermask.models.choice import find
         from itermask.models.folder import load_model
-        from itermask.pipeline import check_sequence, known_sequence
-        from itermask.pipeline import run as run_scan
+        from itermask.pipeline import analyze, check_sequence, known_sequence
 
         scan, series = source.scan, source.series
         if series is None and self.dicom:
@@ -136,7 +135,7 @@ class _Run:
             chosen = load_model(self.model, sequence=sequence, scan=scan, device=self.device, threads=threads)
             check_sequence(scan, chosen)
             with progress_bar(scan.name) as bar:
-                finding = run_scan(scan, chosen, self.settings, bar)
+                finding = analyze(scan, chosen, self.settings, bar)
             write_finding(scan, finding, out)
             written = None if to_dicom is None else write_dicom(scan, to_dicom, finding, out)
         if self.as_json:

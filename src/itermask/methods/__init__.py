@@ -1,13 +1,19 @@
-"""Methods: one a folder, built by name so that a model's card can say which one it belongs to."""
+"""Methods: one a folder, built by name so that a model's card can say which one it belongs to.
 
-from importlib import import_module
+Other packages add theirs by an entry point in the group `itermask.methods`, programs by `register_method`.
+"""
+
+from dataclasses import is_dataclass
 from typing import Any
 
 from itermask.config.settings_file import checked
+from itermask.errors import PluginError
 from itermask.methods.base import Method
+from itermask.registry import Group, find_registered, register, registered_names
 from itermask.types import Detection, Progress, TrainingVolume
 
-METHODS: dict[str, str] = {
+GROUP = Group("method", "itermask.methods", Method)  # type: ignore[type-abstract]
+METHODS: dict[str, type[Method] | str] = {
     "anyscan": "itermask.methods.anyscan:AnyScan",
     "autoencoder": "itermask.methods.baselines.autoencoder:Autoencoder",
     "cyclic-unet": "itermask.methods.cyclic_unet:CyclicUNet",
@@ -20,7 +26,52 @@ METHODS: dict[str, str] = {
     "robust-z": "itermask.methods.baselines.robust_z:RobustZ",
 }
 
-__all__ = ["METHODS", "Detection", "Method", "Progress", "TrainingVolume", "build_method"]
+__all__ = [
+    "METHODS",
+    "Detection",
+    "Method",
+    "Progress",
+    "TrainingVolume",
+    "build_method",
+    "method_names",
+    "register_method",
+]
+
+
+def register_method(kind: type[Method]) -> type[Method]:
+    """Make a method known under its own `name`, for as long as this program runs.
+
+    Other processes do not know it, such as a cohort's workers; a package with an entry point in the group
+    `itermask.methods` is known everywhere.
+
+    >>> from itermask.methods.baselines.inpainting import Inpainting
+    >>> register_method(Inpainting)
+    Traceback (most recent call last):
+        ...
+    ValueError: there is a method 'inpainting' already; choose another name
+
+    Args:
+        kind: a dataclass that derives from `Method`; its fields are the method's settings.
+
+    Returns:
+        the class, so that this can be used as a decorator.
+
+    Raises:
+        ValueError: another method has the name, or it is no dataclass that derives from `Method`.
+    """
+    if not is_dataclass(kind):
+        raise ValueError(f"a method must be a dataclass, whose fields are its settings, not {kind!r}")
+    register(GROUP, METHODS, kind.name, kind)
+    return kind
+
+
+def method_names() -> list[str]:
+    """Return the names of all methods: of this package, registered, and of other packages.
+
+    >>> "itermask3d" in method_names()
+    True
+    """
+    return registered_names(GROUP, METHODS)
 
 
 def build_method(name: str, settings: dict[str, Any] | None = None) -> Method:
@@ -33,8 +84,12 @@ def build_method(name: str, settings: dict[str, Any] | None = None) -> Method:
 
     Raises:
         ValueError: an unknown method or setting, a setting of another type or out of range.
+        PluginError: the method is of another package, which cannot be used.
     """
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; known are {', '.join(sorted(METHODS))}")
-    module, _, attribute = METHODS[name].partition(":")
-    return checked(getattr(import_module(module), attribute), settings or {}, f"method {name}")
+    kind = find_registered(GROUP, METHODS, name)
+    if name not in METHODS and not (is_dataclass(kind) and kind.name == name):
+        raise PluginError(
+            f"the method {name!r} of {kind.__module__} must be a dataclass whose `name` is {name!r}; "
+            "correct the class or its entry point"
+        )
+    return checked(kind, settings or {}, f"method {name}")

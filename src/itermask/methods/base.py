@@ -1,4 +1,4 @@
-"""What a method is: how it learns from normal scans, and how it looks at one scan.
+"""What a method is: how it learns from normal scans, and how it analyses one scan.
 
 A method is trained on normal data only. It may hold several networks (IterMask2 has two), train on several
 registered sequences (MMCCD), work on volumes or on slices; it always gets whole prepared volumes.
@@ -6,7 +6,7 @@ registered sequences (MMCCD), work on volumes or on slices; it always gets whole
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from itermask.runtime.base import Runtime
 
+State = TypeVar("State")
 
-class Method(ABC):
+
+class Method(ABC, Generic[State]):
     """One anomaly-detection system; settings are constructor arguments, kept in the model's card.
+
+    `State` is what the method knows of a scan before the operating point is chosen: `explore` makes it, `finalize` and
+    `calibrate` take it, and nothing else looks into it. A method names its own: `class Mine(Method[MyState])`.
 
     Attributes:
         name: under which it is registered.
@@ -47,7 +52,7 @@ class Method(ABC):
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
         """Default network (name, arguments) for each role this method trains; empty if it has none."""
 
-    def fit(self, volumes: Iterable[TrainingVolume]) -> None:  # noqa: B027 (most methods learn nothing here)
+    def fit(self, volumes: Iterable[TrainingVolume]) -> None:
         """Learn what needs no gradient from normal scans, before the first training step; nothing by default.
 
         What is learned must be in `settings` afterwards, for the model's card.
@@ -67,8 +72,8 @@ class Method(ABC):
     @abstractmethod
     def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
-    ) -> Any:
-        """Look at one prepared scan, as far as that does not depend on the operating point.
+    ) -> State:
+        """Analyse one prepared scan, as far as that does not depend on the operating point.
 
         Args:
             prepared: the scan on the model's grid.
@@ -77,11 +82,11 @@ class Method(ABC):
             progress: called now and then.
 
         Returns:
-            what `finalize` needs; calibration concludes one search at many operating points.
+            what `finalize` needs; calibration finalizes one search at many operating points.
         """
 
     @abstractmethod
-    def finalize(self, search: Any, point: OperatingPoint, progress: Progress | None = None) -> Detection:
+    def finalize(self, search: State, point: OperatingPoint, progress: Progress | None = None) -> Detection:
         """Turn a search into a detection; the same for a given search and point however often it is called.
 
         Args:
@@ -95,7 +100,7 @@ class Method(ABC):
         """The operating point of the publication, for a model without calibration."""
 
     @abstractmethod
-    def calibrate(self, searches: Sequence[Any], sizes: MaskSizes) -> OperatingPoint:
+    def calibrate(self, searches: Sequence[State], sizes: MaskSizes) -> OperatingPoint:
         """Choose the operating point on healthy scans.
 
         Args:

@@ -36,7 +36,7 @@ class ErrorMap:
     profile: dict[str, float]
 
 
-class FixedThresholdMethod(Method):
+class FixedThresholdMethod(Method[ErrorMap]):
     """A method that gives each scan one error map, and flags what is above a fixed threshold.
 
     A subclass says what the error map is, and how it learns.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from itermask.errors import InputError, MissingExtraError
+from itermask.errors import InputError, MissingExtraError, PluginError
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD, check_card, read_card
 from itermask.models.choice import bundled_models, find, taken_sequences
@@ -144,7 +144,7 @@ def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module
             own = {key: value.to(torch.float32) if value.is_floating_point() else value for key, value in own.items()}
             network.load_state_dict(own)
             networks[role] = network
-    except MissingExtraError:
+    except (MissingExtraError, PluginError):
         raise
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__

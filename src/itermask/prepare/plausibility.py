@@ -102,6 +102,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
 
     Raises:
         InputError: what the mask holds cannot be a brain, or too little of one.
+        ValueError: it holds NaN, one intensity only, or too few voxels to be placed.
     """
     brain = scan.brain_mask
     assert brain is not None
@@ -117,10 +118,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
         return Plausibility(tuple(reasons), tuple(_part(brain, extent)), numbers)
     _check_volume(scan, volume, extent)
     notes = list(_unusual_volume(volume))
-    try:
-        copy = small_copy(scan.image, brain, scan.affine)
-    except ValueError as error:
-        raise InputError(f"{scan.name}: {error}; check the scan and its brain mask") from error
+    copy = small_copy(scan.image, brain, scan.affine)
     found, missing, turned = _placed(copy)
     numbers |= {"overlap": found.overlap, "misfit": found.misfit, "tissue_fit": found.explained}
     numbers |= dict(zip(("csf", "grey_matter", "white_matter"), found.tissues, strict=True))

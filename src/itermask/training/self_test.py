@@ -11,7 +11,7 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.models.folder import Model
-from itermask.pipeline import run
+from itermask.pipeline import analyze
 from itermask.prepare.brain import with_brain
 from itermask.synth.artifacts import corrupt
 from itermask.synth.lesions import insert_lesion
@@ -77,7 +77,7 @@ def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, floa
             done += 1
             if made is not None:
                 try:
-                    finding = run(made[0], model)
+                    finding = analyze(made[0], model)
                 except InputError:
                     continue
                 looks.append((finding.verdict, made[1] is not None and _dice(finding.anomaly, made[1]) >= OVERLAP))

@@ -25,7 +25,7 @@ from itermask.io.names import shown
 from itermask.io.nifti import read_scan
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
-from itermask.pipeline import check_sequence, known_sequence, run
+from itermask.pipeline import analyze, check_sequence, known_sequence
 from itermask.results.report.page import write_report
 from itermask.results.verdict import Answer, extent
 from itermask.types import Finding, Scan, Source
@@ -78,7 +78,7 @@ def _process(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
     known_sequence(scan)
     model = loaded(plan, scan)
     check_sequence(scan, model)
-    finding = run(scan, model, plan.settings)
+    finding = analyze(scan, model, plan.settings)
     outputs = layouts.write(scan, replace(finding, timings={}), job, plan.layout, plan.out / part)
     outcome = Outcome(job, part, outputs, figures_of(finding, scan.source))
     return outcome, {"timings": finding.timings, "computed_with": model.runtime.description}

@@ -54,12 +54,12 @@ def _run(device: str, started: float) -> DemoRun:
     from itermask.io.nifti import read_scan
     from itermask.io.outputs import OUTPUTS, write_finding
     from itermask.models.folder import load_model
-    from itermask.pipeline import run
+    from itermask.pipeline import analyze
 
     scan = read_scan(SCAN, brain_mask=BRAIN)
     threads = min(usable_cores(), get_num_threads())
     model = load_model(sequence=scan.sequence, scan=scan, device=device, threads=threads)
-    finding = run(scan, model)
+    finding = analyze(scan, model)
     with TemporaryDirectory(prefix="itermask-doctor-") as folder:
         out = write_finding(scan, finding, folder)
         missing = [name for name in OUTPUTS if not (out / name).is_file()]

@@ -59,11 +59,11 @@ def check_processing(look: Look) -> None:
 def warm_up(look: Look) -> None:
     """Load the models that are named, or the one for T1w, so that the first series does not wait for them."""
     from itermask.models.choice import bundled_models
-    from itermask.pipeline import run
+    from itermask.pipeline import analyze
 
     for name in dict.fromkeys(look.models.values()) or list(bundled_models())[:1]:
         _model(name, look)
-    assert callable(run)  # the import is what takes long
+    assert callable(analyze)  # the import is what takes long
 
 
 def process_series(task: Task, tell: Tell) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     from itermask.io.dicom.write import check_dicom, write_dicom
     from itermask.io.outputs import write_finding
     from itermask.io.scans import read_scans
-    from itermask.pipeline import RunSettings, check_sequence, known_sequence, run
+    from itermask.pipeline import RunSettings, analyze, check_sequence, known_sequence
 
     look, clock = task.look, _Clock()
     try:
@@ -98,7 +98,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
         clock.took("choose model")
         settings = RunSettings(look.gamma or None, look.sensitivity or None, look.seed, look.n4, look.align)
         tell({"stage": "preparing", "share": 0.0})
-        finding = run(scan, model, settings, lambda stage, share: tell({"stage": stage, "share": share}))
+        finding = analyze(scan, model, settings, lambda stage, share: tell({"stage": stage, "share": share}))
         notes = list(task.notes)
         if source.series is not None:
             try:

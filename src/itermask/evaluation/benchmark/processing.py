@@ -23,7 +23,7 @@ from itermask.evaluation.metrics.scan import scan_metrics
 from itermask.io.datasets import Case, read_dataset
 from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import Model
-from itermask.pipeline import RunSettings, run
+from itermask.pipeline import RunSettings, analyze
 from itermask.prepare.brain import with_brain
 from itermask.synth.lesions import load_shapes
 from itermask.types import Finding, Scan, top_axis
@@ -205,7 +205,7 @@ def _process_subject(
         try:
             spoiled, lesion = corrupt_scan(scan, condition, subject.name, shapes, settings.seed)
             lesion = label if condition == AS_IS else lesion
-            finding = run(spoiled, model, settings)
+            finding = analyze(spoiled, model, settings)
             row |= measured(spoiled, finding, lesion)
             up, _ = top_axis(scan)
             if lesion is None and keeps(subject, condition):

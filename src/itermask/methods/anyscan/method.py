@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class AnyScan(Method):
+class AnyScan(Method[detection.Search]):
     """Restoration of partly hidden brains in any contrast.
 
     Attributes:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from itermask.core.slice_refinement import (
 )
 from itermask.core.threshold_curve import focused_percents, resample_curve, threshold_curve
 from itermask.methods.calibration import OperatingPoint
-from itermask.methods.itermask3d.detection import own_threshold
 from itermask.methods.slices import BATCH, full_slices, into_volume, to_stack
 from itermask.types import Detection, Prepared, Progress
 
@@ -109,7 +108,7 @@ def explore(
         first = reconstruct(every, brains, 0)
     hidden_error = slice_errors(images, first, brains)[brains]
     curve, passes = np.empty(0), 0
-    if method.stop == "own":
+    if method.rule.reads_curve:
         curve, passes = _curve(method, images, brains, reconstruct, first, progress)
         visible = reconstruct(every, np.zeros_like(brains), VISIBLE_PASS)
         profile = profile_features(curve, hidden_error, slice_errors(images, visible, brains)[brains])
@@ -148,7 +147,7 @@ def finalize(method: "IterMask2", search: Search, point: OperatingPoint, progres
     Scores: `mask_size` (share of the brain in the slices that were looked at) and `mean_error` (of the final error map
     over it).
     """
-    threshold, trace = stop_threshold(method, search, point)
+    threshold, trace = method.rule.threshold(search, point)
     revealed = search.brains.astype(np.uint8)
     refined = refine(method, search, threshold, progress, revealed)
     revealed[refined.masks] = len(refined.trace)
@@ -218,19 +217,6 @@ def error_level(search: Search) -> float:
     is ordinary, so a lesion hardly moves the median.
     """
     return float(np.median(slice_errors(search.images, search.first, search.brains)[search.brains]))
-
-
-def stop_threshold(method: "IterMask2", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:
-    """The stop threshold of a scan's slices, and how it was found, for the trace."""
-    if method.stop == "level":
-        level = error_level(search)
-        return point["multiple"] * level, {"error_level": level}
-    if method.stop != "own":
-        return point["threshold"], {"threshold": point["threshold"]}
-    # IterMask3D's rule asks of a method only `stop_at`, and of a search only its curve.
-    same_method: Any = method
-    same_search: Any = search
-    return own_threshold(same_method, same_search, point)
 
 
 def _passes(progress: Progress | None) -> Callable[[int, int], None] | None:

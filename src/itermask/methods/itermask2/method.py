@@ -1,6 +1,6 @@
 """IterMask2 as a method: its settings, what it trains, and which functions it is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,11 @@ import numpy as np
 from itermask.core.guidance import CUTOFF_2D
 from itermask.core.masks import MaskMix
 from itermask.core.slice_refinement import MIN_SHRINK, START_SHARE
-from itermask.core.stop_rules import StopThreshold, stop_threshold
-from itermask.methods import fixed_threshold
 from itermask.methods.base import Method
 from itermask.methods.calibration import MaskSizes, OperatingPoint
 from itermask.methods.itermask2 import calibration, detection, training
-from itermask.methods.itermask3d.detection import PUBLISHED_POINT
 from itermask.methods.losses import squared_error
+from itermask.methods.stop_rules import FixedThreshold, StopRule
 from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
@@ -26,12 +24,10 @@ if TYPE_CHECKING:
 ROLE, FIRST = "reconstruction", "first"
 WIDTHS = [64, 96, 160, 192]
 EXCEEDING = 0.2  # the paper's
-MULTIPLE = 2.0  # of the error level, where a model was not calibrated
-STOPS = ("own", "level", "validation", "fixed")
 
 
 @dataclass
-class IterMask2(Method):
+class IterMask2(Method[detection.Search]):
     """Iterative mask refinement on slices: a first look at everything, then a mask that shrinks slice by slice.
 
     Attributes:
@@ -143,9 +139,10 @@ class IterMask2(Method):
         first = networks[FIRST](batch["input"][:, 1:2])
         return loss + squared_error(first, batch["target"], batch["weight_first"])
 
-    def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
-        """Where the threshold curve of a scan's slices stops, see `itermask.core.stop_rules.stop_threshold`."""
-        return stop_threshold(curve, gamma, self.fit_limit, window=self.window)
+    @property
+    def rule(self) -> StopRule[detection.Search]:
+        """The stop rule of the setting `stop`."""
+        return STOPS[self.stop](self)
 
     def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
@@ -158,10 +155,17 @@ class IterMask2(Method):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """IterMask3D's gamma for the scan's own threshold; the paper states none for the other rules."""
-        points = {"own": PUBLISHED_POINT, "level": {"multiple": MULTIPLE}}
-        return dict(points.get(self.stop, fixed_threshold.PUBLISHED_POINT))
+        """That of the stop rule: IterMask3D's gamma for `own`; the paper states none for the others."""
+        return self.rule.published_point()
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
-        """See `calibration.operating_point`."""
-        return calibration.operating_point(self, searches, sizes)
+        """See the stop rules in `calibration` and `itermask.methods.stop_rules`."""
+        return self.rule.calibrate(searches, sizes)
+
+
+STOPS: dict[str, Callable[[IterMask2], StopRule[detection.Search]]] = {
+    "own": lambda method: calibration.OwnThreshold(method.fit_limit, method.window, method=method),
+    "level": calibration.LevelThreshold,
+    "validation": calibration.ValidationThreshold,
+    "fixed": lambda method: FixedThreshold(),
+}

@@ -1,5 +1,6 @@
 """How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from itermask.core.guidance import high_frequency
 from itermask.core.masks import brain_crop, network_input, remove_small_parts
 from itermask.core.profile import error_profile, profile_features
 from itermask.core.refinement import MAX_PASSES, Refinement, record_passes, refine
-from itermask.core.stop_rules import bulk_level
 from itermask.core.threshold_curve import CurveMasks, focused_percents, resample_curve, threshold_curve
 from itermask.methods.calibration import OperatingPoint
 from itermask.types import Detection, Prepared, Progress
@@ -18,9 +18,6 @@ from itermask.types import Detection, Prepared, Progress
 if TYPE_CHECKING:
     from itermask.methods.itermask3d.method import IterMask3D
     from itermask.runtime.base import Runtime
-
-
-PUBLISHED_POINT = {"gamma": 0.01}  # of the published network; a trained model brings its own in its calibration
 
 
 def reconstructor(
@@ -74,7 +71,7 @@ class Search:
     curve_passes: int
     profile: dict[str, float]
     rng: np.random.Generator
-    state: Any
+    state: Mapping[str, Any]
     hidden: tuple[np.ndarray, np.ndarray] | None = None
     masks: "CurveMasks | None" = None
 
@@ -133,8 +130,9 @@ def single_pass(
     reconstruction = reconstruct(image, brain)
     error = measure(image, reconstruction, brain)
     percents = 100 * np.arange(1, method.steps + 1) / method.steps
-    own = method.stop == "own"
-    curve = np.percentile(error[brain], percents, method="inverted_cdf").astype(float) if own else np.empty(0)
+    curve = np.empty(0)
+    if method.rule.reads_curve:
+        curve = np.percentile(error[brain], percents, method="inverted_cdf").astype(float)
     if progress is not None:
         progress("error map", 1.0)
     profile, state = error_profile(error[brain]), rng.bit_generator.state
@@ -152,11 +150,7 @@ def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         if progress is not None:
             progress("refinement", passes / MAX_PASSES)
 
-    if method.stop == "fixed":
-        threshold = point["threshold"]
-        trace: dict[str, Any] = {"threshold": threshold}
-    else:
-        threshold, trace = own_threshold(method, search, point)
+    threshold, trace = method.rule.threshold(search, point)
     revealed = brain.astype(np.uint8)
     if search.hidden is None:
         search.rng.bit_generator.state = search.state
@@ -191,27 +185,3 @@ def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progre
         trace=trace,
         revealed=revealed,
     )
-
-
-def own_threshold(method: "IterMask3D", search: Search, point: OperatingPoint) -> tuple[float, dict[str, Any]]:
-    """The scan's stop threshold for the point's `gamma`, at most `threshold_limit` times the bulk level.
-
-    Returns:
-        the threshold, and how it was found, for the trace.
-    """
-    stop = method.stop_at(search.curve, point["gamma"])
-    limit = point.get("threshold_limit", np.inf) * bulk_level(search.curve)
-    threshold = min(stop.value, limit)
-    return threshold, {
-        "curve": [float(value) for value in search.curve],
-        "slope": [float(value) for value in stop.slope],
-        "curve_passes": search.curve_passes,
-        "step": stop.step,
-        "gamma": point["gamma"],
-        "own_threshold": stop.value,
-        "threshold_limit": limit if np.isfinite(limit) else None,
-        "threshold": threshold,
-        "fitted": stop.fitted,
-        "r_squared": stop.r_squared if np.isfinite(stop.r_squared) else None,
-        "crossed": stop.crossed,
-    }

@@ -1,6 +1,6 @@
 """IterMask3D as a method: its settings, what it trains, and which functions it is made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,11 @@ import numpy as np
 
 from itermask.core.guidance import CUTOFF_3D
 from itermask.core.masks import MaskMix
-from itermask.core.stop_rules import StopThreshold, stop_threshold
-from itermask.methods import fixed_threshold
 from itermask.methods.base import Method
 from itermask.methods.calibration import MaskSizes, OperatingPoint
 from itermask.methods.itermask3d import calibration, detection, training
 from itermask.methods.losses import squared_error
+from itermask.methods.stop_rules import FixedThreshold, StopRule
 from itermask.types import Detection, Prepared, Progress, TrainingVolume
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class IterMask3D(Method):
+class IterMask3D(Method[detection.Search]):
     """Iterative mask refinement on volumes, with the scan's own stop threshold.
 
     Attributes:
@@ -96,8 +95,8 @@ class IterMask3D(Method):
         self.weights = tuple(self.weights)  # type: ignore[assignment]
         if not isinstance(self.iterate, bool):
             raise ValueError(f"iterate is true or false, not {self.iterate!r}")
-        if self.stop not in ("own", "fixed"):
-            raise ValueError(f"stop is own or fixed, not {self.stop!r}")
+        if self.stop not in STOPS:
+            raise ValueError(f"stop is {' or '.join(STOPS)}, not {self.stop!r}")
         if self.start not in ("brain", "curve"):
             raise ValueError(f"start is brain or curve, not {self.start!r}")
         if not self.window > 0:
@@ -120,9 +119,10 @@ class IterMask3D(Method):
         """Squared error, mostly over what was hidden; see `weights`."""
         return squared_error(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
 
-    def stop_at(self, curve: np.ndarray, gamma: float) -> StopThreshold:
-        """Where a scan's threshold curve stops, see `itermask.core.stop_rules.stop_threshold`."""
-        return stop_threshold(curve, gamma, self.fit_limit, window=self.window, tangent_alone=self.tangent_alone)
+    @property
+    def rule(self) -> StopRule[detection.Search]:
+        """The stop rule of the setting `stop`."""
+        return STOPS[self.stop](self)
 
     def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
@@ -135,9 +135,15 @@ class IterMask3D(Method):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """The paper's gamma, and no limit; a fixed threshold's is that of `FixedThresholdMethod`."""
-        return dict(detection.PUBLISHED_POINT if self.stop == "own" else fixed_threshold.PUBLISHED_POINT)
+        """That of the stop rule."""
+        return self.rule.published_point()
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
-        """See `calibration.operating_point`."""
-        return calibration.operating_point(self, searches, sizes)
+        """See the stop rules: `calibration.OwnThreshold` and `itermask.methods.stop_rules.FixedThreshold`."""
+        return self.rule.calibrate(searches, sizes)
+
+
+STOPS: dict[str, Callable[[IterMask3D], StopRule[detection.Search]]] = {
+    "own": lambda method: calibration.OwnThreshold(method.fit_limit, method.window, method.tangent_alone),
+    "fixed": lambda method: FixedThreshold(),
+}
