@@ -180,8 +180,8 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
             for name, array in (extra or {}).items():
                 nib.save(on_grid_of(scan, array), partial / name)
             _move_files(partial, out)
-            for name, array in ((PASSES, finding.revealed), (MISSING, finding.missing)):
-                if array is None:
+            for name, sometimes in ((PASSES, finding.revealed), (MISSING, finding.missing)):
+                if sometimes is None:
                     (out / name).unlink(missing_ok=True)  # of an earlier finding
         except OSError as error:
             raise InputError(f"{out}: cannot be written to ({reason(error)})") from error
