@@ -1,15 +1,20 @@
 """Sensitivity and false alarms at the verdicts: healthy scans as they are, spoiled, and with lesions.
 
-usage: python benchmarks/verdicts.py MODEL OUT.tsv SCAN|TABLE [...] [--shapes tumour_shapes.npz] [--card]
+    python benchmarks/verdicts.py MODEL OUT.tsv SCAN|TABLE [...] [--shapes tumour_shapes.npz] [--card]
+    python benchmarks/verdicts.py MODEL OUT.tsv --before EARLIER.tsv        # the table alone, beside an earlier one
 
 Each scan (a NIfTI file, or those of a table with columns path and brain_mask) is looked at as it is, with every
-artifact at severities 1 to 8, and with dark, bright and textured lesions of 1, 3, 10 and 20 mL; seed 0. Rows are
+artifact at severities 1 to 8, and with dark, bright and textured lesions of 1, 3, 10 and 20 mL; a lesion's outline and
+place follow from the scan's name. Rows are
 written as they come, and those of an earlier run are kept, so that a run can be continued. `--card` writes the rates
 into the model's card, from where reports take them; the scans must then be of scanners that it has not learned.
+
+A scan that is not judged counts as not within. One that is refused is printed and counts nowhere.
 """
 
 import argparse
 import csv
+import zlib
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -53,9 +58,11 @@ def variants(scan, shapes, artifacts, severities):
     brain_ml = float(scan.brain_mask.sum() * np.prod(scan.spacing)) / 1000
     names = sorted(shapes)
     for kind in KINDS if shapes else ():
-        for number, volume in enumerate(VOLUMES):
-            yield "lesion", kind, volume, lambda kind=kind, volume=volume, number=number: insert_lesion(
-                scan.image, scan.brain_mask, shapes[names[number % len(names)]], kind, np.random.default_rng(number),
+        for volume in VOLUMES:
+            rng = np.random.default_rng(zlib.crc32(f"{scan.name} {kind} {volume:g}".encode()))
+            shape = shapes[names[rng.integers(len(names))]]
+            yield "lesion", kind, volume, lambda kind=kind, volume=volume, shape=shape, rng=rng: insert_lesion(
+                scan.image, scan.brain_mask, shape, kind, rng,
                 contrast=1.0, spacing=scan.spacing, fraction=volume / brain_ml,
             )[0]  # fmt: skip
 
@@ -77,22 +84,74 @@ def rates(rows):
     return {"healthy": [healthy - outside, healthy], "lesions": dict(lesions), "artifacts": dict(artifacts)}
 
 
-def main():
+def table(columns):
+    """The verdicts as Markdown, a column for each of several runs: how many are not within, and how many outside.
+
+    >>> rows = [{"kind": "healthy", "name": "", "amount": "0.0", "verdict": VERDICTS[1]}]
+    >>> print(table({"after": rows}))
+    | what | not within, after | outside, after |
+    |---|---|---|
+    | healthy scans | 1 of 1 | 0 of 1 |
+    """
+    lines = [
+        f"| what | {' | '.join(f'{word}, {name}' for name in columns for word in ('not within', 'outside'))} |",
+        f"|---|{'---|' * 2 * len(columns)}",
+    ]
+    for what in sorted({line_of(row) for rows in columns.values() for row in rows}):
+        cells = []
+        for rows in columns.values():
+            words = [row["verdict"] for row in rows if line_of(row) == what]
+            for count in (sum(word != VERDICTS[0] for word in words), words.count(VERDICTS[2])):
+                cells.append(f"{count} of {len(words)}" if words else "–")
+        lines.append(f"| {what[-1]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def line_of(row):
+    """Where a row counts in `table`: something to sort by, and words."""
+    amount = float(row["amount"])
+    if row["kind"] == "healthy":
+        return 0, "", 0.0, "healthy scans"
+    if row["kind"] == "artifact":
+        return 1, "", amount, f"artifacts, severity {amount:g}"
+    return 2, row["name"], amount, f"{row['name']} lesions of {amount:g} mL"
+
+
+def read_rows(path):
+    """Rows of an earlier run; none if there is no such file."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
-    parser.add_argument("scans", nargs="+")
+    parser.add_argument("scans", nargs="*")
+    parser.add_argument("--before", type=Path, help="rows of an earlier run, for the table")
     parser.add_argument("--shapes", type=Path)
     parser.add_argument("--artifacts", nargs="*", default=sorted(ARTIFACTS))
     parser.add_argument("--severities", nargs="*", type=int, default=list(SEVERITIES))
     parser.add_argument("--card", action="store_true")
-    told = parser.parse_args()
+    told = parser.parse_args(words)
+    rows = read_rows(told.out)
+    if told.scans:
+        look(told, rows)
+    columns = {"after": rows} if told.before is None else {"before": read_rows(told.before), "after": rows}
+    print(table(columns))
+    measured = rates(rows)
+    print(measured)
+    if told.card:
+        card = read_card(Path(told.model))
+        save_card(Path(told.model), card | {"trust": measured})
+
+
+def look(told, rows):
+    """Look at what has not been looked at yet, and write a row for each."""
     model = load_model(told.model, device="cpu")
     shapes = load_shapes(told.shapes) if told.shapes else {}
-    rows = []
-    if told.out.exists():
-        with told.out.open() as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
     done = {(row["scan"], row["kind"], row["name"], float(row["amount"])) for row in rows}
     with told.out.open("a") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t")
@@ -108,24 +167,10 @@ def main():
                 except (InputError, ValueError) as error:
                     print(f"{scan.name} {kind} {name} {amount:g}: {error}")
                     continue
-                values = (
-                    scan.name,
-                    kind,
-                    name,
-                    amount,
-                    found.verdict,
-                    found.decided_by,
-                    found.stands_out,
-                    found.headline,
-                )
-                rows.append(dict(zip(COLUMNS, values, strict=True)))
+                said = found.verdict, found.decided_by, found.stands_out, found.headline
+                rows.append(dict(zip(COLUMNS, (scan.name, kind, name, amount, *said), strict=True)))
                 writer.writerow(rows[-1])
                 file.flush()
-    measured = rates(rows)
-    print(measured)
-    if told.card:
-        card = read_card(Path(told.model))
-        save_card(Path(told.model), card | {"trust": measured})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Findings as files of a cohort: names that cannot clash, sidecars, and the way back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from test_io_outputs import some_finding, some_scan
 
 from itermask.apps.cohort.job import LAYOUTS, Job
-from itermask.apps.cohort.layouts import names_of, read, read_summary, write
+from itermask.apps.cohort.layouts import missing_name, names_of, read, read_summary, write
 from itermask.io.outputs import OUTPUTS
+from itermask.results.regions import MISSING, regions_of
 from itermask.results.report import pictures
+from itermask.results.report.page import render
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +109,27 @@ def test_a_file_that_holds_no_finding_is_said(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"no finding in it|Expecting value"):
         read_summary(bids_job("sub-01_T1w"), "bids", tmp_path)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_report_drawn_again_still_speaks_of_missing_tissue(tmp_path, layout):
+    scan = some_scan()
+    finding = some_finding(scan, timings={})
+    missing = np.zeros(scan.image.shape, bool)
+    missing[:2, :2, :2] = True
+    finding = replace(finding, anomaly=finding.anomaly | missing, brain=finding.brain | missing, missing=missing)
+    job = bids_job("sub-01_T1w")
+    sizes = write(scan, finding, job, layout, tmp_path)
+    assert sizes[missing_name(job, layout)] > 0
+    found = read(scan, job, layout, tmp_path)
+    assert np.array_equal(found.missing, missing)
+    assert MISSING in {region.kind for region in regions_of(scan, found)[0]}
+    assert render(scan, found) == (tmp_path / names_of(job, layout)["report"]).read_text()
+    assert len([name for name in sizes if "missing" in name]) == (2 if layout == "bids" else 1)  # with a sidecar
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_nothing_is_missing_where_nothing_is_written(tmp_path, layout):
+    scan = some_scan()
+    write(scan, some_finding(scan), bids_job("sub-01_T1w"), layout, tmp_path)
+    assert read(scan, bids_job("sub-01_T1w"), layout, tmp_path).missing is None

@@ -11,14 +11,14 @@ from test_cohort_group import record
 from itermask.apps.cohort.group import table
 from itermask.apps.cohort.mosaic import pictures_of
 from itermask.apps.cohort.page import outliers_first, render
-from itermask.apps.cohort.relative import FEWEST, SCANNER, parse_keys, relative_to_groups
+from itermask.apps.cohort.relative import FEWEST, SCANNER, is_spoiled, parse_keys, relative_to_groups
 from itermask.apps.cohort.rows import Row
 from itermask.errors import InputError
-from itermask.types import VERDICTS
+from itermask.types import NOT_JUDGED, VERDICTS
 
 
-def scan(name, extent, site="A", focal=0.5, **changes):
-    verdict = VERDICTS[2 if extent > 2 else 1 if extent > 1 else 0]
+def scan(name, extent, site="A", focal=0.5, verdict=None, **changes):
+    verdict = verdict or VERDICTS[2 if extent > 2 else 1 if extent > 1 else 0]
     figures = {"quality_extent": extent, "stands_out": extent + focal / 10, "site": site, "manufacturer": "Maker"}
     return Row(record(name, 1.0, verdict, scores={"focal": focal}, **(figures | changes)), f"{name}.html")
 
@@ -51,6 +51,19 @@ def test_spoiled_scans_of_two_scanners_lead_the_list():
     assert "another scanner" in said[0]
     page = render("T1w", placed, "", said)
     assert said[0].replace("'", "&#39;") in page
+
+
+def test_a_spoiled_image_leads_regions_that_stand_out_and_scans_that_could_be_judged():
+    sick = [scan(f"sub-s{n}_T1w", 0.4, focal=40.0, verdict=VERDICTS[2]) for n in range(6)]
+    unclear = [scan(f"sub-u{n}_T1w", 1.4, "B", verdict=VERDICTS[1]) for n in range(2)]
+    usual = cohort([0.3] * 6, "B", 2)
+    spoiled = [scan("sub-x_T1w", 5.0, verdict=NOT_JUDGED), scan("sub-y_T1w", 2.5)]
+    placed, _ = relative_to_groups([*usual, *unclear, *sick, *spoiled])
+    names = [row.record.name for row in outliers_first(placed)]
+    assert set(names[:4]) == {row.record.name for row in (*spoiled, *unclear)}
+    assert set(names[4:10]) == {row.record.name for row in sick}
+    alone = [row for row in outliers_first([*sick, *unclear]) if is_spoiled(row)]
+    assert alone == []  # borderline, and no other scan of that scanner says that it is unusual there
 
 
 def test_a_site_with_some_spoiled_scans_is_not_another_scanner():

@@ -1,6 +1,7 @@
 """Overlay pictures: the slice in grey, the outline beside the mask, the notice, and their place in the patient."""
 
 import numpy as np
+import pydicom
 import pytest
 from tiny_dicom import enhanced, save, slices, some_affine, some_finding, some_image
 
@@ -8,7 +9,7 @@ from itermask.io.dicom.identity import identify
 from itermask.io.dicom.overlay import draw, overlay_images
 from itermask.io.dicom.read import read_dicom
 from itermask.io.dicom.sources import source_headers
-from itermask.results.report.pictures import CONTOUR
+from itermask.results.report.pictures import CONTOUR, grey_window
 
 RED = np.array(CONTOUR, np.uint8)
 
@@ -129,3 +130,17 @@ def test_headers_say_what_the_source_says(tmp_path):
 
 def test_an_empty_mask_gives_no_pictures(tmp_path):
     assert overlays(tmp_path, slices(), anomaly=np.zeros((7, 6, 5), bool))[2] == []
+
+
+@pytest.mark.parametrize("shape", [(7, 9, 5), (7, 6, 5), (257, 259, 4)])
+def test_pictures_of_odd_and_even_size_are_compressed_without_loss(tmp_path, shape):
+    found, finding, made = overlays(tmp_path, slices(some_image(shape) % 1000))
+    window, factor = grey_window(found.scan.image, finding.brain), -(-256 // min(shape[:2]))
+    shown = np.flatnonzero(finding.anomaly.any((0, 1)))
+    for image, index in zip(made, shown, strict=True):
+        image.save_as(tmp_path / "written.dcm", enforce_file_format=True)
+        back = pydicom.dcmread(tmp_path / "written.dcm")
+        assert back.file_meta.TransferSyntaxUID.name == "RLE Lossless"
+        assert back.SOPInstanceUID == back.file_meta.MediaStorageSOPInstanceUID
+        drawn = draw(found.scan.image[..., index].T, finding.anomaly[..., index].T, window, factor)
+        np.testing.assert_array_equal(back.pixel_array, drawn)

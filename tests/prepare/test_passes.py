@@ -15,7 +15,7 @@ import itermask
 from itermask.apps.cohort.job import Job
 from itermask.apps.cohort.layouts import passes_name, read, write
 from itermask.core.refinement import record_passes, refine
-from itermask.io.outputs import PASSES, write_finding
+from itermask.io.outputs import MISSING, PASSES, write_finding
 from itermask.methods.itermask2.method import IterMask2
 from itermask.methods.itermask3d.method import IterMask3D
 from itermask.prepare.prepare import prepare
@@ -80,8 +80,11 @@ def test_what_is_above_the_last_pass_is_the_anomaly(model, tmp_path):
     stored = nib.load(tmp_path / PASSES)
     assert stored.get_data_dtype() == np.uint8
     assert np.array_equal(np.asarray(stored.dataobj), finding.revealed)
-    write_finding(scan, replace(finding, revealed=None), tmp_path)
+    write_finding(scan, replace(finding, revealed=None, missing=finding.anomaly), tmp_path)
     assert not (tmp_path / PASSES).exists()
+    assert np.array_equal(nib.load(tmp_path / MISSING).get_fdata() > 0, finding.anomaly)
+    write_finding(scan, finding, tmp_path)
+    assert not (tmp_path / MISSING).exists()
 
 
 @pytest.mark.parametrize("settings", [{}, {"iterate": False}])

@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_profile import healthy as profiles_of
-from tiny_model import tiny_card, tiny_model, tiny_scan
+from tiny_model import tiny_card, tiny_model, tiny_scan, write_nifti
 
 from itermask.core.profile import HealthyProfiles, fit_profiles
-from itermask.models.folder import load_model
+from itermask.errors import InputError
+from itermask.models.card import CARD
+from itermask.models.folder import WEIGHTS, load_model
 from itermask.prepare.prepare import prepare
 from itermask.results.focal import focal_limits
 from itermask.results.scoring import limits
 from itermask.training import recentre as recentre_module
 from itermask.training.calibration import HealthyScan
 from itermask.training.recentre import FURTHEST, check_masks, moved, moved_profile, quality_shift, recentre, weight_of
-from itermask.training.self_test import ARTIFACTS, KINDS, as_card, self_test
+from itermask.training.self_test import ARTIFACTS, KINDS, Tried, as_card, self_test
+from itermask.training.train import calibrate_model
 
 positive = st.lists(st.floats(1e-3, 10), min_size=5, max_size=30)
 
@@ -93,3 +96,42 @@ def test_a_self_test_says_what_is_still_found(tmp_path):
         assert str(one.scans) in one.sentence()
     json.dumps(as_card(tried))
     assert tiny_card()["population"] == {"name": "any"}
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A table of own healthy scans, and a model that marks much of them."""
+    tiny_model(tmp_path / "model")
+    paths = [write_nifti(tmp_path / f"sub-{seed}_T1w.nii.gz", tiny_scan(seed=seed)) for seed in range(30, 34)]
+    (tmp_path / "own.tsv").write_text("\n".join(["path", *map(str, paths)]) + "\n")
+    return tmp_path / "own.tsv"
+
+
+def test_a_refused_calibration_leaves_no_model_behind(own, monkeypatch):
+    folder = own.parent
+    monkeypatch.setattr(recentre_module, "LARGE", -1.0)
+    with pytest.raises(InputError, match=r"own\.tsv: .* of these healthy brains are marked .*; no model was written"):
+        calibrate_model(own, folder / "model", folder / "new", device="cpu")
+    assert not (folder / "new").exists()
+    with pytest.raises(InputError, match="--threads 0: at least 1"):
+        calibrate_model(own, folder / "model", folder / "new", device="cpu", threads=0)
+    assert not (folder / "new").exists()
+    monkeypatch.setattr(recentre_module, "LARGE", 1.0)
+    calibrate_model(own, folder / "model", folder / "new", device="cpu")
+    before = {path.name: path.read_bytes() for path in (folder / "new").iterdir()}
+    assert set(before) == {WEIGHTS, CARD}
+    monkeypatch.setattr(recentre_module, "LARGE", -1.0)
+    with pytest.raises(InputError, match="no model was written"):
+        calibrate_model(own, folder / "model", folder / "new", device="cpu")
+    assert {path.name: path.read_bytes() for path in (folder / "new").iterdir()} == before
+
+
+def test_the_self_test_is_told_and_stored(own, monkeypatch):
+    monkeypatch.setattr(recentre_module, "LARGE", 1.0)
+    told = []
+    calibrate_model(own, own.parent / "model", own.parent / "new", device="cpu", tell=told.append)
+    assert told[0] == "calibrating on 4 scans of 4 subjects"
+    assert "fewer than 10 subjects" in told[1]
+    stored = json.loads((own.parent / "new" / CARD).read_text())["calibration"]["self_test"]
+    assert told[2:] == [Tried(**one).sentence() for one in stored]
+    assert len(stored) == 1 + len(ARTIFACTS) + len(KINDS)

@@ -61,7 +61,7 @@ def test_path_and_split_suffice(tmp_path):
         ([*ROWS, ("d",)], "line 6"),
         (ROWS[1:], "no T1w scan in split 'train'"),
         (ROWS[::2], "no T1w scan in split 'val'"),
-        ([], "columns path and split"),
+        ([], "lists no scan"),
         ([("a", "a.nii", "train", "", "FLAIR")], "no T1w scan"),
     ],
 )
@@ -82,6 +82,8 @@ def test_a_row_that_ends_before_its_path_is_one_line(tmp_path):
 def test_a_table_without_its_columns_and_nothing_at_all(tmp_path):
     with pytest.raises(InputError, match="columns path and split"):
         read_data(table(tmp_path, [("a.nii", "train")], columns=("file", "split")), "T1w")
+    with pytest.raises(InputError, match="column path is needed"):
+        read_data(table(tmp_path, [("a.nii", "train")], columns=("file", "split")), "T1w", whole=True)
     with pytest.raises(InputError, match="no such table or folder"):
         read_data(tmp_path / "none.tsv", "T1w")
 

@@ -152,10 +152,10 @@ class _Run:
 
 def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: Path | None) -> dict[str, Any]:
     """One scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
-    from itermask.io.outputs import OUTPUTS, PASSES
+    from itermask.io.outputs import MISSING, OUTPUTS, PASSES
     from itermask.results.regions import voxel_ml
 
-    files = {name.split(".")[0]: str(out / name) for name in (*OUTPUTS, PASSES) if (out / name).is_file()}
+    files = {name.split(".")[0]: str(out / name) for name in (*OUTPUTS, PASSES, MISSING) if (out / name).is_file()}
     millilitres = voxel_ml(finding.affine)
     return {
         "scan": str(path),

@@ -23,6 +23,7 @@ from itermask.types import Finding, Scan
 
 MASKS, MAPS = ("anomaly", "brain"), ("error", "reconstruction")
 PASSES = "passes.nii.gz"  # only of methods that refine
+MISSING = "missing.nii.gz"  # only where tissue is missing
 DICOM = "dicom"  # folder of the results of DICOM scans, see `itermask.io.dicom.write`
 WAIT = 60.0  # seconds until another run into the same folder must have ended
 OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "report.html")
@@ -97,7 +98,7 @@ def check_out(out: Path, *inputs: Path | None) -> None:
         InputError: `out`, or what it would lie in, is a file or cannot be written to; or a result would replace an
             input, a folder, or a file that was not written by this program.
     """
-    check_folder(out, (*OUTPUTS, PASSES, DICOM), inputs)
+    check_folder(out, (*OUTPUTS, PASSES, MISSING, DICOM), inputs)
 
 
 def _move_files(source: Path, target: Path) -> None:
@@ -135,12 +136,15 @@ def _write_maps(scan: Scan, finding: Finding, folder: Path) -> None:
             nib.save(on_grid_of(scan, getattr(finding, name).astype(kind)), folder / f"{name}.nii.gz")
     if finding.revealed is not None:
         nib.save(on_grid_of(scan, finding.revealed), folder / PASSES)
+    if finding.missing is not None:
+        nib.save(on_grid_of(scan, finding.missing.astype(np.uint8)), folder / MISSING)
 
 
 def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[str, np.ndarray] | None = None) -> Path:
     """Write `anomaly`, `error`, `reconstruction`, `brain` (`.nii.gz`), `finding.json` and `report.html`.
 
-    Where the method refines its mask, `passes.nii.gz` says by which pass each voxel was revealed.
+    Where the method refines its mask, `passes.nii.gz` says by which pass each voxel was revealed. Where tissue is
+    missing, `missing.nii.gz` says which part of the mask that is.
 
     Everything is written to a temporary folder first and then renamed into `out`, so no file is ever half
     there; other files in `out` are left alone, and after a failure so are those of an earlier finding. A mark in
@@ -176,8 +180,9 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
             for name, array in (extra or {}).items():
                 nib.save(on_grid_of(scan, array), partial / name)
             _move_files(partial, out)
-            if finding.revealed is None:
-                (out / PASSES).unlink(missing_ok=True)  # of an earlier finding
+            for name, sometimes in ((PASSES, finding.revealed), (MISSING, finding.missing)):
+                if sometimes is None:
+                    (out / name).unlink(missing_ok=True)  # of an earlier finding
         except OSError as error:
             raise InputError(f"{out}: cannot be written to ({reason(error)})") from error
         finally:

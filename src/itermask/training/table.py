@@ -100,8 +100,11 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
     rows = read_rows(table)
     if whole:
         rows = [{"split": "val"} | row for row in rows]
-    if not rows or not {"path", "split"} <= set(rows[0]):
-        raise InputError(f"{table}: a table with the columns path and split is needed (brain_mask is optional)")
+    if not rows:
+        raise InputError(f"{table}: lists no scan; give it a row for each, below the names of the columns")
+    if not {"path", "split"} <= set(rows[0]):
+        columns = "column path" if whole else "columns path and split"
+        raise InputError(f"{table}: a table with the {columns} is needed (brain_mask is optional)")
     if target and "participant_id" not in rows[0]:
         raise InputError(f"{table}: {target} scans are found by subject; a column participant_id is needed")
     found: list[tuple[Entry, tuple[str, str]]] = []

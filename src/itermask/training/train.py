@@ -4,9 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,12 @@ def finish(
     """Write the trained weights, calibrate with them as they are on disk, complete the card."""
     card = make_card(trainer, entries, sequence, about)
     save_model(trainer.out, trainer.average, card | ({"target": target} if target else {}))
-    calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
+    try:
+        calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{trainer.out}: {error}; the weights are there, but not calibrated") from error
 
 
 def calibrate_folder(
@@ -198,17 +204,15 @@ def calibrate_folder(
     A model that is calibrated already is moved to these scans, see `itermask.training.recentre`.
 
     Raises:
-        InputError: too few subjects; the weights stay, without calibration.
+        InputError: a scan cannot be used.
+        ValueError: too few subjects, or masks that mark much of healthy brains; the card stays as it was.
     """
     model = load_model(folder, device=device, threads=threads)
     started = time.perf_counter()
     slices = by_slices(model.method, model.grid)
     looks = [(prepare_entry(entry, model.sequence, model.grid, slices), entry.subject) for entry in entries]
     scans = [HealthyScan(prepared, subject) for prepared, subject in looks if prepared.brain.any()]
-    try:
-        calibration = recentre(model, scans, report) if model.calibration else calibrate(model, scans, report)
-    except ValueError as error:
-        raise InputError(f"{folder}: {error}; the weights are there, but not calibrated") from error
+    calibration = recentre(model, scans, report) if model.calibration else calibrate(model, scans, report)
     calibration["computed_with"] = model.runtime.description
     calibration["seconds"] = round(time.perf_counter() - started, 1)
     metrics = model.card["metrics"] | calibration_metrics(calibration)
@@ -281,7 +285,8 @@ def calibrate_model(
 
     Raises:
         InputError: the model or the data cannot be used, a setting belongs to training or is out of range, the
-            method is of another family, `out` is the model, or `align` is asked of a model for a scan's own slices.
+            method is of another family, `out` is the model, `align` is asked of a model for a scan's own slices, or
+            its masks mark much of these healthy brains. Then no model is written.
     """
     source = find_model(name, None)
     card = _changed(read_card(source), method, settings or {}, source)
@@ -289,6 +294,8 @@ def calibrate_model(
         if grid_from(card).slices:
             raise InputError(f"{source}: takes a scan's own slices, which cannot be aligned; leave --align out")
         card = card | {"align": True}
+    if threads is not None and threads < 1:
+        raise InputError(f"--threads {threads}: at least 1 is needed")
     if source.resolve() == out.resolve():
         raise InputError(f"{out}: is the model itself; give another folder")
     check_model_folder(out, source / WEIGHTS)
@@ -300,17 +307,39 @@ def calibrate_model(
         if subjects < FEW:
             tell(f"fewer than {FEW} subjects: the healthy range of your scanner stays uncertain; give more if you can")
     kept = card["calibration"] if not (settings or method or align) else {}
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source / WEIGHTS, out / WEIGHTS)
-    save_card(out, card | {"calibration": kept})
     told = report or (lambda stage, share: None)
-    calibrate_folder(out, validation, device, told, threads)
-    if kept:
-        shift_quality(out, validation, device, threads)
+    with _in_place(out) as made:
+        shutil.copyfile(source / WEIGHTS, made / WEIGHTS)
+        save_card(made, card | {"calibration": kept})
+        try:
+            calibrate_folder(made, validation, device, told, threads)
+        except InputError:
+            raise
+        except ValueError as error:
+            raise InputError(f"{data}: {error}; no model was written") from error
+        if kept:
+            shift_quality(made, validation, device, threads)
+        tried = try_out(made, validation, device, told, threads) if tell else []
     if tell:
-        for one in try_out(out, validation, device, told, threads):
+        for one in tried:
             tell(one.sentence())
     return out
+
+
+@contextmanager
+def _in_place(out: Path) -> Iterator[Path]:
+    """A folder to make a model in, whose files come into `out` at the end; after a failure all is as it was."""
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
+    try:
+        yield partial
+        for name in (WEIGHTS, CARD):
+            os.replace(partial / name, out / name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if new and not any(out.iterdir()):
+            out.rmdir()
 
 
 def check_model_folder(out: Path, weights: Path | None = None) -> None:

@@ -42,7 +42,8 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "headline": {"Description": "What decided the verdict, in one sentence"},
     "stands_out": {
         "Description": "How far the scan is from healthy ones: image quality and focal score together, each 1 at its "
-        "borderline and 2 where outside begins; the table's page is sorted by it within a verdict"
+        "borderline and 2 where outside begins; the table's page has spoiled images first, and is sorted by it within "
+        "a verdict"
     },
     "decided_by": {
         "Description": "The question that decided the verdict",

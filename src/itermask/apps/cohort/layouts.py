@@ -8,6 +8,7 @@
     sub-01/anat/sub-01_desc-error_T1w                     squared error
     sub-01/anat/sub-01_desc-reconstruction_T1w            what the model expects
     sub-01/anat/sub-01_space-T1w_desc-passes_dseg         the pass that revealed each voxel, if the method refines
+    sub-01/anat/sub-01_space-T1w_desc-missing_mask        missing tissue, if any is
 
 each image as `.nii.gz` with a JSON sidecar. All lie on the scan's own grid. A mask has no sequence in its suffix, so
 `space-T1w` says of which scan it is; other entities of the scan (`ses`, `acq`, `run`, …) stay in the names.
@@ -24,7 +25,7 @@ import numpy as np
 
 from itermask.apps.cohort.job import Job
 from itermask.io.nifti import read_volume
-from itermask.io.outputs import MAPS, MASKS, PASSES, on_grid_of, plain
+from itermask.io.outputs import MAPS, MASKS, MISSING, PASSES, on_grid_of, plain
 from itermask.results.regions import with_regions
 from itermask.results.report.page import write_report
 from itermask.types import Finding, Scan
@@ -46,6 +47,7 @@ ABOUT = {
         "The pass that revealed each voxel of the brain for good; one more than there were passes in the anomaly",
         "number of a pass from 1; 0 outside the brain",
     ),
+    "missing": ("Tissue that is missing, which is part of the anomaly and of the brain", "1 where it is, else 0"),
 }
 LATER = ("headline", "decided_by", "quality", "plausibility")  # keys that findings of format 1 lack
 UNITS = {
@@ -93,6 +95,13 @@ def passes_name(job: Job, layout: str) -> str:
     return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-passes_dseg")
 
 
+def missing_name(job: Job, layout: str) -> str:
+    """The file that says where tissue is missing, of a scan of which some is; see `names_of`."""
+    if layout == "folders":
+        return f"{job.name}/{MISSING}"
+    return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-missing_mask")
+
+
 def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> dict[str, int]:
     """Write all files of a finding below a folder that is nobody else's.
 
@@ -121,6 +130,10 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
         names["passes"] = passes_name(job, layout)
         nib.save(on_grid_of(scan, finding.revealed), folder / names["passes"])
         written.append(names["passes"])
+    if finding.missing is not None:
+        names["missing"] = missing_name(job, layout)
+        nib.save(on_grid_of(scan, finding.missing.astype(np.uint8)), folder / names["missing"])
+        written.append(names["missing"])
     if layout == "bids":
         for kind in [kind for kind in ABOUT if kind in names]:
             sidecar = names[kind].removesuffix(".nii.gz") + ".json"
@@ -145,13 +158,13 @@ def _sidecar(kind: str, job: Job, finding: Finding, summary: dict[str, Any]) -> 
         "Description": description,
         "Units": units,
         "Sources": [f"bids:raw:{job.source}"],
-        "SkullStripped": kind != "anomaly",
+        "SkullStripped": kind not in ("anomaly", "missing"),
         "BiasCorrection": settings.get("bias_correction", "none"),
         "Alignment": settings.get("alignment", "none"),
         "Model": settings.get("model"),
         "Notice": summary["notice"],
     }
-    if kind in MASKS:
+    if kind in (*MASKS, "missing"):
         fields["Type"] = "Brain" if kind == "brain" else "ROI"
     if kind not in MAPS:
         fields["SpatialReference"] = f"bids:raw:{job.source}"
@@ -207,4 +220,7 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
     passes = out / passes_name(job, layout)
     if "passes" in summary["search"] and passes.exists():
         fields["revealed"] = read_volume(passes).data.astype(np.uint8)
+    missing = out / missing_name(job, layout)
+    if missing.exists():
+        fields["missing"] = read_volume(missing).data.astype(bool)
     return Finding(**fields, affine=scan.affine, warnings=tuple(summary["warnings"]))

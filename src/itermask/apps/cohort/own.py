@@ -7,7 +7,7 @@ from pathlib import Path
 from itermask.apps.cohort.derivative import is_derivative_of_ours
 from itermask.apps.cohort.exports import EXPORTS
 from itermask.apps.cohort.job import Job, Plan
-from itermask.apps.cohort.layouts import names_of, passes_name
+from itermask.apps.cohort.layouts import missing_name, names_of, passes_name
 from itermask.apps.cohort.manifest import LOGS, MANIFEST, PARTS
 from itermask.errors import InputError
 from itermask.io.result_folder import check_inputs, check_place
@@ -53,8 +53,9 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
 def _names(job: Job, layout: str) -> Iterator[str]:
     """All files that a job's results may have, below the results folder."""
     names = names_of(job, layout)
-    images = [*(name for name in names.values() if name.endswith(".nii.gz")), passes_name(job, layout)]
+    sometimes = [passes_name(job, layout), missing_name(job, layout)]
+    images = [*(name for name in names.values() if name.endswith(".nii.gz")), *sometimes]
     yield from names.values()
-    yield images[-1]
+    yield from sometimes
     if layout == "bids":
         yield from (image.removesuffix(".nii.gz") + ".json" for image in images)

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from itermask.apps.cohort import charts
+from itermask.apps.cohort.relative import is_spoiled
 from itermask.apps.cohort.rows import Row, cells, number, score_names
 from itermask.results.report.charts import number as short
 from itermask.results.report.charts import score_name
@@ -69,9 +70,10 @@ def render(
 
 
 def outliers_first(rows: Sequence[Row]) -> list[Row]:
-    """Worst verdict first, then what stands out most, then the highest score; those that failed last, by name.
+    """Spoiled scans first, then by verdict, what stands out most, and the highest score; those that failed last.
 
     Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
+    A spoiled image leads also where it could not be judged.
     """
     order = {verdict: place for place, verdict in enumerate(WORST_FIRST)}
 
@@ -82,7 +84,8 @@ def outliers_first(rows: Sequence[Row]) -> list[Row]:
         among = number(row.relative.get("sorted_by"))
         if among is not None and out is not None and among < out:
             place, out = order[VERDICTS[2 if among > 2 else 1 if among > 1 else 0]], among
-        return (not row.ok, place, -1.0 if out is None else -out, score is None, -(score or 0.0), row.record.name)
+        rank = (not is_spoiled(row), place, -1.0 if out is None else -out)
+        return (not row.ok, *rank, score is None, -(score or 0.0), row.record.name)
 
     return sorted(rows, key=key)
 

@@ -19,6 +19,7 @@ KEYS = (*SCANNER, "protocol", "session_id")  # what `--reference-by` may name
 FEWEST = 5  # scans of a group that scores can be relative to
 TOGETHER = 0.7  # share of a group beyond the borderline, and near its median, that is most of it
 CLOSE = 0.75  # of a step from borderline to outside: extents this near to their median are close together
+FAR = 3.0  # robust standard deviations from its own scanner's scans, from which an unclean image is a spoiled one
 USUAL = 0.5  # extent of a usual healthy scan
 LEAST_SPREAD = 0.25  # of extents; a group that happens to be tight must not make small differences large
 
@@ -76,6 +77,20 @@ def extents(row: Row) -> tuple[float | None, float | None]:
     quality = number(figures.get("quality_extent"))
     focal = number(figures.get("scores", {}).get("focal"))
     return quality, focal
+
+
+def is_spoiled(row: Row) -> bool:
+    """Return whether a scan's image is spoiled, as far as its scanner's other scans tell.
+
+    That is where image quality lies outside the range of clean scans, or is borderline and far from the scans of its
+    own scanner. Of a group that moves together, what lies beyond the group counts.
+    """
+    quality, _ = extents(row)
+    out, among = number(row.record.figures.get("stands_out")), number(row.relative.get("sorted_by"))
+    if quality is None:
+        return False
+    own = quality - (out - among if out is not None and among is not None else 0.0)
+    return own > 2 or (own > 1 and (number(row.relative.get("relative_quality")) or 0.0) > FAR)
 
 
 def relative_to_groups(rows: Sequence[Row], keys: Sequence[str] = SCANNER) -> tuple[list[Row], list[Group]]:

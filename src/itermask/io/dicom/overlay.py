@@ -15,6 +15,7 @@ from itermask.results.report.pictures import CONTOUR, LETTER, grey_window, outli
 from itermask.types import Finding, Scan
 
 RLE = "1.2.840.10008.1.2.5"  # lossless, and read by every program
+UNCOMPRESSED = "1.2.840.10008.1.2.1"
 AS_SOURCE = (
     *("StudyDescription", "IssuerOfPatientID", "AdmissionID", "IssuerOfAdmissionIDSequence", "PatientAge"),
     *("BodyPartExamined", "Laterality", "OtherPatientIDsSequence", "IssuerOfAccessionNumberSequence"),
@@ -52,6 +53,7 @@ def overlay_images(
         picture = draw(scan.image[:, :, index].T, finding.anomaly[:, :, index].T, window, factor)
         place = _place(scan.affine, index, factor)
         header = headers[0] if frame.multiframe else headers[index]
+        odd = bool(picture[..., 0].size % 2)  # GDCM ends the whole program on such an image
         result = hd.sc.SCImage.from_ref_dataset(
             header,
             pixel_array=picture,
@@ -67,9 +69,11 @@ def overlay_images(
             software_versions=__version__,
             pixel_spacing=(place["spacing"][1], place["spacing"][0]),
             patient_orientation=_letters(place["orientation"]),
-            transfer_syntax_uid=RLE,
+            transfer_syntax_uid=UNCOMPRESSED if odd else RLE,
             series_description=f"{MAKER} overlay ({NOTICE})",
         )
+        if odd:
+            result.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
         _complete(result, frame, header, place, scan.spacing[2])
         yield result
 

@@ -54,7 +54,7 @@ def look_at(scan: Scan) -> Look:
     """
     if scan.brain_mask is None or not scan.brain_mask.any():
         raise ValueError(f"{scan.name}: image quality needs a brain mask that is not empty")
-    box = ndimage.find_objects(scan.brain_mask.view(np.uint8))[0]
+    box = box_of(scan.brain_mask)
     brain = np.ascontiguousarray(scan.brain_mask[box])
     image = np.where(brain, scan.image[box], 0).astype(np.float32)
     np.nan_to_num(image, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -77,6 +77,19 @@ def look_at(scan: Scan) -> Look:
     up = int(np.argmax(np.where(np.arange(3) == right, -1, directions[2])))
     open_ = tuple((part.start > 0, part.stop < size) for part, size in zip(box, scan.brain_mask.shape, strict=True))
     return Look(image, brain, inside, detail, scan.spacing, right, up, open_)
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that holds a mask, which must not be empty.
+
+    >>> box_of(np.eye(5, dtype=bool)[1:3])
+    (slice(0, 2, None), slice(1, 3, None))
+    """
+    box = []
+    for axis in range(mask.ndim):
+        there = np.flatnonzero(mask.any(tuple(other for other in range(mask.ndim) if other != axis)))
+        box.append(slice(int(there[0]), int(there[-1]) + 1))
+    return tuple(box)
 
 
 def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.results.quality.field import ENDS, coarse, fit_field
-from itermask.results.quality.look import Look
+from itermask.results.quality.look import Look, box_of
 from itermask.types import Scan
 
 AIR_SHARE = 0.1  # of the volume that must be air with signal of its own for numbers that need air
@@ -82,14 +82,15 @@ def numbers(
         )
     else:
         left_out["jitter"] = "too few slices"
-    image = np.nan_to_num(np.asarray(scan.image, dtype=np.float32))
+    image = np.asarray(scan.image, dtype=np.float32)
+    image = image if np.isfinite(image).all() else np.nan_to_num(image)
     known["efc"] = Number(_entropy_focus(image), "ratio", "entropy focus criterion, 0 to 1; ghosts and blur raise it")
     assert scan.brain_mask is not None
     air = air_of(image, scan.brain_mask, scan.spacing)
     if air is None:
         left_out |= dict.fromkeys(("snr_air", "fber"), NO_AIR)
     else:
-        known |= _against_air(image, scan.brain_mask, air)
+        known |= _against_air(image[scan.brain_mask], air)
     if residual is not None:
         known["residual_jitter"] = _residual_jitter(residual, scan.brain_mask)
     else:
@@ -98,7 +99,7 @@ def numbers(
 
 
 def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray | None:
-    """The air around the head as a boolean map, or None where there is none that was recorded.
+    """Intensities of the air around the head, or None where there is none that was recorded.
 
     Args:
         image: whole scan.
@@ -107,7 +108,7 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
     """
     thin = (slice(None, None, 2),) * 3
     outside = image[thin][~brain[thin]]
-    if outside.size == 0 or (outside == np.median(outside)).mean() > 0.9:
+    if outside.size == 0 or _constant(outside):
         return None
     level = float(np.percentile(image[brain], 90))
     wide = [2 * max(1, round(6.0 / size)) + 1 for size in spacing]
@@ -116,7 +117,15 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
     if air.mean() < AIR_SHARE:
         return None
     values = image[air]
-    return None if (values == np.median(values)).mean() > 0.9 else air
+    return None if _constant(values) else values
+
+
+def _constant(values: np.ndarray) -> bool:
+    """Whether more than nine in ten values are the same."""
+    some = values[np.random.default_rng(0).integers(len(values), size=1000)]
+    if (some == np.median(some)).mean() < 0.7:  # drawn from such values, so few never are
+        return False
+    return bool((values == np.median(values)).mean() > 0.9)
 
 
 def smoothness(look: Look, axis: int) -> float | None:
@@ -172,32 +181,41 @@ def _entropy_focus(image: np.ndarray) -> float:
     return float(entropy / (np.sqrt(image.size) * np.log(np.sqrt(image.size))))
 
 
-def _against_air(image: np.ndarray, brain: np.ndarray, air: np.ndarray) -> dict[str, Number]:
-    """Numbers that need air."""
-    inner, outer = image[brain].astype(np.float64), image[air].astype(np.float64)
-    deviation = 1.4826 * np.median(np.abs(outer - np.median(outer)))
+def _against_air(inner: np.ndarray, outer: np.ndarray) -> dict[str, Number]:
+    """Numbers that need air: of the intensities of the brain and of the air."""
+    deviation = 1.4826 * float(np.median(np.abs(outer - np.median(outer))))
     known = {}
     if deviation > 0:
-        value = float(np.sqrt(2 / (4 - np.pi)) ** -1 * np.median(inner) / deviation)
+        value = float(np.sqrt(2 / (4 - np.pi)) ** -1 * float(np.median(inner)) / deviation)
         known["snr_air"] = Number(
             value, "ratio", "Dietrich's SNR: the brain's median over the noise in air; higher is better"
         )
-    energy = np.mean(outer**2)
+    energy = _energy(outer)
     if energy > 0:
-        value = float(np.mean(inner**2) / energy)
-        known["fber"] = Number(value, "ratio", "energy of the brain over that of the air; higher is better")
+        known["fber"] = Number(
+            _energy(inner) / energy, "ratio", "energy of the brain over that of the air; higher is better"
+        )
     return known
+
+
+def _energy(values: np.ndarray) -> float:
+    """Mean square, summed with double precision."""
+    double = values.astype(np.float64)
+    return float(np.vdot(double, double) / len(double))
 
 
 def _residual_jitter(residual: np.ndarray, brain: np.ndarray) -> Number:
     """How much the slices' mean residual jumps from slice to slice, against the residual's own size."""
+    box = box_of(brain)
+    residual, brain = residual[box], brain[box]
     size = float(np.sqrt(np.mean(residual[brain] ** 2))) + 1e-12
+    inside = np.where(brain, residual, 0)
     worst = 0.0
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         counts = brain.sum(others)
         full = counts >= 0.25 * counts.max()
-        means = np.where(brain, residual, 0).sum(others)[full] / counts[full]
+        means = inside.sum(others)[full] / counts[full]
         if len(means) > 2:
             bend = means[1:-1] - (means[2:] + means[:-2]) / 2
             worst = max(worst, float(np.sqrt(np.mean(bend**2))) / size)
