@@ -22,7 +22,7 @@ from itermask.apps.cohort.rows import Row
 from itermask.apps.cohort.work import figures_of
 from itermask.io.nifti import read_scan
 from itermask.models.folder import load_model
-from itermask.pipeline import run
+from itermask.pipeline import analyze
 from itermask.prepare.brain import with_brain
 from itermask.synth.artifacts import ARTIFACTS, corrupt
 from itermask.types import Source, top_axis
@@ -58,7 +58,7 @@ def look(told, rows):
                 continue
             if scan is None:
                 scan, _ = with_brain(read_scan(path, model.sequence))
-            finding = run(spoil(scan, artifact, told.severity) if artifact else scan, model)
+            finding = analyze(spoil(scan, artifact, told.severity) if artifact else scan, model)
             rows.append({"scan": name, "artifact": artifact, "figures": figures_of(finding, Source(site=site))})
             with told.out.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")

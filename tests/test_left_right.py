@@ -21,7 +21,7 @@ from itermask.io.dicom.write import write_dicom
 from itermask.io.nifti import read_scan
 from itermask.io.outputs import write_finding
 from itermask.models.folder import load_model, save_model
-from itermask.pipeline import run
+from itermask.pipeline import analyze
 from itermask.prepare.atlas import template
 from itermask.results.regions import regions_of
 from itermask.results.report import embed, pictures
@@ -125,7 +125,7 @@ def looked(request, model, tmp_path_factory):
     how, words = request.param
     folder = tmp_path_factory.mktemp("head")
     scan, series, truth = stored(how, *with_lesion(PLACES[words]), folder)
-    finding = run(scan, model)
+    finding = analyze(scan, model)
     out = write_finding(finding.scan, finding, folder / "out")
     if series is not None:
         write_dicom(finding.scan, series, finding, out)
