@@ -77,7 +77,7 @@ def test_a_second_run_looks_at_nothing_again(looked, monkeypatch, capsys):
         tried.append(scan.name)
         raise ValueError("refused")
 
-    monkeypatch.setattr(verdicts, "run", count)
+    monkeypatch.setattr(verdicts, "analyze", count)
     verdicts.main(words)
     assert (folder / "out.tsv").read_bytes() == before
     refused = capsys.readouterr().out.count(": refused")

@@ -26,6 +26,7 @@ from itermask.io.scans import read_scans
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
 from itermask.pipeline import RunSettings, analyze, known_sequence, timed
+from itermask.prepare.bias import n4_name
 from itermask.types import Finding, Progress, Scan
 
 OneScan: TypeAlias = Scan | str | os.PathLike[str] | nib.spatialimages.SpatialImage | np.ndarray
@@ -102,6 +103,8 @@ def run(
         return _each(iter(scan), model, settings, progress, affine, sequence, on_refusal)  # type: ignore[arg-type]
     if on_refusal is not None:
         raise InputError("on_refusal is for several scans; a single one raises")
+    if settings is not None and settings.n4:
+        n4_name()  # before anything is read, the extra is asked for
     timings: dict[str, float] = {}
     if isinstance(scan, (str, os.PathLike)):
         with timed(timings, "read"):

@@ -324,6 +324,7 @@ class Prepared:
         plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
         left_out: how many of these hold brain, but too little to be looked at.
         divisor: sizes that the model's networks take are multiples of this; 0 if that is not known.
+        sequence: as the scan's; empty if it is not known.
     """
 
     image: np.ndarray
@@ -334,3 +335,4 @@ class Prepared:
     plane: str = ""
     left_out: int = 0
     divisor: int = 0
+    sequence: str = ""

@@ -51,7 +51,7 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
     image = np.divide(total, weight, out=np.zeros_like(total), where=brain)
     limits = grid.scale.limits(image, brain)
     scaled = grid.scale.apply(image, brain, limits)
-    return Prepared(scaled, brain, spacing, placement, limits, plane, left_out, grid.divisor)
+    return Prepared(scaled, brain, spacing, placement, limits, plane, left_out, grid.divisor, scan.sequence or "")
 
 
 def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:

@@ -10,7 +10,13 @@ from itermask.core.error_maps import check_image
 from itermask.core.masks import remove_small_parts
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
-from itermask.methods.anyscan.maps import above_share_of_region, evidence, in_own_spread, smooth_within
+from itermask.methods.anyscan.maps import (
+    above_share_of_region,
+    evidence,
+    in_own_spread,
+    smooth_within,
+    weight_of_sign,
+)
 from itermask.methods.anyscan.training import ANOMALY_LOGITS, network_input
 from itermask.methods.calibration import OperatingPoint
 from itermask.types import Detection, Prepared, Progress
@@ -20,8 +26,7 @@ if TYPE_CHECKING:
     from itermask.runtime.base import Runtime
 
 ROLE = "restoration"
-SIGNS = ("bright", "dark")
-SHARES = {"bright": 0.25, "dark": 1.0}  # of the budget of false alarms; dark lesions of T1w scans are faint
+POINT = "evidence"  # the operating point's only number
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,14 @@ class Search:
     Attributes:
         prepared: the scan.
         expected: the restored image, scaled intensities.
-        maps: sign → evidence of an anomaly of that sign, see `maps.evidence`; 0 outside the brain.
+        evidence: of an anomaly of either sign, see `maps.evidence`; 0 outside the brain.
+        bright: boolean, where the evidence is of a bright anomaly.
     """
 
     prepared: Prepared
     expected: np.ndarray
-    maps: dict[str, np.ndarray]
+    evidence: np.ndarray
+    bright: np.ndarray
 
 
 def expect(
@@ -105,67 +112,51 @@ def explore(
     image, brain = prepared.image, prepared.brain
     sigma = [method.smoothing / size for size in prepared.spacing]
     departure = in_own_spread(smooth_within(image - expectation.image, brain, sigma), brain)
-    maps = {
-        sign: evidence(logits, factor * departure, brain)
-        for sign, logits, factor in zip(SIGNS, expectation.anomaly, (1.0, -1.0), strict=True)
-    }
-    return Search(prepared, expectation.image, maps)
+    found = [
+        evidence(logits, sign * departure, brain) * np.float32(weight_of_sign(sign, prepared.sequence))
+        for logits, sign in zip(expectation.anomaly, (1, -1), strict=True)
+    ]
+    return Search(prepared, expectation.image, np.maximum(*found), found[0] > found[1])
 
 
 def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
-    """Flag where the evidence of either sign exceeds its threshold and a quarter of its own region's top.
-
-    The error map is the larger ratio of evidence to threshold, times the first threshold: so it does not change with
-    the sensitivity, which divides both thresholds.
+    """Flag where the evidence exceeds its threshold and a quarter of its own region's top.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (over the brain).
     """
-    brain, reference = search.prepared.brain, point[SIGNS[0]]
-    ratio, masks = np.zeros(brain.shape, np.float32), {}
-    for sign in SIGNS:
-        values = search.maps[sign]
-        np.maximum(ratio, values / point[sign], out=ratio)
-        masks[sign] = above_share_of_region(values, point[sign])
-    error = np.where(brain, ratio * np.float32(reference), 0).astype(np.float32)
-    flagged = (masks["bright"] | masks["dark"]) & brain
-    mask = remove_small_parts(flagged, method.smallest / float(np.prod(search.prepared.spacing)))
+    brain, error, threshold = search.prepared.brain, search.evidence, point[POINT]
+    mask = above_share_of_region(error, threshold) & brain
+    mask = remove_small_parts(mask, method.smallest / float(np.prod(search.prepared.spacing)))
     return Detection(
         mask=mask,
         error=error,
         reconstruction=search.expected,
         scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())},
         profile={},
-        threshold=reference,
-        trace={
-            "threshold": reference,
-            "thresholds": dict(point),
-            "bright_share": float(masks["bright"][mask].mean()) if mask.any() else None,
-        },
+        threshold=threshold,
+        trace={"threshold": threshold, "bright_share": float(search.bright[mask].mean()) if mask.any() else None},
     )
 
 
 def published_point() -> OperatingPoint:
-    """Return the thresholds without calibration."""
-    return {"bright": 2.0, "dark": 3.0}
+    """Return the threshold without calibration."""
+    return {POINT: 3.0}
 
 
-def thresholds_at(searches: "list[Search]", share: float) -> OperatingPoint:
-    """Return the thresholds that each sign exceeds in its part of a share of healthy brains; all scans count the same.
+def threshold_at(searches: "list[Search]", share: float) -> OperatingPoint:
+    """Return the threshold that a share of healthy brains exceeds; all scans count the same.
 
     Args:
         searches: of healthy scans.
-        share: 0 to 1, of the brain's voxels; see `SHARES`.
+        share: 0 to 0.1, of the brain's voxels.
     """
-    point = {}
-    for sign in SIGNS:
-        levels = [search.maps[sign][search.prepared.brain] for search in searches]
-        counted = np.concatenate([np.quantile(one, np.linspace(0.9, 1, 2001)) for one in levels])
-        point[sign] = max(float(np.quantile(counted, 1 - 10 * share * SHARES[sign])), 1e-3)
-    return point
+    levels = [search.evidence[search.prepared.brain] for search in searches]
+    counted = np.concatenate([np.quantile(one, np.linspace(0.9, 1, 2001)) for one in levels])
+    return {POINT: max(float(np.quantile(counted, 1 - 10 * share)), 1e-3)}
 
 
 def calibrate(searches: "list[Search]", small: Callable[[OperatingPoint], bool]) -> OperatingPoint:
-    """The lowest thresholds with which healthy masks are small; each sign has its part of the budget.
+    """Return the lowest threshold with which healthy masks are small.
 
     Args:
         searches: of healthy scans.
@@ -175,5 +166,5 @@ def calibrate(searches: "list[Search]", small: Callable[[OperatingPoint], bool])
     low, high = 0, len(shares)
     while high - low > 1:  # the share at `low` suits, or is the smallest that is tried
         middle = (low + high) // 2
-        low, high = (middle, high) if small(thresholds_at(searches, float(shares[middle]))) else (low, middle)
-    return thresholds_at(searches, float(shares[low]))
+        low, high = (middle, high) if small(threshold_at(searches, float(shares[middle]))) else (low, middle)
+    return threshold_at(searches, float(shares[low]))

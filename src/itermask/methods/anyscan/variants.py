@@ -40,7 +40,8 @@ def other_contrasts(prepared: Prepared, rng: np.random.Generator) -> list[Prepar
         changed = apply_acquisition(changed - min(0.0, float(changed.min())), brain, scanner, prepared.spacing)
         changed = add_noise(changed, brain, scanner, rng)
         limits = scale.limits(changed, brain)
-        made[contrast.name] = replace(prepared, image=scale.apply(changed, brain, limits), limits=limits)
+        scaled = scale.apply(changed, brain, limits)
+        made[contrast.name] = replace(prepared, image=scaled, limits=limits, sequence=contrast.name)
         if len(made) == len(WANTED):
             break
     return [made[name] for name in WANTED if name in made]
