@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,export,node,openvino,prepare,train,dev
 
-.PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan any-scan-results reproduction mutants \
-    speed damaged clean
+.PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan any-scan-results \
+    reproduction mutants speed damaged clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -134,7 +134,8 @@ class Finding:
 
     Attributes:
         anomaly: boolean, True where the scan departs from normal.
-        error: float32, squared error in the model's scaled intensities; 0 outside the brain.
+        error: float32, departure from what the model expects (of most methods the squared error in the model's scaled
+            intensities); 0 outside the brain.
         reconstruction: float32, what the model expects, in the scan's own intensities; 0 outside the brain.
         brain: boolean, the brain mask that was used.
         affine: 4×4 affine of the scan.
@@ -277,7 +278,8 @@ class Detection:
 
     Attributes:
         mask: boolean, True where the scan departs from normal; inside the brain.
-        error: float32, squared error in scaled intensities; 0 outside the brain.
+        error: float32, departure from what the model expects (of most methods the squared error in scaled
+            intensities); 0 outside the brain.
         reconstruction: float32, what the model expects, scaled intensities.
         scores: number for each of the method's scan-level scores; higher is less normal.
         profile: features of the scan that are compared with healthy scans', by name; may be empty.

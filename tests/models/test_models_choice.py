@@ -99,3 +99,10 @@ def test_a_card_with_a_grid_that_is_none_is_refused(tmp_path, grid, message):
 def test_a_card_says_whether_it_is_for_slices():
     assert takes_slices(tiny_card(spacing=[4.0, 4.0, 0]))
     assert not takes_slices(tiny_card())
+
+
+def test_bundled_models_cover_every_sequence():
+    assert taken("T1w", *FINE)[0] == "t1w-2mm"
+    assert taken("T2w", *FINE)[0] == taken("FLAIR", *FINE)[0] == "any-2mm"
+    assert taken("FLAIR", *THICK)[0] == "flair-2d"
+    assert taken("T2w", *THICK)[1] == "slices 5 mm apart: the bundled model for T2w volumes; there is none for slices"

@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import tiny_config, tiny_grid, write_scan
 
 from itermask.errors import InputError
 from itermask.networks import NETWORKS
 from itermask.training.augment import Augmentation
 from itermask.training.cache import cached_volume, read_volume
-from itermask.training.loop import Examples, Trainer
+from itermask.training.config import TrainingConfig
+from itermask.training.loop import Examples, Trainer, cropped
 from itermask.training.table import Entry
 
 
@@ -301,3 +304,22 @@ def test_a_checkpoint_from_before_a_setting_was_there_is_resumed(tmp_path, scans
         train(tmp_path, scans, config, stop_after=4)
     monkeypatch.undo()
     assert Trainer(config, tiny_grid(), tmp_path, "cpu").resume()
+
+
+@given(st.integers(0, 10**6), st.tuples(*[st.sampled_from([0, 4, 8, 40])] * 3))
+def test_crop_cuts_all_arrays_alike_around_the_brain(seed, crop):
+    brain = np.zeros((16, 12, 16), bool)
+    brain[10:14, 2:5, 1:3] = True
+    number = np.arange(brain.size, dtype=np.float32).reshape(brain.shape)
+    example = {"input": np.stack([number, -number]), "tissue": number, "brain": brain, "description": np.ones(5)}
+    made = cropped(example, brain, crop, np.random.default_rng(seed))
+    sizes = tuple(min(edge or size, size) for edge, size in zip(crop, brain.shape, strict=True))
+    assert made["tissue"].shape == sizes
+    assert np.array_equal(made["input"], np.stack([made["tissue"], -made["tissue"]]))
+    assert made["brain"].any()
+    assert np.array_equal(made["description"], np.ones(5))
+
+
+def test_crop_must_fit_the_divisor():
+    with pytest.raises(ValueError, match="crop must be multiples of the divisor 16"):
+        TrainingConfig(crop=(48, 60, 48))

@@ -1,25 +1,21 @@
 """From a table of normal scans to a calibrated model folder."""
 
-import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from itermask import __version__
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
 from itermask.io.result_folder import check_place, digest_of
 from itermask.methods import Method, build_method
-from itermask.models.card import CARD, FORMAT_VERSION
+from itermask.models.card import CARD
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
 from itermask.prepare.brain import with_brain
 from itermask.prepare.grid import Grid, grid_from
@@ -27,6 +23,7 @@ from itermask.prepare.plausibility import ADULT_ML, Population
 from itermask.results.quality import assess as assess_quality
 from itermask.training.cache import cached_volume, has_brain, prepare_entry, read_volume
 from itermask.training.calibration import HealthyScan, calibrate, calibration_metrics, check_subjects
+from itermask.training.card import make_card
 from itermask.training.config import TrainingConfig
 from itermask.training.fit import check_networks
 from itermask.training.loop import Trainer
@@ -392,62 +389,3 @@ def _built(source: Path, name: str, settings: dict[str, Any] | None = None) -> M
         return build_method(name, settings)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from error
-
-
-def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict[str, Any]) -> dict[str, Any]:
-    """A model card without calibration."""
-    config, grid = trainer.config, trainer.grid
-    counts = {split: len({e.subject for e in entries if e.split == split}) for split in ("train", "val")}
-    listing = "\n".join(sorted(f"{entry.split} {entry.subject} {entry.path.name}" for entry in entries))
-    return {
-        "format_version": FORMAT_VERSION,
-        "version": __version__,
-        "method": config.method,
-        "method_settings": trainer.method.settings(),
-        "networks": {role: {"name": name, "arguments": arguments} for role, (name, arguments) in trainer.specs.items()},
-        "sequence": sequence,
-        **({"sequences": list(trainer.method.takes)} if trainer.method.takes else {}),
-        "spacing": list(grid.spacing),
-        "box": list(grid.box),
-        "divisor": grid.divisor,
-        "intensity_scale": asdict(grid.scale),
-        **({"slice_area": grid.slice_area} if grid.slices else {}),
-        **({"align": True} if grid.align else {}),
-        "calibration": {},
-        "training": config.as_dict()
-        | {
-            "start_from": _origin(config.start_from),
-            "processes": trainer.world,
-            "number_format": str(trainer.dtype).removeprefix("torch."),
-            "source_revision": _revision(),
-        },
-        "data": {
-            "name": about.get("name", "unnamed"),
-            "source": about.get("source", ""),
-            "license": about.get("data_license", "unknown"),
-            "train_subjects": counts["train"],
-            "validation_subjects": counts["val"],
-            "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
-        },
-        "license": about.get("license", "unknown"),
-        "intended_use": "Research only; not a medical device and not a diagnosis.",
-        "metrics": {} if trainer.optimizer is None else {"validation_loss": trainer.last_validation},
-    }
-
-
-def _origin(name: str) -> dict[str, str]:
-    """Which model the weights started from, without a path; empty if none."""
-    if not name:
-        return {}
-    folder = find_model(name, None)
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return {"model": folder.name, "version": read_card(folder)["version"], "weights_sha256": digest}
-
-
-def _revision() -> str:
-    """Git revision of the source, where it is a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"

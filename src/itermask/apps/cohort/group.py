@@ -77,7 +77,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "anomaly_fraction": {"Description": "Share of the brain in the anomaly mask, 0 to 1"},
     "anomaly_ml": {"Description": "Volume of the anomaly mask", "Units": "mL"},
     "brain_ml": {"Description": "Volume of the brain mask", "Units": "mL"},
-    "mean_error": {"Description": "Mean squared error over the brain, in the model's intensity scale"},
+    "mean_error": {"Description": "Mean of the error map over the brain"},
     "threshold": {"Description": "Error level of the anomaly mask, in the model's intensity scale"},
     "age": {"Description": "Age, as the data set says it", "Units": "year"},
     "sex": {"Description": "Sex, as the data set says it"},

@@ -5,7 +5,7 @@
     sub-01_T1w.html                                       report
     sub-01/anat/sub-01_space-T1w_desc-anomaly_mask        mask, and the finding's numbers in its sidecar
     sub-01/anat/sub-01_space-T1w_desc-brain_mask          brain mask that was used
-    sub-01/anat/sub-01_desc-error_T1w                     squared error
+    sub-01/anat/sub-01_desc-error_T1w                     error map
     sub-01/anat/sub-01_desc-reconstruction_T1w            what the model expects
     sub-01/anat/sub-01_space-T1w_desc-passes_dseg         the pass that revealed each voxel, if the method refines
     sub-01/anat/sub-01_space-T1w_desc-missing_mask        missing tissue, if any is
@@ -36,7 +36,7 @@ ABOUT = {
     "anomaly": ("Where the scan departs from what the model of healthy scans explains", "1 in the anomaly, else 0"),
     "brain": ("Brain mask that was used", "1 in the brain, else 0"),
     "error": (
-        "Squared difference of scan and reconstruction in the model's intensity scale; 0 outside the brain",
+        "Departure of the scan from what the model expects, as its method measures it; 0 outside the brain",
         "arbitrary",
     ),
     "reconstruction": (

@@ -81,7 +81,7 @@ def expect(
     image, brain = prepared.image, prepared.brain
     description = describe_contrast(image, brain)[None]
     fine = fine_structure(image, brain, prepared.spacing, cutoff)
-    seen, mirrored = (np.zeros_like(brain) for _ in range(2))
+    nothing = np.zeros_like(brain)
     passes = 0
 
     def restore(image: np.ndarray, fine: np.ndarray, hidden: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -93,8 +93,8 @@ def expect(
         return output
 
     restored = sum(restore(image, fine, brain, brain)[0] for _ in range(draws)) / draws
-    anomaly = restore(image, fine, seen, brain)[ANOMALY_LOGITS]
-    mirror = [np.ascontiguousarray(array[::-1]) for array in (image, fine, mirrored, brain)]
+    anomaly = restore(image, fine, nothing, brain)[ANOMALY_LOGITS]
+    mirror = [np.ascontiguousarray(array[::-1]) for array in (image, fine, nothing, brain)]
     anomaly = (anomaly + restore(*mirror)[ANOMALY_LOGITS][:, ::-1]) / 2
     return Expectation(np.where(brain, restored, image).astype(np.float32), anomaly.astype(np.float32))
 

@@ -167,7 +167,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
         rows = (
             ("Scan", "anomaly in red", drawn.scan, f"Scan, {where}, {marked}"),
             ("Reconstruction", "what the model expects", drawn.reconstruction, f"Reconstruction, {where}"),
-            ("Error map", "squared difference", drawn.error, f"Error map, {where}; brighter is a larger error"),
+            ("Error map", "departure from that", drawn.error, f"Error map, {where}; brighter is a larger error"),
         )
         planes.append(
             {
