@@ -19,6 +19,7 @@ Window = tuple[slice, ...]
 SPOT_ML = (0.02, 1.5)  # volume of a spot, log-uniform
 REGION_ML = (1.0, 80.0)  # volume of a tumour-sized region, log-uniform
 CONTRAST = (0.35, 4.5)  # robust standard deviations of the brain's intensities, log-uniform
+TEXTURED = 0.12  # share of anomalies that are partly brighter and partly darker than normal
 
 
 @dataclass(frozen=True)
@@ -193,13 +194,15 @@ def _blob(
 
 
 def _with_level(found: tuple[Window, np.ndarray], level: np.float32, rng: np.random.Generator, flat: float) -> Anomaly:
-    """Give a shape its brightness: even, or with a texture of its own."""
+    """Give a shape its brightness: even, with a texture of its own, or a texture that changes sign."""
     window, weight = found
     values = np.full(weight.shape, level, np.float32)
-    if rng.random() < 0.6 and min(weight.shape) > 3:
+    kind = rng.random()
+    if kind < 0.6 + TEXTURED and min(weight.shape) > 3:
         noise = ndimage.gaussian_filter(rng.standard_normal(weight.shape, dtype=np.float32), rng.uniform(0.5, 2.5))
         noise /= max(float(noise.std()), 1e-6)
-        values = values * (1 + rng.uniform(0.05, 0.5) * noise)
+        even, uneven = (1.0, rng.uniform(0.05, 0.5)) if kind < 0.6 else (rng.uniform(0, 0.5), 1.0)
+        values = values * (even + uneven * noise)
     return Anomaly(window, weight, values, float(flat))
 
 
