@@ -29,7 +29,7 @@ from itermask.prepare.prepare import prepare
 from itermask.results.scoring import limits, place_scores
 from itermask.types import Detection, Prepared
 
-HEALTHY, PATIENT = "healthy", "ms-patient"
+HEALTHY, PATIENT = "healthy", "ms-patient-t1w"
 COLOURS = {HEALTHY: "#2a9d8f", "ghosting": "#e9a03b", PATIENT: "#c1121f"}
 DPI, PALETTE = 100, 96
 RED = (0.86, 0.1, 0.13)
@@ -46,9 +46,11 @@ class Look:
 
 
 def look_at_all(model: Model) -> dict[str, Look]:
-    """Every demo scan on the model's grid, with what was found."""
+    """Return every demo scan of the model's sequence on the model's grid, with what was found."""
     point, looks = model.calibration["operating_point"], {}
     for name, scan in cases():
+        if scan.sequence not in model.sequences:
+            continue
         prepared = prepare(with_brain(scan)[0], model.grid)
         search = model.method.explore(prepared, model.runtime, np.random.default_rng(0))
         looks[name] = Look(prepared, search, model.method.finalize(search, point))

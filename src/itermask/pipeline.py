@@ -19,6 +19,7 @@ from itermask.models.folder import Model
 from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
+from itermask.prepare.placement import thin_axis
 from itermask.prepare.plausibility import Plausibility, Population, assess
 from itermask.prepare.prepare import prepare
 from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
@@ -29,7 +30,6 @@ from itermask.results.scoring import place_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
 from itermask.types import Detection, Finding, Prepared, Progress, Scan
 
-THINNEST = 20.0  # mm; a volume that is thinner holds no brain
 MOST_COMPARED = 20  # largest regions, of which the one that stands out most is named
 LARGE_MASK = 0.2  # share of the brain above which a mask is not a localisation any more
 
@@ -179,13 +179,13 @@ def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
 
 def check_thickness(scan: Scan, model: Model) -> None:
     """Refuse a few slices for a model of volumes, before a brain is looked for in them."""
-    extents = [size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True)]
-    axis = int(np.argmin(extents))
+    axis = thin_axis(scan.spacing, scan.image.shape)
     adult = Population.of(model.card).name == "adult"
-    if (adult or scan.brain_mask is None) and not model.grid.slices and extents[axis] < THINNEST:
+    if axis is not None and (adult or scan.brain_mask is None) and not model.grid.slices:
         count = scan.image.shape[axis]
+        thickness = count * scan.spacing[axis]
         raise InputError(
-            f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {extents[axis]:.3g} mm thick, "
+            f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {thickness:.3g} mm thick, "
             f"but the model {model.name} needs a whole brain; give the whole scan, or a model for slices"
         )
 

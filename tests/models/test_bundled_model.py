@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import itermask
-from itermask.cli.demo import cases
+from itermask.cli.demo import cases, compared_with_experts
 from itermask.io.nifti import read_mask, read_scan
 from itermask.models.folder import WEIGHTS, bundled_models, read_card
 from itermask.training.calibration import MINIMUM_SUBJECTS
@@ -49,11 +49,19 @@ def test_healthy_scan_has_a_small_mask(findings):
     assert findings["healthy"][1].anomaly_fraction < 0.03
 
 
-def test_ghosting_is_further_from_normal_than_every_healthy_scan(findings):
+def test_ghosting_is_called_spoiled_and_the_scan_without_it_is_not(findings):
     healthy, ghosting = findings["healthy"][1], findings["ghosting"][1]
-    assert ghosting.score > healthy.score
-    assert ghosting.percentile == 100
-    assert ghosting.verdict != "within the healthy range"
+    assert ghosting.stands_out > healthy.stands_out
+    assert ghosting.verdict == "outside the healthy range"
+    assert "ghosting" in ghosting.headline
+    assert healthy.verdict == "within the healthy range"
+
+
+def test_lesions_of_multiple_sclerosis_are_found_in_flair(findings):
+    scan, finding = findings["ms-patient"]
+    assert finding.verdict != "within the healthy range"
+    assert "of which" in compared_with_experts(scan, finding)
+    assert "missed" not in compared_with_experts(scan, finding)
 
 
 def test_same_scan_same_bits(model, findings):
@@ -102,7 +110,7 @@ def test_a_tumour_in_a_stack_of_slices_is_found(shared_data):
     parts = {name: path.with_name(f"{path.name}_{name}.nii.gz") for name in ("FLAIR", "brain", "lesion")}
     scan = read_scan(parts["FLAIR"], "FLAIR", parts["brain"])
     finding = itermask.run(scan)
-    assert finding.settings["model"] == "flair-2d"
+    assert finding.settings["model"] == "any-2mm"
     lesion = read_mask(parts["lesion"], scan.image.shape, scan.affine)
     assert 2 * (finding.anomaly & lesion).sum() / (finding.anomaly.sum() + lesion.sum()) > 0.7
     assert finding.verdict == "outside the healthy range"

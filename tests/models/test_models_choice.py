@@ -1,4 +1,4 @@
-"""Which bundled model a scan gets: by sequence, then by whether it is a thick stack, and it says why."""
+"""Which bundled model a scan gets: by sequence, then by whether it is a few slices or a whole brain, and it says why."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,8 @@ from itermask.models import choice
 from itermask.models.choice import choose_model, find, takes_slices
 from itermask.types import Scan
 
-THICK, FINE, ONE = ((1, 1, 5), (200, 200, 24)), ((1, 1, 1.2), (200, 200, 160)), ((1, 1, 1), (200, 200, 1))
+THICK, FINE = ((1, 1, 5), (200, 200, 24)), ((1, 1, 1.2), (200, 200, 160))
+FEW, ONE = ((1, 1, 5), (200, 200, 3)), ((1, 1, 1), (200, 200, 1))
 
 
 @pytest.fixture
@@ -34,13 +35,13 @@ def taken(*arguments):
     return found.folder.name, found.why
 
 
-def test_a_thick_stack_gets_the_model_for_slices(bundled):
+def test_few_slices_get_the_model_for_slices(bundled):
     bundled("flair-2d", "FLAIR", True)
     bundled("flair-1mm", "FLAIR", False)
     bundled("t1w-2mm", "T1w", False)
-    assert taken("FLAIR", *THICK) == ("flair-2d", "slices 5 mm apart: the bundled model for FLAIR slices")
+    assert taken("FLAIR", *FEW) == ("flair-2d", "3 slices: the bundled model for FLAIR slices")
     assert taken("FLAIR", *ONE) == ("flair-2d", "a single slice: the bundled model for FLAIR slices")
-    assert taken("FLAIR", *FINE) == ("flair-1mm", "the bundled model for FLAIR volumes")
+    assert taken("FLAIR", *FINE) == taken("FLAIR", *THICK) == ("flair-1mm", "the bundled model for FLAIR volumes")
     assert taken("T1w", *FINE) == ("t1w-2mm", "the bundled model for T1w volumes")
 
 
@@ -48,10 +49,7 @@ def test_the_other_kind_is_better_than_none_and_it_is_said(bundled):
     bundled("flair-2d", "FLAIR", True)
     bundled("t1w-2mm", "T1w", False)
     assert taken("FLAIR", *FINE) == ("flair-2d", "the bundled model for FLAIR slices; there is none for volumes")
-    assert taken("T1w", *THICK) == (
-        "t1w-2mm",
-        "slices 5 mm apart: the bundled model for T1w volumes; there is none for slices",
-    )
+    assert taken("T1w", *FEW) == ("t1w-2mm", "3 slices: the bundled model for T1w volumes; there is none for slices")
     assert taken("FLAIR") == ("flair-2d", "the bundled model for FLAIR slices")
 
 
@@ -74,9 +72,9 @@ def test_a_sequence_without_a_model_is_one_line(bundled):
 def test_a_model_by_name_needs_no_reason(bundled, tmp_path):
     bundled("flair-2d", "FLAIR", True)
     assert find("flair-2d") == choice.Choice(tmp_path / "flair-2d")
-    scan = Scan(np.zeros((8, 8, 3)), affine_of((1.0, 1.0, 6.0)), "FLAIR")
-    assert find(None, "FLAIR", scan).why.startswith("slices 6 mm apart")
-    assert find(None, "FLAIR", replace(scan, affine=np.eye(4))).why.endswith("there is none for volumes")
+    scan = Scan(np.zeros((8, 8, 3)), affine_of((4.0, 4.0, 6.0)), "FLAIR")
+    assert find(None, "FLAIR", scan).why.startswith("3 slices: ")
+    assert find(None, "FLAIR", replace(scan, affine=affine_of((4.0, 4.0, 8.0)))).why.endswith("there is none for volumes")
 
 
 @pytest.mark.parametrize(
@@ -101,8 +99,11 @@ def test_a_card_says_whether_it_is_for_slices():
     assert not takes_slices(tiny_card())
 
 
-def test_bundled_models_cover_every_sequence():
-    assert taken("T1w", *FINE)[0] == "t1w-2mm"
-    assert taken("T2w", *FINE)[0] == taken("FLAIR", *FINE)[0] == "any-2mm"
-    assert taken("FLAIR", *THICK)[0] == "flair-2d"
-    assert taken("T2w", *THICK)[1] == "slices 5 mm apart: the bundled model for T2w volumes; there is none for slices"
+@pytest.mark.parametrize("sequence", ["T1w", "T2w", "FLAIR"])
+def test_one_bundled_model_takes_every_sequence(sequence):
+    assert taken(sequence, *FINE)[0] == taken(sequence, *THICK)[0] == "any-2mm"
+
+
+def test_single_slices_of_flair_have_a_bundled_model():
+    assert taken("FLAIR", *ONE)[0] == "flair-2d"
+    assert taken("T2w", *ONE)[1] == "a single slice: the bundled model for T2w volumes; there is none for slices"

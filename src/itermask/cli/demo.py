@@ -1,4 +1,4 @@
-"""`itermask demo`: three bundled real cases, start to finish."""
+"""`itermask demo`: four real cases that come with the package, start to finish."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,34 +10,47 @@ from itermask.cli.options import DeviceOption
 from itermask.cli.show import print_finding, progress_bar
 
 if TYPE_CHECKING:
-    from itermask.types import Scan
+    from itermask.types import Finding, Scan
 
 DATA = Path(__file__).parent.parent / "demo_data"
-NAMES, SCAN = ("healthy", "ghosting", "ms-patient"), "scan_T1w.nii.gz"
+CASES = {  # name → file, sequence
+    "ms-patient": ("ms-patient_FLAIR.nii.gz", "FLAIR"),
+    "ghosting": ("healthy_T1w.nii.gz", "T1w"),
+    "healthy": ("healthy_T1w.nii.gz", "T1w"),
+    "ms-patient-t1w": ("ms-patient_T1w.nii.gz", "T1w"),
+}
 GHOSTING = {"severity": 5, "rng": 7, "axis": 0}
+MISSED = 0.3  # a case of whose lesions less is marked is called missed
 
 
 def demo(
-    out: Annotated[Path, typer.Argument(help="Folder for the three results.")] = Path("demo-output"),
+    out: Annotated[Path, typer.Argument(help="Folder for the four results.")] = Path("demo-output"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Look at a healthy scan, the same scan with ghosting, and the scan of a patient with multiple sclerosis."""
+    """Analyse a patient's FLAIR scan, a scan with ghosting, the same without, and the patient's T1w scan."""
     from itermask.io.outputs import check_out, write_finding
     from itermask.io.result_folder import check_folder
     from itermask.models.folder import load_model
     from itermask.pipeline import analyze
 
-    for name in NAMES:
+    for name, (_, sequence) in CASES.items():
         check_out(out / name)
-        check_folder(out / name, [SCAN])
-    model = load_model(sequence="T1w", device=device)
+        check_folder(out / name, [scan_file(sequence)])
+    models = {sequence: load_model(sequence=sequence, device=device) for _, sequence in CASES.values()}
     for name, scan in cases():
-        folder = out / name
+        folder, sequence = out / name, CASES[name][1]
         with progress_bar(name) as bar:
-            finding = analyze(scan, model, progress=bar)
-        write_finding(scan, finding, folder, {SCAN: scan.image})
+            finding = analyze(scan, models[sequence], progress=bar)
+        write_finding(scan, finding, folder, {scan_file(sequence): scan.image})
         print_finding(name, finding, folder)
-    print(f"\nOpen {out / 'healthy' / 'report.html'} and its two neighbours in a browser.")
+        if name.startswith("ms-patient"):
+            print(f"  {compared_with_experts(scan, finding)}")
+    print(f"\nOpen {out / 'ms-patient' / 'report.html'} first, then its three neighbours, in a browser.")
+
+
+def scan_file(sequence: str) -> str:
+    """Name of the scan's copy in a result folder."""
+    return f"scan_{sequence}.nii.gz"
 
 
 def cases() -> "Iterator[tuple[str, Scan]]":
@@ -47,8 +60,23 @@ def cases() -> "Iterator[tuple[str, Scan]]":
     from itermask.io.nifti import read_scan
     from itermask.synth.artifacts import corrupt
 
-    healthy = read_scan(DATA / "healthy_T1w.nii.gz", brain_mask=DATA / "healthy_brain.nii.gz")
-    yield NAMES[0], healthy
-    spoiled = corrupt(healthy.image, "ghosting", brain=healthy.brain_mask, spacing=healthy.spacing, **GHOSTING)
-    yield NAMES[1], replace(healthy, image=spoiled.image, name="ghosting_T1w.nii.gz")
-    yield NAMES[2], read_scan(DATA / "ms-patient_T1w.nii.gz")
+    for name, (file, sequence) in CASES.items():
+        brain = DATA / "healthy_brain.nii.gz" if file.startswith("healthy") else None
+        scan = read_scan(DATA / file, sequence, brain)
+        if name == "ghosting":
+            changed = corrupt(scan.image, "ghosting", brain=scan.brain_mask, spacing=scan.spacing, **GHOSTING)
+            scan = replace(scan, image=changed.image, name="ghosting_T1w.nii.gz")
+        yield name, scan
+
+
+def compared_with_experts(scan: "Scan", finding: "Finding") -> str:
+    """Say how much of the lesions that experts outlined in the patient's scans is marked."""
+    import numpy as np
+
+    from itermask.io.nifti import read_mask
+
+    lesion = read_mask(DATA / "ms-patient_lesion.nii.gz", scan.image.shape, scan.affine)
+    millilitres = float(np.prod(scan.spacing)) / 1000
+    marked, outlined = float((finding.anomaly & lesion).sum()), float(lesion.sum())
+    text = f"experts outlined {outlined * millilitres:.1f} mL of lesions, of which {marked * millilitres:.1f} mL are marked"
+    return text if marked >= MISSED * outlined else f"{text}: a case that is missed"

@@ -7,11 +7,11 @@ from typing import Any
 
 from itermask.errors import InputError
 from itermask.models.card import read_card
-from itermask.prepare.placement import thick_axis
+from itermask.prepare.placement import thin_axis
 from itermask.types import Scan
 
 BUNDLED = Path(__file__).parent / "bundled"
-PREFERRED = ("t1w-2mm", "any-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
+PREFERRED = ("any-2mm", "t1w-2mm", "flair-2d")  # where several models suit, these come first, then the others by name
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def takes_slices(card: dict[str, Any]) -> bool:
 def choose_model(
     sequence: str | None, spacing: Sequence[float] | None = None, shape: Sequence[int] | None = None
 ) -> Choice:
-    """The bundled model for a scan: by sequence, then one for slices if it is a thick stack, else one for volumes.
+    """Return the bundled model for a scan: by sequence, then one for slices if it is a few slices, else one for volumes.
 
     Args:
         sequence: of the scan.
@@ -61,13 +61,12 @@ def choose_model(
         known = ", ".join(sorted({name for card in cards.values() for name in taken_sequences(card)})) or "none"
         raise InputError(f"no bundled model for sequence {sequence}; bundled are {known}; give one with --model")
     fitting.sort(key=lambda name: (PREFERRED.index(name) if name in PREFERRED else len(PREFERRED), name))
-    axis = None if spacing is None or shape is None else thick_axis(spacing, shape)
+    axis = None if spacing is None or shape is None else thin_axis(spacing, shape)
     best = next((name for name in fitting if takes_slices(cards[name]) == (axis is not None)), fitting[0])
     wanted, taken = ("slices" if slices else "volumes" for slices in (axis is not None, takes_slices(cards[best])))
     why = f"the bundled model for {sequence} {taken}"
-    if axis is not None and spacing is not None and shape is not None:
-        what = "a single slice" if shape[axis] == 1 else f"slices {spacing[axis]:.3g} mm apart"
-        why = f"{what}: {why}"
+    if axis is not None and shape is not None:
+        why = f"{'a single slice' if shape[axis] == 1 else f'{shape[axis]} slices'}: {why}"
     if taken != wanted and spacing is not None:
         why += f"; there is none for {wanted}"
     return Choice(bundled_models()[best], why)

@@ -10,6 +10,7 @@ from scipy import ndimage
 ANTI_ALIAS = 1 / 2.355  # a Gaussian's standard deviation over its full width at half maximum
 THICK = 1.25  # slices are thick where their distance is at least so many times the larger pixel edge
 APART = 2.9  # mm from which on slices are far apart
+THINNEST = 20.0  # mm; a volume that is thinner holds no brain
 PLANES = ("sagittal", "coronal", "axial")  # of slices that are counted along right, anterior, superior
 SAME, SAME_PIXEL = 1e-3, 5e-3  # relative differences of voxel sizes, and of pixel sizes of slices, that are none
 FINEST = 1e-4  # mm: single-precision headers hold voxel sizes no better, and one scan's files must not differ by that
@@ -42,6 +43,22 @@ def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
     """
     axis = through_plane(spacing, shape)
     return axis if axis is not None and (shape[axis] == 1 or spacing[axis] >= APART) else None
+
+
+def thin_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
+    """Return the axis along which a scan is too thin to hold a brain; None for a whole head or brain.
+
+    Args:
+        spacing: voxel size in mm along each of three axes.
+        shape: voxels along each.
+
+    Example:
+        >>> thin_axis((1, 1, 5), (200, 200, 3)), thin_axis((1, 1, 5), (200, 200, 24))
+        (2, None)
+    """
+    extents = [size * step for size, step in zip(shape, spacing, strict=True)]
+    axis = min(range(3), key=extents.__getitem__)
+    return axis if extents[axis] < THINNEST else None
 
 
 @dataclass(frozen=True)
