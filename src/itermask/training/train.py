@@ -186,11 +186,20 @@ def finish(
     card = make_card(trainer, entries, sequence, about)
     save_model(trainer.out, trainer.average, card | ({"target": target} if target else {}))
     try:
-        calibrate_folder(trainer.out, [entry for entry in entries if entry.split == "val"], device, report)
+        calibrate_folder(trainer.out, one_per_scan(entries, "val"), device, report)
     except InputError:
         raise
     except ValueError as error:
         raise InputError(f"{trainer.out}: {error}; the weights are there, but not calibrated") from error
+
+
+def one_per_scan(entries: list[Entry], split: str) -> list[Entry]:
+    """Return the first entry of each scan of a split: a scan that is listed with several brain masks counts once."""
+    first: dict[Path, Entry] = {}
+    for entry in entries:
+        if entry.split == split:
+            first.setdefault(entry.path, entry)
+    return list(first.values())
 
 
 def calibrate_folder(

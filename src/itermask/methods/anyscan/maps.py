@@ -11,7 +11,7 @@ from scipy.special import expit
 
 LEAST_OWN_SPREAD = 0.05  # scaled intensities, added to the spread of a map
 OPEN = 4.0  # a departure counts half where the logit of an anomaly is minus this
-UNUSUAL = 0.4  # what evidence counts whose sign lesions seldom have in the scan's sequence
+UNUSUAL = 0.4  # what dark evidence counts in sequences in which lesions are bright
 SHARE = 0.25  # of its region's top that a voxel must exceed
 TOP = 0.95  # quantile that stands for a region's top
 
@@ -82,18 +82,18 @@ def evidence(logits: np.ndarray, departure: np.ndarray, brain: np.ndarray) -> np
 def weight_of_sign(sign: int, sequence: str) -> float:
     """Return what evidence of a sign counts in a sequence.
 
-    Lesions hold more water, as grey matter does: they are bright in T2w and FLAIR scans, and dark in T1w scans.
+    Lesions hold more water, as grey matter does, and are bright in T2w and FLAIR scans; dark evidence there is mostly
+    of missing tissue or vessels. In T1w scans lesions are dark, but blood, fat and contrast agent are bright.
 
     Args:
         sign: 1 bright, −1 dark.
-        sequence: of the scan; both signs count fully where it is empty.
+        sequence: of the scan.
 
     Example:
         >>> weight_of_sign(-1, "T1w"), weight_of_sign(-1, "FLAIR")
         (1.0, 0.4)
     """
-    usual = {"": sign, "T1w": -1}.get(sequence, 1)
-    return 1.0 if sign == usual else UNUSUAL
+    return UNUSUAL if sign < 0 and sequence in ("T2w", "FLAIR") else 1.0
 
 
 def above_share_of_region(values: np.ndarray, threshold: float) -> np.ndarray:
