@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itermask.apps.node.config import Look
-from itermask.apps.node.database import sync_file, sync_folder
+from itermask.apps.node.database import sync_tree
 from itermask.apps.node.process import Tell
 from itermask.apps.node.rules import Facts, Rule, decide, facts_of_scan, said_sequence
 from itermask.errors import InputError
@@ -32,7 +32,6 @@ class Task:
         notes: sentences that a reader must know of how it came.
         look: how.
         rules: of the node's file; a series that they leave out is not looked at.
-        summary: whether the finding is written on one page too.
     """
 
     source: Path
@@ -41,7 +40,6 @@ class Task:
     notes: tuple[str, ...]
     look: Look
     rules: tuple[Rule, ...] = ()
-    summary: bool = True
 
 
 def check_processing(look: Look) -> None:
@@ -111,8 +109,8 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
         tell({"verdict": shown, "stage": "writing", "share": 1.0})
         write_finding(scan, finding, task.out)
         if source.series is not None and len(notes) == len(task.notes):
-            write_dicom(scan, source.series, finding, task.out, task.summary)
-        _sync(task.out)
+            write_dicom(scan, source.series, finding, task.out, summary=False)
+        sync_tree(task.out)
         clock.took("write")
     except InputError as error:
         return _why(task, error)
@@ -222,12 +220,6 @@ def _plain(words: str, task: Task) -> str:
     for name in (str(task.source), str(task.out), task.name):
         words = words.replace(f"{name}: ", "").replace(name, "it")
     return " ".join(words.split()).partition("; leave them out with --no-dicom")[0]
-
-
-def _sync(folder: Path) -> None:
-    """Wait until a folder is on the disk with all that is in it."""
-    for path in (*folder.rglob("*"), folder):
-        (sync_folder if path.is_dir() else sync_file)(path)
 
 
 class _Clock:

@@ -1,4 +1,4 @@
-"""A finding, or a whole study, on one page, as a secondary capture and as an encapsulated PDF, so that any archive shows the verdict."""
+"""A finding, or a whole study, on one page: a secondary capture and an encapsulated PDF, which any archive shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

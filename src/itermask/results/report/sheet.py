@@ -2,12 +2,8 @@
 
 import io
 import textwrap
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NOTICE = "For research use only; not a medical device and not a diagnosis."
 SIZE = (8.27, 11.69)  # inches, A4

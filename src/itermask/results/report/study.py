@@ -9,7 +9,7 @@ import numpy as np
 
 from itermask import __version__
 from itermask.results.report import text as words
-from itermask.results.report.sheet import AMBER, EDGE, GREEN, INK, NOTICE, QUIET, RED, Page, as_files
+from itermask.results.report.sheet import AMBER, EDGE, GREEN, NOTICE, QUIET, RED, Page, as_files
 from itermask.results.report.thumbnails import first_row
 
 TONES = {"red": RED, "failed": RED, "amber": AMBER, "green": GREEN, "grey": QUIET}
