@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pydicom
 import pytest
-from test_node_deliver import Peer
+from test_node_deliver import MR, SECONDARY, Peer
 from test_node_steps import begin, goes_on
 from tiny_dicom import save, uid
 from tiny_looks import by_name, light_look
-from tiny_node import HERE, finished, send, series, some_config, until
+from tiny_node import HERE, finished, send, series, some_config
+from tiny_node import until as wait_until
 
 from itermask.apps.node.audit import read_audit
 from itermask.apps.node.complete import IN_PROGRESS, study_waiting_time
@@ -20,6 +21,7 @@ from itermask.apps.node.config import Complete, Destination
 from itermask.apps.node.serve import Node
 from itermask.apps.node.steps import COMPLETED, DISCONTINUED
 from itermask.apps.node.sum_up import study_task
+from itermask.io.dicom.summary import PDF
 
 SOON = Complete(quiet=120.0, released=0.05, patience=1.0, study=0.5)
 LATE = replace(SOON, study=3600.0)
@@ -35,6 +37,10 @@ def test_how_long_is_waited():
     assert study_waiting_time((COMPLETED, IN_PROGRESS), 0, rules) == 3600
 
 
+def until(look):
+    return wait_until(look, 60.0)
+
+
 def ended(node, count=1):
     """The studies on the page, once so many have ended."""
     return until(lambda: (found := node.state()["studies"]) and sum(each["over"] for each in found) == count and found)
@@ -46,7 +52,7 @@ def summaries_of(node):
 
 def test_one_summary_of_all_series_goes_to_the_archive(tmp_path):
     one, two, aside = series(1), series(2, 2), series(3, 1, SeriesDescription="is refused")
-    with Peer() as peer:
+    with Peer(classes=(MR, SECONDARY, PDF)) as peer:
         config = some_config(
             tmp_path / "node", complete=SOON, destinations=(Destination("PACS", HERE, peer.port, SEND),)
         )
@@ -79,7 +85,9 @@ def test_what_comes_later_makes_another_summary_of_the_same_series(tmp_path):
     with Node(some_config(tmp_path / "node", complete=SOON), light_look, None) as node:
         send(node.receiver.port, series(1))
         ended(node)
-        first = {name: (str(each.SeriesInstanceUID), str(each.SOPInstanceUID)) for name, each in summaries_of(node).items()}
+        first = {
+            name: (str(each.SeriesInstanceUID), str(each.SOPInstanceUID)) for name, each in summaries_of(node).items()
+        }
         send(node.receiver.port, series(2))
         until(lambda: len(list(node.store.results.glob("study-*/summary-2"))) == 1)
         ended(node)

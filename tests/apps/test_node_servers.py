@@ -123,6 +123,11 @@ class Orthanc:
         with urllib.request.urlopen(request, timeout=SLOW) as answer:
             return json.loads(answer.read())
 
+    def read(self, instance):
+        """An instance as a dataset."""
+        with urllib.request.urlopen(f"http://{HERE}:{self.web}/instances/{instance}/file", timeout=SLOW) as answer:
+            return pydicom.dcmread(io.BytesIO(answer.read()))
+
     def series_of(self, study):
         """Modality and number of instances of each series of a study."""
         listed = self.get(f"/studies/{study}/series")

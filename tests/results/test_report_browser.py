@@ -232,7 +232,9 @@ def test_a_viewer_that_stays_black_or_loses_its_context_is_hidden(browser, repor
     page.set_default_timeout(PATIENCE)
     page.goto(report.as_uri())
     page.wait_for_selector("canvas[data-state=ready]", state="attached")
-    page.evaluate("document.getElementById('canvas').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()")
+    page.evaluate(
+        "document.getElementById('canvas').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+    )
     page.wait_for_selector("#without", state="visible")
     assert not page.locator(".canvas").is_visible()
     page.close()
