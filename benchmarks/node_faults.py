@@ -18,6 +18,7 @@ import argparse
 import http.client
 import json
 import logging
+import os
 import random
 import shutil
 import signal
@@ -59,7 +60,7 @@ def threshold_look(task: Any, tell: Callable[[dict[str, Any]], None]) -> dict[st
         warnings=task.notes, timings={}, settings={"model": "threshold"}, versions={"model": "0"}, **numbers,
     )  # fmt: skip
     tell({"verdict": figures(finding), "stage": "writing", "share": 1.0})
-    write_dicom(source.scan, source.series, finding, task.out)
+    write_dicom(source.scan, source.series, finding, task.out, summary=False)
     (task.out / "report.html").write_text("<p>no report</p>")
     return figures(finding)
 
@@ -273,7 +274,7 @@ def check(out: Path, scanners: Scanners, archive: Archive, chosen: argparse.Name
     made = {
         str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
         for path in (out / "node" / "results").rglob("*.dcm")
-        if path.name not in ("key-images.dcm", "summary-page.dcm", "summary-pdf.dcm")  # only for who asks for them
+        if path.name not in ("key-images.dcm", "summary-page.dcm", "summary-pdf.dcm")  # not asked for here
     }
     return {
         "acknowledged images lost or changed": lost,
@@ -381,6 +382,7 @@ def measure(out: Path, source: Path, released: float) -> int:
     stages = told["seconds"]
     seen = seen or ended
     listed = ("read", "choose model", "find brain", "prepare", "detect", "restore")
+    load, cores = os.getloadavg()[0], os.cpu_count()
     rows = {f"sending {len(images)} images": last - began, "**from the last image to:**": 0.0}
     rows["series complete (quiet time after the connection's end)"] = complete - last
     rows["its turn"] = started - complete
@@ -388,9 +390,12 @@ def measure(out: Path, source: Path, released: float) -> int:
     rows["the rest, to the verdict known"] = told["told"] - started - sum(stages.get(name, 0) for name in listed)
     rows["seen on the page"] = seen - told["told"]
     rows["**verdict on the page, in all**"] = seen - last
+    rows["of which computing"] = told["told"] - started
+    rows["of which waiting (quiet time, turn, page)"] = seen - last - (told["told"] - started)
     rows["then: maps, report and DICOM written"] = stages["write"]
     rows["**report on the page, in all**"] = ended - last
-    print_table({name: f"{seconds:.1f} s" if seconds else "" for name, seconds in rows.items()})
+    table = {name: f"{seconds:.1f} s" if seconds else "" for name, seconds in rows.items()}
+    print_table(table | {"processes that wanted a core, of how many cores": f"{load:.1f} of {cores}"})
     return 0
 
 

@@ -1,6 +1,7 @@
 """One look at a received series: from its files to results, the same way as `itermask run`."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from itermask.models.folder import Model
     from itermask.types import Finding, Scan
 
+SAMPLE = Path(__file__).parents[2] / "demo_data" / "healthy_T1w.nii.gz"
 ASIDE = ("a localiser", "a projection, not slices", "colour or inverted images")  # problems that nobody minds
 
 _loaded: dict[str, "Model"] = {}
@@ -55,13 +57,20 @@ def check_processing(look: Look) -> None:
 
 
 def warm_up(look: Look) -> None:
-    """Load the models that are named, or the one for T1w, so that the first series does not wait for them."""
+    """Make the first series as fast as later ones: load the models that are named, or the one for T1w, and look once.
+
+    The bundled scan of a healthy person is looked at, which also loads the brain extractor and what else it needs.
+    """
+    from itermask.errors import MissingExtraError
+    from itermask.io.nifti import read_scan
     from itermask.models.choice import bundled_models
     from itermask.pipeline import analyze
 
+    scan = read_scan(SAMPLE)
     for name in dict.fromkeys(look.models.values()) or list(bundled_models())[:1]:
-        _model(name, look)
-    assert callable(analyze)  # the import is what takes long
+        model = _model(name, look)
+        with suppress(InputError, MissingExtraError):  # a model of other sequences
+            analyze(scan, model)
 
 
 def process_series(task: Task, tell: Tell) -> dict[str, Any]:
