@@ -13,8 +13,8 @@ from itermask.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
-USUAL = ("segmentation", "report", "overlay")  # parts of the results that a destination gets if it names none
-PARTS = (*USUAL, "key images", "summary page", "summary pdf")  # as `[[destination]] send` names them
+USUAL = ("segmentation", "report", "overlay", "summary page")  # parts of the results that a destination gets if it names none
+PARTS = (*USUAL, "key images", "summary pdf")  # as `[[destination]] send` names them
 
 
 def _check_title(text: str) -> None:
