@@ -88,7 +88,7 @@ def free_port() -> int:
         return trial.getsockname()[1]
 
 
-def write_config(out: Path, archive: int | None, waits: dict[str, float]) -> tuple[int, int]:
+def write_config(out: Path, archive: int | None, waits: dict[str, float], threads: int = 0) -> tuple[int, int]:
     """The node's file; gives its port and the page's."""
     ports = free_port(), free_port()
     lines = [f"port = {ports[0]}", '[[sender]]\ntitle = "SCANNER"', f'addresses = ["{HERE}"]']
@@ -96,7 +96,7 @@ def write_config(out: Path, archive: int | None, waits: dict[str, float]) -> tup
         lines += ['[[destination]]\ntitle = "ARCHIVE"', f'host = "{HERE}"', f"port = {archive}"]
     lines += ["[complete]", *(f"{name} = {seconds}" for name, seconds in waits.items())]
     lines += ["[deliver]", "first_wait = 1.0", "longest_wait = 5.0", "[page]", f"port = {ports[1]}"]
-    lines += ["[keep]", "free_gb = 0.0"]
+    lines += ["[keep]", "free_gb = 0.0", "[look]", f"threads = {threads}"]
     (out / "node.toml").write_text("\n".join(lines) + "\n")
     return ports
 
@@ -348,11 +348,11 @@ def faults(out: Path, chosen: argparse.Namespace) -> int:
     return 0 if complete and not any(found.values()) else 1
 
 
-def measure(out: Path, source: Path, released: float) -> int:
+def measure(out: Path, source: Path, released: float, threads: int) -> int:
     """Send one series to a node with its model, and watch its page."""
     import pydicom
 
-    port, page = write_config(out, None, {"quiet": 60.0, "released": released, "patience": 60.0})
+    port, page = write_config(out, None, {"quiet": 60.0, "released": released, "patience": 60.0}, threads)
     node = start_node(out, real=True)
     try:
         images = [pydicom.dcmread(path) for path in sorted(source.glob("*.dcm"))]
@@ -391,6 +391,7 @@ def measure(out: Path, source: Path, released: float) -> int:
     rows["seen on the page"] = seen - told["told"]
     rows["**verdict on the page, in all**"] = seen - last
     rows["of which computing"] = told["told"] - started
+    rows["processor time of the computing, all threads"] = stages["processor"]
     rows["of which waiting (quiet time, turn, page)"] = seen - last - (told["told"] - started)
     rows["then: maps, report and DICOM written"] = stages["write"]
     rows["**report on the page, in all**"] = ended - last
@@ -422,6 +423,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time", type=Path, help="folder of one real series: measure the time to its verdict")
     parser.add_argument("--released", type=float, default=3.0, help="seconds of quiet time, for --time")
+    parser.add_argument("--threads", type=int, default=0, help="of the look, for --time; 0: as many as there are cores")
     parser.add_argument("--node", choices=("threshold", "real"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.node:
@@ -433,7 +435,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--series must be an even number")
     chosen.out.mkdir(parents=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without the node
-    code = faults(chosen.out, chosen) if chosen.time is None else measure(chosen.out, chosen.time, chosen.released)
+    code = (
+        faults(chosen.out, chosen)
+        if chosen.time is None
+        else measure(chosen.out, chosen.time, chosen.released, chosen.threads)
+    )
     if code == 0:
         shutil.rmtree(chosen.out / "node", ignore_errors=True)
     return code

@@ -13,7 +13,12 @@ from itermask.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
-USUAL = ("segmentation", "report", "overlay", "summary page")  # parts of the results that a destination gets if it names none
+USUAL = (
+    "segmentation",
+    "report",
+    "overlay",
+    "summary page",
+)  # parts of the results that a destination gets if it names none
 PARTS = (*USUAL, "key images", "summary pdf")  # as `[[destination]] send` names them
 
 

@@ -89,7 +89,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     from itermask.io.scans import read_scans
     from itermask.pipeline import RunSettings, analyze, check_sequence, known_sequence
 
-    look, clock = task.look, _Clock()
+    look, clock, began = task.look, _Clock(), time.process_time()
     try:
         tell({"stage": "reading", "share": 0.0})
         if away := _turned_away(task):
@@ -114,6 +114,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
                 notes.append(f"There are no DICOM results: {_plain(str(error), task)}.")
         finding = replace(finding, warnings=(*notes, *finding.warnings))
         clock.took("look")
+        clock.seconds["processor"] = round(time.process_time() - began, 3)  # of all threads, whatever else runs
         shown = figures(finding) | {"seconds": clock.seconds | finding.timings}
         tell({"verdict": shown, "stage": "writing", "share": 1.0})
         write_finding(scan, finding, task.out)
