@@ -18,6 +18,7 @@ import argparse
 import http.client
 import json
 import logging
+import os
 import random
 import shutil
 import signal
@@ -59,7 +60,7 @@ def threshold_look(task: Any, tell: Callable[[dict[str, Any]], None]) -> dict[st
         warnings=task.notes, timings={}, settings={"model": "threshold"}, versions={"model": "0"}, **numbers,
     )  # fmt: skip
     tell({"verdict": figures(finding), "stage": "writing", "share": 1.0})
-    write_dicom(source.scan, source.series, finding, task.out)
+    write_dicom(source.scan, source.series, finding, task.out, summary=False)
     (task.out / "report.html").write_text("<p>no report</p>")
     return figures(finding)
 
@@ -87,7 +88,7 @@ def free_port() -> int:
         return trial.getsockname()[1]
 
 
-def write_config(out: Path, archive: int | None, waits: dict[str, float]) -> tuple[int, int]:
+def write_config(out: Path, archive: int | None, waits: dict[str, float], threads: int = 0) -> tuple[int, int]:
     """The node's file; gives its port and the page's."""
     ports = free_port(), free_port()
     lines = [f"port = {ports[0]}", '[[sender]]\ntitle = "SCANNER"', f'addresses = ["{HERE}"]']
@@ -95,7 +96,7 @@ def write_config(out: Path, archive: int | None, waits: dict[str, float]) -> tup
         lines += ['[[destination]]\ntitle = "ARCHIVE"', f'host = "{HERE}"', f"port = {archive}"]
     lines += ["[complete]", *(f"{name} = {seconds}" for name, seconds in waits.items())]
     lines += ["[deliver]", "first_wait = 1.0", "longest_wait = 5.0", "[page]", f"port = {ports[1]}"]
-    lines += ["[keep]", "free_gb = 0.0"]
+    lines += ["[keep]", "free_gb = 0.0", "[look]", f"threads = {threads}"]
     (out / "node.toml").write_text("\n".join(lines) + "\n")
     return ports
 
@@ -273,7 +274,7 @@ def check(out: Path, scanners: Scanners, archive: Archive, chosen: argparse.Name
     made = {
         str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID)
         for path in (out / "node" / "results").rglob("*.dcm")
-        if path.name not in ("key-images.dcm", "summary-page.dcm", "summary-pdf.dcm")  # only for who asks for them
+        if path.name not in ("key-images.dcm", "summary-page.dcm", "summary-pdf.dcm")  # not asked for here
     }
     return {
         "acknowledged images lost or changed": lost,
@@ -347,11 +348,11 @@ def faults(out: Path, chosen: argparse.Namespace) -> int:
     return 0 if complete and not any(found.values()) else 1
 
 
-def measure(out: Path, source: Path, released: float) -> int:
+def measure(out: Path, source: Path, released: float, threads: int) -> int:
     """Send one series to a node with its model, and watch its page."""
     import pydicom
 
-    port, page = write_config(out, None, {"quiet": 60.0, "released": released, "patience": 60.0})
+    port, page = write_config(out, None, {"quiet": 60.0, "released": released, "patience": 60.0}, threads)
     node = start_node(out, real=True)
     try:
         images = [pydicom.dcmread(path) for path in sorted(source.glob("*.dcm"))]
@@ -381,6 +382,7 @@ def measure(out: Path, source: Path, released: float) -> int:
     stages = told["seconds"]
     seen = seen or ended
     listed = ("read", "choose model", "find brain", "prepare", "detect", "restore")
+    load, cores = os.getloadavg()[0], os.cpu_count()
     rows = {f"sending {len(images)} images": last - began, "**from the last image to:**": 0.0}
     rows["series complete (quiet time after the connection's end)"] = complete - last
     rows["its turn"] = started - complete
@@ -388,9 +390,13 @@ def measure(out: Path, source: Path, released: float) -> int:
     rows["the rest, to the verdict known"] = told["told"] - started - sum(stages.get(name, 0) for name in listed)
     rows["seen on the page"] = seen - told["told"]
     rows["**verdict on the page, in all**"] = seen - last
+    rows["of which computing"] = told["told"] - started
+    rows["processor time of the computing, all threads"] = stages["processor"]
+    rows["of which waiting (quiet time, turn, page)"] = seen - last - (told["told"] - started)
     rows["then: maps, report and DICOM written"] = stages["write"]
     rows["**report on the page, in all**"] = ended - last
-    print_table({name: f"{seconds:.1f} s" if seconds else "" for name, seconds in rows.items()})
+    table = {name: f"{seconds:.1f} s" if seconds else "" for name, seconds in rows.items()}
+    print_table(table | {"processes that wanted a core, of how many cores": f"{load:.1f} of {cores}"})
     return 0
 
 
@@ -417,6 +423,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--time", type=Path, help="folder of one real series: measure the time to its verdict")
     parser.add_argument("--released", type=float, default=3.0, help="seconds of quiet time, for --time")
+    parser.add_argument("--threads", type=int, default=0, help="of the look, for --time; 0: as many as there are cores")
     parser.add_argument("--node", choices=("threshold", "real"), help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.node:
@@ -428,7 +435,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--series must be an even number")
     chosen.out.mkdir(parents=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without the node
-    code = faults(chosen.out, chosen) if chosen.time is None else measure(chosen.out, chosen.time, chosen.released)
+    code = (
+        faults(chosen.out, chosen)
+        if chosen.time is None
+        else measure(chosen.out, chosen.time, chosen.released, chosen.threads)
+    )
     if code == 0:
         shutil.rmtree(chosen.out / "node", ignore_errors=True)
     return code

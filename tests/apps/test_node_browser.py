@@ -8,7 +8,7 @@ from tiny_node import until
 
 from itermask.apps.node.config import Page
 from itermask.apps.node.page import PageServer
-from itermask.apps.node.state import _latest
+from itermask.apps.node.state import OPEN, _latest
 from itermask.apps.node.studies import summaries
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -58,7 +58,8 @@ def state():
 def server(state, tmp_path):
     def told():
         coming = [row(0) | each for each in state["receiving"]]
-        studies = summaries(state["rows"], coming)
+        closed = state.get("closed", {})
+        studies = [each | closed.get(each["study"], OPEN) for each in summaries(state["rows"], coming)]
         return state | {"receiving": coming, "studies": studies, "latest": _latest(state["rows"], coming)}
 
     def seen(run, verdict, name):
@@ -234,3 +235,22 @@ def test_series_lie_behind_the_line_of_their_study(browser, server, state):
     button.press("Enter")
     assert page.locator("#row-2").is_visible()
     page.close()
+
+
+def test_a_study_that_has_ended_says_so_and_has_its_summary(page, state):
+    state["rows"] = [row(1), row(2, study="s2", code="A2")]
+    shows(page, "#study-s1 .ends", "More may come.")
+    state["closed"] = {
+        "s1": {
+            "closing": "study ended",
+            "over": True,
+            "summary": "results/study-a/summary-1/summary.pdf",
+            "deliveries": [{"state": "sent", "words": "sent to PACS"}],
+        }
+    }
+    shows(page, "#study-s1 .ends", "Study ended. Summary Sent to PACS.")
+    link = page.locator("#study-s1 .ends a")
+    assert link.get_attribute("href") == "results/study-a/summary-1/summary.pdf"
+    assert link.get_attribute("aria-label") == "Summary of A1"
+    assert "More may come" in page.inner_text("#study-s2 .ends")
+    assert not page.problems

@@ -27,7 +27,7 @@ def test_everything_in_the_example_can_be_used(tmp_path):
     ]
     config = read(tmp_path, "\n".join(lines))
     assert [each.title for each in config.destinations] == ["PACS"]
-    assert config.destinations[0].send == ("segmentation", "report", "overlay")
+    assert config.destinations[0].send == ("segmentation", "report", "overlay", "summary page")
     assert config.watch.folder == tmp_path / "incoming"
     assert config.tls.key == tmp_path / "node.key"
     (rule,) = config.rules

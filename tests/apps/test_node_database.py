@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from itermask.apps.node.database import Database
+from itermask.apps.node.database import SCHEMA, SINCE_1, Database
 from itermask.errors import InputError
 
 SEEN = "INSERT INTO seen VALUES (?, 1, 1)"
@@ -60,3 +60,21 @@ def test_folders_that_cannot_be_used(tmp_path):
     other.close()
     with pytest.raises(InputError, match="of another version"):
         Database(tmp_path)
+
+
+def test_studies_of_an_earlier_version_are_over(tmp_path):
+    """Their summaries are not sent when the node is brought up to date."""
+    old = sqlite3.connect(tmp_path / "queue.sqlite")
+    old.executescript(f"{SCHEMA} {SINCE_1} PRAGMA user_version = 2;")
+    row = "INSERT INTO series VALUES ('1.2', 'k', '1', 'series 1', 'MR', '', 1, 1, NULL, 0, 0, 'whole', '{}')"
+    old.execute(row)
+    old.execute(
+        "INSERT INTO run (series, number, state, images, received, complete) VALUES ('1.2', 1, 'done', 1, 1, 1)"
+    )
+    old.commit()
+    old.close()
+    database = Database(tmp_path)
+    (summary,) = database.rows("SELECT * FROM summary")
+    assert (summary["study"], summary["state"], summary["last"]) == ("1", "none", 1)
+    assert database.row("PRAGMA user_version")[0] == 3
+    database.close()

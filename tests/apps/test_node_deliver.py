@@ -67,7 +67,7 @@ def test_what_a_destination_gets(folder):
     assert files_to_send(folder / "none", peer) == []
     for name in ("summary-page.dcm", "summary-pdf.dcm"):
         (folder / "dicom" / name).touch()
-    assert len(files_to_send(folder, peer)) == 4, "only to who asks for it"
+    assert len(files_to_send(folder, peer)) == 5, "the document only to who asks for it"
     asking = Destination("PACS", HERE, 1, send=("summary pdf", "summary page"))
     assert [path.name for path in files_to_send(folder, asking)] == ["summary-pdf.dcm", "summary-page.dcm"]
 

@@ -29,7 +29,7 @@ def test_defaults_are_those_of_the_program():
     waits, sent, keep = known.complete, known.deliver, known.keep
     for cells in (
         f"| {known.title}`, {known.address}, {known.port} |".replace("| ", "| `", 1),
-        f"| {waits.quiet:g}, {waits.released:g}, {waits.patience:g} s |",
+        f"| {waits.quiet:g}, {waits.released:g}, {waits.patience:g}, {waits.study:g} s |",
         f"| {sent.first_wait:g} s, {sent.longest_wait:g} s, {sent.give_up_hours:g} |",
         f"| {known.page.address}, {known.page.port} |",
         f"| {keep.quota_gb:g}, {keep.free_gb:g}, {keep.days:g} |",

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from tiny_dicom import SECONDARY, base, save, uid
 from tiny_looks import light_look
-from tiny_node import HERE, finished, series, some_config, until
+from tiny_node import HERE, finished, send, series, some_config, until
 
 from itermask.apps.node.config import Complete, Destination, Keep, Sender
 from itermask.apps.node.serve import Node
@@ -104,7 +104,7 @@ class Orthanc:
             "DicomPort": self.dicom, "DicomAet": "ORTHANC", "DicomScpTimeout": 600, "DicomScuTimeout": 600,
             "DicomModalities": {"node": ["ITERMASK", HERE, node_port]}, "OverwriteInstances": False,
         }  # fmt: skip
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         (self.folder / "orthanc.json").write_text(json.dumps(settings))
         with (self.folder / "log.txt").open("wb") as log:
             command = [program("Orthanc", "orthanc"), str(self.folder / "orthanc.json")]
@@ -122,6 +122,11 @@ class Orthanc:
         request = urllib.request.Request(f"http://{HERE}:{self.web}{path}", content)
         with urllib.request.urlopen(request, timeout=SLOW) as answer:
             return json.loads(answer.read())
+
+    def read(self, instance):
+        """An instance as a dataset."""
+        with urllib.request.urlopen(f"http://{HERE}:{self.web}/instances/{instance}/file", timeout=SLOW) as answer:
+            return pydicom.dcmread(io.BytesIO(answer.read()))
 
     def series_of(self, study):
         """Modality and number of instances of each series of a study."""
@@ -179,5 +184,37 @@ def test_orthanc_sends_a_real_series_gets_the_results_and_its_commitment(shared_
             assert 0 < found["OT"] < 192  # only slices with something to see
             time.sleep(0.5)
             assert orthanc.series_of(study) == found
+        finally:
+            orthanc.end()
+
+
+def test_what_orthanc_missed_while_it_was_down_comes_once(tmp_path):
+    """Down before the first result, and again before the summary of the study; in the end each object is there once."""
+    program("Orthanc", "orthanc")
+    orthanc = Orthanc(tmp_path / "orthanc")
+    config = some_config(
+        tmp_path / "node",
+        destinations=(Destination("ORTHANC", HERE, orthanc.dicom, ("segmentation", "report", "summary page")),),
+        complete=Complete(quiet=300.0, released=0.05, patience=1.0, study=8.0),
+    )
+    with Node(config, light_look, None) as node:
+        send(node.receiver.port, series(1))
+        finished(node)
+        until(lambda: "not taken yet" in node.state()["rows"][0]["deliveries"][0]["words"])
+        orthanc.start(node.receiver.port)
+        try:
+            until(lambda: node.state()["rows"][0]["deliveries"][0]["state"] == "sent")
+            orthanc.end()
+            until(lambda: any("not taken yet" in one["words"] for one in node.state()["studies"][0]["deliveries"]))
+            orthanc.start(node.receiver.port)
+            until(lambda: [one["state"] for one in node.state()["studies"][0]["deliveries"]] == ["sent"])
+            got = [str(orthanc.read(each).SOPInstanceUID) for each in orthanc.get("/instances")]
+            made = [
+                str(pydicom.dcmread(path).SOPInstanceUID)
+                for name in ("segmentation.dcm", "scores.dcm", "summary-page.dcm")
+                for path in node.store.results.rglob(name)
+            ]
+            assert sorted(got) == sorted(made)
+            assert len(made) == 3
         finally:
             orthanc.end()

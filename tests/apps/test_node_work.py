@@ -52,7 +52,8 @@ def test_a_series_gives_what_the_command_line_gives(command, tmp_path, model):
     told = []
     found = look(tmp_path / "study", tmp_path / "out", ("Of how it came.",), told)
     assert command("run", tmp_path / "study", tmp_path / "run", "--device", "cpu")[0] == 0
-    assert names_in(tmp_path / "out") == names_in(tmp_path / "run") > {*OUTPUTS, "dicom/segmentation.dcm"}
+    summary = {"dicom/summary-page.dcm", "dicom/summary-pdf.dcm"}
+    assert names_in(tmp_path / "out") == names_in(tmp_path / "run") - summary > {*OUTPUTS, "dicom/segmentation.dcm"}
     ours, theirs = (json.loads((tmp_path / name / "finding.json").read_text()) for name in ("out", "run"))
     for name in ("score", "scores", "verdict", "threshold", "percentile", "versions"):
         assert ours[name] == theirs[name]
@@ -69,9 +70,9 @@ def test_a_series_gives_what_the_command_line_gives(command, tmp_path, model):
     assert json.dumps(found, allow_nan=False)
 
 
-def test_without_summary_there_is_none(tmp_path):
+def test_a_series_has_no_summary_which_its_study_gets(tmp_path):
     save(tmp_path / "study", head())
-    task = Task(tmp_path / "study", tmp_path / "out", "series 5", (), Look(), summary=False)
+    task = Task(tmp_path / "study", tmp_path / "out", "series 5", (), Look())
     assert "verdict" in process_series(task, lambda content: None)
     names = names_in(tmp_path / "out" / "dicom")
     assert "scores.dcm" in names

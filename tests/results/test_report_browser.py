@@ -213,6 +213,33 @@ def test_without_webgl_a_note_says_so(chromium, report):
     browser.close()
 
 
+BLACK = "WebGL2RenderingContext.prototype.drawArrays = WebGL2RenderingContext.prototype.drawElements = () => undefined"
+
+
+def test_a_viewer_that_stays_black_or_loses_its_context_is_hidden(browser, report):
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.add_init_script(BLACK)
+    failed = []
+    page.on("console", lambda message: failed.append(message.text) if "stays black" in message.text else None)
+    page.goto(report.as_uri())
+    while not failed:
+        page.wait_for_timeout(100)
+    assert not page.locator(".canvas").is_visible()
+    assert page.locator("#without").is_visible()
+    page.close()
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(report.as_uri())
+    page.wait_for_selector("canvas[data-state=ready]", state="attached")
+    page.evaluate(
+        "document.getElementById('canvas').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+    )
+    page.wait_for_selector("#without", state="visible")
+    assert not page.locator(".canvas").is_visible()
+    page.close()
+
+
 SMALLEST = """() => Math.min(...[...document.querySelectorAll("body *")]
   .filter((part) => part.offsetParent && [...part.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
   .map((part) => parseFloat(getComputedStyle(part).fontSize)))"""

@@ -9,7 +9,8 @@ import pytest
 from test_report import head
 
 from itermask.results.report import pictures
-from itermask.results.report.summary import DOTS, SIZE, _draw, summary_files
+from itermask.results.report.sheet import DOTS, SIZE
+from itermask.results.report.summary import _draw, summary_files
 from itermask.types import UNKNOWN, VERDICTS, Source
 
 
@@ -20,7 +21,7 @@ def small_pictures(monkeypatch):
 
 def texts(scan, finding):
     """Every line of the page with its place, 0 to 1 from the bottom."""
-    return [(each.get_text(), each.get_position()[1]) for each in _draw(scan, finding).texts]
+    return [(each.get_text(), each.get_position()[1]) for each in _draw(scan, finding).figure.texts]
 
 
 @pytest.mark.parametrize("verdict", [*VERDICTS, UNKNOWN])

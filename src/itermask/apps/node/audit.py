@@ -16,13 +16,14 @@ from typing import Any
 from itermask.errors import InputError
 from itermask.results.whose import study_code
 
-RECEIVED, LOOKED, NOT_LOOKED, SENT, NOT_SENT, SEEN = (
+RECEIVED, LOOKED, NOT_LOOKED, SENT, NOT_SENT, SEEN, ENDED = (
     "received",
     "looked at",
     "not looked at",
     "sent",
     "not sent",
     "seen",
+    "study ended",
 )
 COLUMNS = ("time", "event", "study", "series", "series_uid", "who", "what")
 
@@ -32,12 +33,22 @@ def note(change: sqlite3.Connection, event: str, series: str, who: str = "", wha
 
     Args:
         change: a transaction, see `itermask.apps.node.database.Database.change`.
-        event: `RECEIVED`, `LOOKED`, `NOT_LOOKED`, `SENT`, `NOT_SENT` or `SEEN`.
+        event: `RECEIVED`, `LOOKED`, `NOT_LOOKED`, `SENT`, `NOT_SENT`, `SEEN` or `ENDED`.
         series: UID.
         who: sender, model, destination or person.
         what: how much, which verdict, or why not.
     """
     row = change.execute("SELECT study, label, about FROM series WHERE uid = ?", (series,)).fetchone()
+    _insert(change, event, row, series, who, what)
+
+
+def note_study(change: sqlite3.Connection, event: str, study: str, who: str = "", what: str = "") -> None:
+    """Add an event of a whole study; `study` is its UID, the rest as of `note`."""
+    row = change.execute("SELECT study, '' AS label, about FROM series WHERE study = ?", (study,)).fetchone()
+    _insert(change, event, row, "", who, what)
+
+
+def _insert(change: sqlite3.Connection, event: str, row: Any, series: str, who: str, what: str) -> None:
     about = {} if row is None else json.loads(row["about"])
     study = "" if row is None else study_code(str(about.get("accession_number") or ""), row["study"])
     label = "" if row is None else row["label"]

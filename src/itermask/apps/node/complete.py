@@ -1,4 +1,4 @@
-"""When a series is complete: a rule without clock, disk or network.
+"""When a series, or a study, is complete: rules without clock, disk or network.
 
 Nothing in DICOM says that a series has ended. What speaks for it: silence; the sender's end of the connection, after
 which fewer seconds of silence do; and headers that announce how many images there are. What speaks against it: a
@@ -6,6 +6,7 @@ connection that was cut, and announced images that have not come. The rule may e
 opens its series again.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from itermask.apps.node.config import Complete
@@ -60,6 +61,26 @@ def waiting_time(arrival: Arrival, rules: Complete) -> float:
     if arrival.sending:
         return rules.quiet
     return rules.released if arrival.transfer == WHOLE else rules.patience
+
+
+IN_PROGRESS = "IN PROGRESS"  # state of a step of an examination, see `itermask.apps.node.steps`
+LONGER = 6  # times as long as otherwise the end of an examination is waited for that the scanner says goes on
+
+
+def study_waiting_time(states: Collection[str], missing: int, rules: Complete) -> float:
+    """Seconds of silence after which a study has ended, all series of which are complete and looked at.
+
+    Args:
+        states: what the scanner says of its steps (MPPS); none if it says nothing.
+        missing: series that it says it has made, and that have not come.
+        rules: the times to wait.
+
+    Returns:
+        seconds after the last image, or after what the scanner said last if that came later.
+    """
+    if IN_PROGRESS in states:
+        return LONGER * rules.study
+    return rules.study if missing or not states else rules.released
 
 
 def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:

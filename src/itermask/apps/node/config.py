@@ -13,8 +13,13 @@ from itermask.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps", "openvino")
 PATIENT = ("off", "id", "both")  # what is noted and shown of a patient
-USUAL = ("segmentation", "report", "overlay")  # parts of the results that a destination gets if it names none
-PARTS = (*USUAL, "key images", "summary page", "summary pdf")  # as `[[destination]] send` names them
+USUAL = (
+    "segmentation",
+    "report",
+    "overlay",
+    "summary page",
+)  # parts of the results that a destination gets if it names none
+PARTS = (*USUAL, "key images", "summary pdf")  # as `[[destination]] send` names them
 
 
 def _check_title(text: str) -> None:
@@ -95,14 +100,16 @@ class Complete:
         quiet: while the sender keeps the connection open.
         released: once the sender has ended the connection properly.
         patience: for images that are announced but missing, or after a connection was cut.
+        study: after the last image of a study, until it counts as ended; not if the scanner itself says so (MPPS).
     """
 
     quiet: float = 10.0
     released: float = 3.0
     patience: float = 60.0
+    study: float = 600.0
 
     def __post_init__(self) -> None:
-        check_ranges(self, not_negative="quiet released patience")
+        check_ranges(self, not_negative="quiet released patience study")
 
 
 @dataclass(frozen=True)

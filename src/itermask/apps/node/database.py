@@ -11,7 +11,7 @@ from typing import Any
 
 from itermask.errors import InputError
 
-VERSION = 2
+VERSION = 3
 SCHEMA = """
 CREATE TABLE series (
   uid TEXT PRIMARY KEY, key TEXT NOT NULL, study TEXT NOT NULL, label TEXT NOT NULL, sender TEXT NOT NULL,
@@ -56,6 +56,35 @@ CREATE TABLE audit (
   series TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL
 );
 """
+# Summaries of studies, and what scanners say of examinations.
+SINCE_2 = """
+CREATE TABLE step (
+  uid TEXT NOT NULL, study TEXT NOT NULL, state TEXT NOT NULL, series TEXT NOT NULL DEFAULT '[]',
+  changed REAL NOT NULL, PRIMARY KEY (uid, study)
+);
+CREATE TABLE summary (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, study TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,
+  state TEXT NOT NULL,                 -- done, failed, none (nothing in it was meant to be looked at)
+  last INTEGER NOT NULL,               -- the newest run that it is of
+  ended REAL NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', UNIQUE (study, number)
+);
+CREATE TABLE summary_delivery (        -- as delivery; run is the summary's id
+  run INTEGER NOT NULL, destination TEXT NOT NULL, state TEXT NOT NULL,
+  sent TEXT NOT NULL DEFAULT '[]', tries INTEGER NOT NULL DEFAULT 0, since REAL NOT NULL, due REAL NOT NULL,
+  reason TEXT NOT NULL DEFAULT '', PRIMARY KEY (run, destination)
+);
+CREATE INDEX series_study ON series (study);
+CREATE INDEX run_series ON run (series);
+"""
+# Studies of before are over: their summaries are not sent now.
+TO_3 = (
+    SINCE_2
+    + """
+INSERT INTO summary (study, number, key, state, last, ended)
+  SELECT study, 1, '', 'none', max(run.id), 0 FROM run JOIN series ON series.uid = run.series
+  WHERE study <> '' GROUP BY study;
+"""
+)
 TO_2 = "ALTER TABLE series ADD COLUMN about TEXT NOT NULL DEFAULT '{}';" + SINCE_1
 
 
@@ -94,14 +123,14 @@ class Database:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if found in (0, 1):
-                made = SCHEMA + SINCE_1 if found == 0 else TO_2
+            if found < VERSION:
+                made = (SCHEMA + SINCE_1 + SINCE_2, TO_2 + TO_3, TO_3)[found]
                 self._connection.executescript(f"BEGIN; {made} PRAGMA user_version = {VERSION}; COMMIT;")
                 sync_folder(folder)
         except sqlite3.Error as error:
             self.close()
             raise InputError(f"{path}: cannot be used ({error}); move it away to start afresh") from error
-        if found not in (0, 1, VERSION):
+        if found > VERSION:
             self.close()
             raise InputError(f"{path}: is of another version of itermask ({found}); finish its work with that one")
 
@@ -148,3 +177,9 @@ def sync_file(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     sync_file(path)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder is on the disk with all that is in it."""
+    for path in (*folder.rglob("*"), folder):
+        sync_file(path)

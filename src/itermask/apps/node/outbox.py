@@ -1,24 +1,36 @@
 """What has to be sent: results to destinations, reports of storage commitment; tried until taken or given up."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itermask.apps.node.audit import NOT_SENT, note
+from itermask.apps.node.audit import NOT_SENT, note, note_study
 from itermask.apps.node.audit import SENT as TAKEN
 from itermask.apps.node.config import Deliver, NodeConfig
 from itermask.apps.node.database import Database
-from itermask.apps.node.store import Store, run_name
+from itermask.apps.node.store import Store, run_name, summary_name
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """Results of a run that a destination is to get: the folder they lie in, and UIDs of those it has taken."""
+    """Results of a run, or a study's summary, that a destination is to get.
+
+    Attributes:
+        run: or summary, as `summary` says.
+        destination: its title.
+        label: of the series; of a summary empty.
+        series: UID; of a summary that of the study.
+        folder: they lie in.
+        taken: UIDs of those that it has taken.
+        tries: that have failed.
+        summary: whether it is a summary.
+    """
 
     run: int
     destination: str
@@ -27,6 +39,12 @@ class Delivery:
     folder: Path
     taken: tuple[str, ...]
     tries: int
+    summary: bool = False
+
+    @property
+    def table(self) -> str:
+        """Where it is written down."""
+        return "summary_delivery" if self.summary else "delivery"
 
 
 @dataclass(frozen=True)
@@ -48,38 +66,46 @@ class Outbox:
         self.database, self.store, self.rules = database, store, config.deliver
         known = [each.title for each in config.destinations]
         with database.change() as change:
-            change.execute(
-                f"""UPDATE delivery SET state = ?, reason = 'no destination of this name any more'
-                    WHERE state = ? AND destination NOT IN ({",".join("?" * len(known))})""",
-                (GIVEN_UP, WAITING, *known),
-            )
+            for table in ("delivery", "summary_delivery"):
+                change.execute(
+                    f"""UPDATE {table} SET state = ?, reason = 'no destination of this name any more'
+                        WHERE state = ? AND destination NOT IN ({",".join("?" * len(known))})""",
+                    (GIVEN_UP, WAITING, *known),
+                )
 
     def next_delivery(self, destination: str) -> Delivery | None:
         """The delivery to a destination that is due first; None if none is due."""
         row = self.database.row(
-            """SELECT delivery.*, run.number, series.key, series.label, series.uid FROM delivery
+            """SELECT delivery.*, run.number, series.key, series.label, series.uid, 0 AS summary FROM delivery
                JOIN run ON run.id = delivery.run JOIN series ON series.uid = run.series
-               WHERE delivery.state = ? AND destination = ? AND due <= ? ORDER BY due, run LIMIT 1""",
+               WHERE delivery.state = ?1 AND destination = ?2 AND due <= ?3
+               UNION ALL
+               SELECT summary_delivery.*, summary.number, summary.key, '', summary.study, 1 FROM summary_delivery
+               JOIN summary ON summary.id = summary_delivery.run
+               WHERE summary_delivery.state = ?1 AND destination = ?2 AND due <= ?3
+               ORDER BY due, summary, run LIMIT 1""",
             WAITING,
             destination,
             time.time(),
         )
         if row is None:
             return None
-        folder = self.store.results / row["key"] / run_name(row["number"])
+        name = (summary_name if row["summary"] else run_name)(row["number"])
+        taken = tuple(json.loads(row["sent"]))
         return Delivery(
-            row["run"], destination, row["label"], row["uid"], folder, tuple(json.loads(row["sent"])), row["tries"]
+            *(row["run"], destination, row["label"], row["uid"], self.store.results / row["key"] / name),
+            *(taken, row["tries"], bool(row["summary"])),
         )
 
     def delivered(self, delivery: Delivery) -> None:
         """The destination has taken everything."""
         with self.database.change() as change:
             change.execute(
-                """UPDATE delivery SET state = ?, tries = tries + 1, due = ?, reason = ''
+                f"""UPDATE {delivery.table} SET state = ?, tries = tries + 1, due = ?, reason = ''
                    WHERE run = ? AND destination = ?""",
                 (SENT, time.time(), delivery.run, delivery.destination),
             )
-            note(change, TAKEN, delivery.series, delivery.destination)
+            self._note(change, TAKEN, delivery)
 
     def put_off(self, delivery: Delivery, taken: Sequence[str], reason: str) -> str:
         """A try has failed, after some were taken.
@@ -89,11 +115,12 @@ class Outbox:
         """
         with self.database.change() as change:
             since = change.execute(
-                "SELECT since FROM delivery WHERE run = ? AND destination = ?", (delivery.run, delivery.destination)
+                f"SELECT since FROM {delivery.table} WHERE run = ? AND destination = ?",
+                (delivery.run, delivery.destination),
             ).fetchone()["since"]
             state, due, words = _next_try(delivery.tries, since, self.rules)
             change.execute(
-                """UPDATE delivery SET state = ?, tries = tries + 1, due = ?, reason = ?, sent = ?
+                f"""UPDATE {delivery.table} SET state = ?, tries = tries + 1, due = ?, reason = ?, sent = ?
                    WHERE run = ? AND destination = ?""",
                 (
                     *(state, due, reason, json.dumps([*delivery.taken, *taken])),
@@ -101,8 +128,16 @@ class Outbox:
                 ),
             )
             if state == GIVEN_UP:
-                note(change, NOT_SENT, delivery.series, delivery.destination, reason)
+                self._note(change, NOT_SENT, delivery, reason)
         return words
+
+    def _note(self, change: sqlite3.Connection, event: str, delivery: Delivery, why: str = "") -> None:
+        """Add to the audit log what has become of a delivery."""
+        if delivery.summary:
+            words = ": ".join(filter(None, ("the study's summary", why)))
+            note_study(change, event, delivery.series, delivery.destination, words)
+        else:
+            note(change, event, delivery.series, delivery.destination, why)
 
     def add_report(self, asked: dict[str, Any], title: str, host: str, port: int) -> None:
         """A report of storage commitment is to be sent."""
@@ -145,9 +180,9 @@ class Outbox:
     def next_due(self) -> float | None:
         """Seconds until anything is due; None if nothing waits."""
         row = self.database.row(
-            """SELECT min(due) AS due FROM (SELECT due FROM delivery WHERE state = ?
-               UNION ALL SELECT due FROM commitment WHERE state = ?)""",
-            WAITING,
+            """SELECT min(due) AS due FROM (SELECT due FROM delivery WHERE state = ?1
+               UNION ALL SELECT due FROM summary_delivery WHERE state = ?1
+               UNION ALL SELECT due FROM commitment WHERE state = ?1)""",
             WAITING,
         )
         return None if row is None or row["due"] is None else max(0.0, row["due"] - time.time())

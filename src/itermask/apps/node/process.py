@@ -56,13 +56,14 @@ class Process:
         self._process.start()
         other.close()
 
-    def call(self, task: Any, limit: float, told: Tell) -> Any:
+    def call(self, task: Any, limit: float, told: Tell, other: Function | None = None) -> Any:
         """What the function answers to a task.
 
         Args:
             task: given to the function.
             limit: seconds it may take, with the process' start.
             told: called with all that the function tells meanwhile.
+            other: function for this task, in place of the usual one.
 
         Raises:
             DiedError: the process died.
@@ -74,7 +75,7 @@ class Process:
         assert pipe is not None
         end = time.monotonic() + limit
         try:
-            pipe.send(task)
+            pipe.send((other, task))
             while pipe.poll(max(0.0, end - time.monotonic())):
                 kind, content, failure = pipe.recv()
                 if kind == TOLD:
@@ -126,11 +127,11 @@ def serve(pipe: Connection, function: Function, warm: Callable[[Any], None] | No
             print(f"cannot be made ready: {error}", file=sys.stderr)
     while True:
         try:
-            task = pipe.recv()
+            other, task = pipe.recv()
         except (EOFError, OSError):
             return
         try:
-            answer = (RESULT, function(task, tell), "")
+            answer = (RESULT, (other or function)(task, tell), "")
         except Exception:
             answer = (RESULT, None, traceback.format_exc())
         pipe.send(answer)

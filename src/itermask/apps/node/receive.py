@@ -8,12 +8,13 @@ import ssl
 import threading
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from itermask.apps.node.arrivals import Arrivals
 from itermask.apps.node.commit import PUSH_MODEL, REQUEST, read_request
-from itermask.apps.node.complete import CUT, SPOILED, WHOLE
+from itermask.apps.node.complete import CUT, IN_PROGRESS, SPOILED, WHOLE
 from itermask.apps.node.config import NodeConfig, Sender
 from itermask.apps.node.extras import pynetdicom, shut_down
 from itermask.apps.node.header import (
@@ -26,6 +27,7 @@ from itermask.apps.node.header import (
     read_instance,
 )
 from itermask.apps.node.outbox import Outbox
+from itermask.apps.node.steps import PERFORMED_STEP, Steps
 from itermask.apps.node.store import NEW, OTHER, Store
 from itermask.errors import InputError
 from itermask.io.dicom.files import MR_IMAGES
@@ -62,8 +64,10 @@ class Receiver:
         arrivals: Arrivals,
         outbox: Outbox,
         context: ssl.SSLContext | None = None,
+        steps: Steps | None = None,
     ) -> None:
         self.config, self.store, self.arrivals, self.outbox, self.context = config, store, arrivals, outbox, context
+        self.steps = steps or Steps(store.database)
         self._lock = threading.Lock()
         self._refused: dict[Any, Counter[str]] = {}
         self._said: set[str] = set()
@@ -88,6 +92,7 @@ class Receiver:
             entity.add_supported_context(uid, list(SYNTAXES))
         entity.add_supported_context("1.2.840.10008.1.1")  # verification
         entity.add_supported_context(PUSH_MODEL)
+        entity.add_supported_context(PERFORMED_STEP)
         handlers = [
             (events.EVT_REQUESTED, self._requested),
             (events.EVT_REJECTED, self._rejected),
@@ -95,6 +100,8 @@ class Receiver:
             (events.EVT_C_ECHO, self._echo),
             (events.EVT_C_STORE, self._store),
             (events.EVT_N_ACTION, self._action),
+            (events.EVT_N_CREATE, self._step_begins),
+            (events.EVT_N_SET, self._step_goes_on),
             (events.EVT_RELEASED, self._released),
             (events.EVT_ABORTED, self._aborted),
         ]
@@ -262,6 +269,34 @@ class Receiver:
             return PROCESSING_FAILURE, None
         LOG.info("storage commitment asked for by %s: %d images", title, len(asked["images"]))
         return SUCCESS, None
+
+    def _step_begins(self, event: Any) -> tuple[int, Any]:
+        """The scanner says that an examination has begun (MPPS N-CREATE)."""
+        uid = str(event.request.AffectedSOPInstanceUID or "")
+        return self._step(event, lambda: (self.steps.create(uid, told := event.attribute_list), told), "has begun")
+
+    def _step_goes_on(self, event: Any) -> tuple[int, Any]:
+        """The scanner says that an examination goes on, is complete or was given up (MPPS N-SET)."""
+        uid = str(event.request.RequestedSOPInstanceUID or "")
+        return self._step(event, lambda: (self.steps.change(uid, told := event.modification_list), told), "goes on")
+
+    def _step(self, event: Any, take: Callable[[], tuple[int, Any]], words: str) -> tuple[int, Any]:
+        """Take what the scanner says of an examination, and answer with it."""
+        title = _title(event.assoc)
+        try:
+            status, told = take()
+        except sqlite3.Error as error:
+            LOG.warning("an examination's step from %s cannot be noted: %s", title, error)
+            return PROCESSING_FAILURE, None
+        except Exception as error:  # what no reader was made for
+            LOG.warning("an examination's step from %s cannot be read: %r", title, error)
+            return INVALID, None
+        if status != SUCCESS:
+            LOG.warning("an examination's step from %s was refused (status 0x%04X)", title, status)
+            return status, None
+        state = str(told.get("PerformedProcedureStepStatus") or "")
+        LOG.info("an examination at %s %s", title, {"": words, IN_PROGRESS: words}.get(state, f"is {state.lower()}"))
+        return SUCCESS, told
 
     def _known(self, title: str) -> list[Sender]:
         return [sender for sender in self.config.senders if sender.title == title]

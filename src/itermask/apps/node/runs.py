@@ -114,7 +114,9 @@ class Runs:
                 """SELECT run.id, run.series, run.number, run.images, label, key, file, announced, exact, transfer
                    FROM run JOIN series ON series.uid = run.series WHERE state = ?
                    ORDER BY NOT EXISTS (SELECT 1 FROM series AS other WHERE other.study = series.study AND study <> ''
-                                        AND other.open = 1), run.id LIMIT 1""",
+                                        AND other.open = 1)
+                        AND NOT EXISTS (SELECT 1 FROM step WHERE step.study = series.study
+                                        AND step.state = 'IN PROGRESS'), run.id LIMIT 1""",
                 (WAITING,),
             ).fetchone()
             if row is None:

@@ -21,13 +21,17 @@ from itermask.apps.node.complete import waiting_time
 from itermask.apps.node.config import Destination, NodeConfig
 from itermask.apps.node.database import Database
 from itermask.apps.node.deliver import NotSentError, files_to_send, send
+from itermask.apps.node.ends import FAILED as SUMMARY_FAILED
+from itermask.apps.node.ends import Studies
 from itermask.apps.node.outbox import Outbox
 from itermask.apps.node.page import PageServer
 from itermask.apps.node.process import DiedError, Function, LateError, Process
 from itermask.apps.node.receive import Receiver
 from itermask.apps.node.runs import Run, Runs
 from itermask.apps.node.state import snapshot
+from itermask.apps.node.steps import Steps
 from itermask.apps.node.store import Store
+from itermask.apps.node.sum_up import study_task, sum_up
 from itermask.apps.node.tls import client_side, server_side
 from itermask.apps.node.watch import Watcher
 from itermask.apps.node.work import Task, process_series, warm_up
@@ -36,6 +40,7 @@ LOG = logging.getLogger("itermask.node")
 TRACES = logging.getLogger("itermask.node.traces")
 STEP = 0.2  # seconds between looks at what has changed
 CLEANING = 600.0  # seconds between removals of old series
+PERIOD = 1.0  # seconds between searches for studies that have ended
 PAUSE = 5.0  # seconds that a thread rests after something unexpected
 
 
@@ -53,6 +58,8 @@ class Node:
         store: images and results.
         runs: the queue.
         outbox: what is to be sent.
+        steps: what scanners say of examinations.
+        studies: which have ended, and their summaries.
         receiver: the DICOM server.
         page: the live page.
     """
@@ -72,19 +79,23 @@ class Node:
             self.store = Store(self.database, config.keep)
             self.runs = Runs(self.database, self.store)
             self.outbox = Outbox(self.database, self.store, config)
+            self.steps = Steps(self.database)
+            self.studies = Studies(self.database, self.store, self.steps)
             again = self.runs.retry_failed() if retry_failed else 0
+            if retry_failed:
+                self.studies.retry_failed()
         except BaseException:
             self.database.close()
             raise
         self.arrivals = Arrivals()
-        self.receiver = Receiver(config, self.store, self.arrivals, self.outbox, self._inward)
+        self.receiver = Receiver(config, self.store, self.arrivals, self.outbox, self._inward, self.steps)
         self.page = PageServer(
             config.page, self.state, self.store.results, self._seen, partial(read_audit, config.folder)
         )
         self._process = Process(look, warm, config.look)
         self._told: dict[int, dict[str, Any]] = {}
         self._end = threading.Event()
-        self._stale, self._cleaned = False, -CLEANING
+        self._stale, self._cleaned, self._asked = False, -CLEANING, -PERIOD
         self._threads: list[threading.Thread] = []
         for name in self.store.lost:
             LOG.error("%s is gone from the disk", name)
@@ -205,7 +216,7 @@ class Node:
             self._stale = False
         run = self.runs.start()
         if run is None:
-            return False
+            return self._sum_up()
         made = run.folder.parent / f".part-{token_hex(4)}"
         try:
             made.parent.mkdir(exist_ok=True)
@@ -233,8 +244,7 @@ class Node:
         limit = 60 * self.config.look.minutes
         try:
             config = self.config
-            summary = any({"summary page", "summary pdf"} & set(each.send) for each in config.destinations)
-            task = Task(run.source, made, run.label, run.notes, config.look, config.rules, summary)
+            task = Task(run.source, made, run.label, run.notes, config.look, config.rules)
             result = self._process.call(task, limit, tell)
         except DiedError as error:
             if self._end.is_set():  # it was stopped with the node
@@ -256,20 +266,54 @@ class Node:
         getting = [each.title for each in self.config.destinations if files_to_send(made, each)]
         self.runs.finish(run, made, result, getting)
 
+    def _sum_up(self) -> bool:
+        """Make the summary of a study that has ended."""
+        if time.monotonic() - self._asked < PERIOD:
+            return False
+        self._asked = time.monotonic()
+        ended = self.studies.next_due(self.config.complete)
+        if ended is None:
+            return False
+        made = ended.folder.parent / f".part-{token_hex(4)}"
+        task = study_task(self.store, ended, made)
+        if task is None:
+            self.studies.close(ended)
+            return True
+        self._asked = -PERIOD  # another one may be due
+        made.parent.mkdir(exist_ok=True)
+        try:
+            result = self._process.call(task, 60 * self.config.look.minutes, lambda told: None, sum_up)
+            if "reason" in result:
+                LOG.warning("a study's summary has no DICOM objects: %s", result["reason"])
+            getting = [each.title for each in self.config.destinations if files_to_send(made, each)]
+            self.studies.finish(ended, made, task.line, getting)
+            LOG.info("study %s has ended: %s", ended.study, task.line)
+        except (DiedError, LateError, RuntimeError) as error:
+            if self._end.is_set():
+                return False
+            TRACES.error("summary of study %s: %s", ended.study, error)
+            reason = (str(error).strip().splitlines() or ["it took too long"])[-1][:200]
+            LOG.error("study %s: its summary cannot be made: %s", ended.study, reason)
+            self.studies.close(ended, SUMMARY_FAILED, reason)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return True
+
     def _deliver(self, destination: Destination) -> bool:
         """Send what is due to a destination."""
         delivery = self.outbox.next_delivery(destination.title)
         if delivery is None:
             return False
         context = self._outward if destination.tls else None
+        what = "study" if delivery.summary else "series"
         try:
             count = send(delivery.folder, destination, self.config.title, delivery.taken, context)
         except NotSentError as error:
             next_ = self.outbox.put_off(delivery, error.taken, str(error))
-            LOG.warning("series %s: results to %s: %s; %s", delivery.series, destination.title, error, next_)
+            LOG.warning("%s %s: results to %s: %s; %s", what, delivery.series, destination.title, error, next_)
         else:
             self.outbox.delivered(delivery)
-            LOG.info("series %s: %d results sent to %s", delivery.series, count, destination.title)
+            LOG.info("%s %s: %d results sent to %s", what, delivery.series, count, destination.title)
         return True
 
     def _report(self) -> bool:

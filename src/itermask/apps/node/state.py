@@ -9,14 +9,17 @@ from typing import Any
 from itermask.apps.node.complete import QUIET, WHOLE
 from itermask.apps.node.config import NodeConfig
 from itermask.apps.node.database import Database
+from itermask.apps.node.ends import DONE as SUMMARY_DONE
+from itermask.apps.node.ends import FAILED as SUMMARY_FAILED
 from itermask.apps.node.outbox import GIVEN_UP, SENT
 from itermask.apps.node.runs import DONE, FAILED, LOOKING
-from itermask.apps.node.store import GIB, Store, run_name
-from itermask.apps.node.studies import about_row, summaries
+from itermask.apps.node.store import GIB, Store, run_name, summary_name
+from itermask.apps.node.studies import about_row, study_name, summaries
 from itermask.types import NOT_JUDGED, UNKNOWN, VERDICTS
 
 TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True)) | {UNKNOWN: "grey", NOT_JUDGED: "grey"}
 MOST = 200  # rows of the page, beside those that alarm
+OPEN = {"closing": "more may come", "over": False, "summary": None, "deliveries": []}  # of a study without summary
 RECENT = 20  # looks by which the next one's time is guessed
 STAGES = {
     "reading": "reading images",
@@ -58,6 +61,7 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
             (row["run"], row["verdict"]): {"time": row["time"], "name": row["name"]}
             for row in database.rows("SELECT * FROM acknowledged WHERE run >= ?", oldest)
         }
+        closed = _closed(database, runs)
         used = store.used
     rows = [_row(run, now.get(run["id"], {}), sent.get(run["id"], []), waits.get(run["id"]), seen) for run in runs]
     coming = [
@@ -70,9 +74,42 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
         "waiting": sum(run["state"] not in (DONE, FAILED) for run in runs),
         "receiving": coming,
         "rows": rows,
-        "studies": summaries(rows, coming),
+        "studies": [study | closed.get(study["study"], OPEN) for study in summaries(rows, coming)],
         "latest": _latest(rows, coming),
     }
+
+
+def study_view(store: Store, study: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """The rows of a study as the page shows them, and its line, see `summaries`; None where there is nothing."""
+    runs = store.database.rows(
+        """SELECT run.*, label, sender, key, study, about, open, transfer,
+           (SELECT max(number) FROM run AS other WHERE other.series = run.series) AS newest
+           FROM run JOIN series ON series.uid = run.series WHERE study = ? ORDER BY run.id DESC""",
+        study,
+    )
+    rows = [_row(run, {}, [], None, {}) for run in runs]
+    return rows, next(iter(summaries(rows, [])), None)
+
+
+def _closed(database: Database, runs: list[Any]) -> dict[str, dict[str, Any]]:
+    """What has become of the studies of some runs: in words, with a link to the summary, by the page's name of each."""
+    newest = {run["study"]: run["id"] for run in reversed(runs)}  # they come newest first
+    found = {}
+    for row in database.rows("SELECT * FROM summary WHERE id IN (SELECT max(id) FROM summary GROUP BY study)"):
+        if row["study"] not in newest:
+            continue
+        again = newest[row["study"]] > row["last"]
+        words = ["more has come since this summary" if again else "study ended"]
+        if row["state"] == SUMMARY_FAILED:
+            words.append(f"its summary could not be made ({row['reason']})")
+        sent = database.rows("SELECT * FROM summary_delivery WHERE run = ? ORDER BY destination", row["id"])
+        link = (
+            f"results/{row['key']}/{summary_name(row['number'])}/summary.pdf" if row["state"] == SUMMARY_DONE else None
+        )
+        found[study_name(row["study"])] = {
+            "closing": "; ".join(words), "over": not again, "summary": link, "deliveries": [*map(_delivery, sent)],
+        }  # fmt: skip
+    return found
 
 
 def _runs(database: Database) -> list[Any]:
@@ -153,6 +190,8 @@ def _row(
         "anomaly_fraction": result.get("anomaly_fraction"),
         "seconds": None if not result.get("told") else round(result["told"] - run["received"], 1),
         "notes": notes,
+        "model": str(result.get("model") or ""),
+        "folder": f"{run['key']}/{run_name(run['number'])}" if run["state"] == DONE else "",
         "report": f"results/{run['key']}/{run_name(run['number'])}/report.html" if run["state"] == DONE else None,
         "deliveries": deliveries,
     }

@@ -56,7 +56,8 @@ class Store:
             if self._used is None:
                 (row,) = self.database.rows(
                     """SELECT (SELECT coalesce(sum(bytes), 0) FROM instance)
-                       + (SELECT coalesce(sum(bytes), 0) FROM run) AS used"""
+                       + (SELECT coalesce(sum(bytes), 0) FROM run)
+                       + (SELECT coalesce(sum(bytes), 0) FROM summary) AS used"""
                 )
                 self._used = int(row["used"])
             return self._used
@@ -219,8 +220,23 @@ class Store:
                     change.execute("DELETE FROM commitment WHERE state = 'given up' AND due < ?", (limit,))
                 for folder in (self.images, self.results):
                     shutil.rmtree(folder / row["key"], ignore_errors=True)
+            self._remove_summaries(limit)
             self.changed()
         return len(old)
+
+    def _remove_summaries(self, limit: float) -> None:
+        """Remove the summaries, and what scanners said, of studies that are gone; not what waits to be sent."""
+        for row in self.database.rows(
+            """SELECT id, key, number FROM summary WHERE study NOT IN (SELECT study FROM series)
+               AND NOT EXISTS (SELECT 1 FROM summary_delivery WHERE run = summary.id AND state = 'waiting')"""
+        ):
+            with self.database.change() as change:
+                change.execute("DELETE FROM summary_delivery WHERE run = ?", (row["id"],))
+                change.execute("DELETE FROM summary WHERE id = ?", (row["id"],))
+            if row["key"]:
+                shutil.rmtree(self.results / row["key"] / summary_name(row["number"]), ignore_errors=True)
+        with self.database.change() as change:
+            change.execute("DELETE FROM step WHERE changed < ? AND study NOT IN (SELECT study FROM series)", (limit,))
 
     def _make_room(self, size: int, series: str) -> None:
         """Remove the images (not the results) of the oldest other settled series until `size` bytes fit."""
@@ -253,6 +269,8 @@ class Store:
             "SELECT key, number FROM run JOIN series ON series.uid = run.series WHERE state = 'done'"
         ):
             runs.setdefault(row["key"], set()).add(run_name(row["number"]))
+        for row in self.database.rows("SELECT key, number FROM summary WHERE state = 'done'"):
+            runs.setdefault(row["key"], set()).add(summary_name(row["number"]))
         lost = _remove_others(self.images, kept)
         for name in lost:  # so that it is stored when it is sent again, and nobody is told that it is safe
             key, _, file = name.partition("/")
@@ -269,6 +287,11 @@ class Store:
 def run_name(number: int) -> str:
     """Name of the folder of a run's results."""
     return f"run-{number}"
+
+
+def summary_name(number: int) -> str:
+    """Name of the folder of a study's summary."""
+    return f"summary-{number}"
 
 
 def copy_into(store: Store, source: Path) -> Path:

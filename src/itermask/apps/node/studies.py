@@ -26,12 +26,17 @@ def about_row(series: Any) -> dict[str, Any]:
 
     tesla = about.get("field_strength")
     return {
-        "study": sha256(series["study"].encode()).hexdigest()[:16] if series["study"] else series["key"],
+        "study": study_name(series["study"]) or series["key"],
         "code": study_code(told("accession_number"), series["study"]) or series["label"],
         "when": f"{day(told('study_date'))} {clock(told('study_time'))}".strip(),
         "scanner": scanner(told("manufacturer"), told("model"), tesla),
         "patient": ", ".join(filter(None, (told("patient_id"), told("patient_name")))),
     }
+
+
+def study_name(uid: str) -> str:
+    """Return what the page calls a study among others: no UID; empty where there is none."""
+    return sha256(uid.encode()).hexdigest()[:16] if uid else ""
 
 
 def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -42,8 +47,9 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
         coming: series that are being received.
 
     Returns:
-        for each `study`, `code`, `when`, `scanner`, `patient`, its `tone`, one line `words`, whether it is `ended`, and
-        the `rows` by id. What could not be looked at and nobody minds, such as a localiser, has no say.
+        for each `study`, `code`, `when`, `scanner`, `patient`, its `tone`, one line `words`, whether it is `ended`, the
+        `rows` by id, and which of these are `judged`. What could not be looked at and nobody minds, such as a
+        localiser, has no say.
     """
     found: dict[str, dict[str, Any]] = {}
     for row in (*coming, *rows):
@@ -57,6 +63,7 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
         counted = [row for row in mine if row["newest"]]
         waiting = sum(row["state"] != "finished" and not row["verdict"] for row in counted)
         judged = [row for row in counted if row["verdict"] and (row["tone"] != "failed" or row["alert"])]
+        study["judged"] = [row["id"] for row in judged]
         study["tone"] = min((row["tone"] for row in judged), key=WORST.index, default="grey")
         study["ended"] = not (waiting or study["receiving"])
         study["words"] = _words(judged, len(counted), waiting, study["receiving"])

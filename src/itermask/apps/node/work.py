@@ -1,12 +1,13 @@
 """One look at a received series: from its files to results, the same way as `itermask run`."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itermask.apps.node.config import Look
-from itermask.apps.node.database import sync_file, sync_folder
+from itermask.apps.node.database import sync_tree
 from itermask.apps.node.process import Tell
 from itermask.apps.node.rules import Facts, Rule, decide, facts_of_scan, said_sequence
 from itermask.errors import InputError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from itermask.models.folder import Model
     from itermask.types import Finding, Scan
 
+SAMPLE = Path(__file__).parents[2] / "demo_data" / "healthy_T1w.nii.gz"
 ASIDE = ("a localiser", "a projection, not slices", "colour or inverted images")  # problems that nobody minds
 
 _loaded: dict[str, "Model"] = {}
@@ -32,7 +34,6 @@ class Task:
         notes: sentences that a reader must know of how it came.
         look: how.
         rules: of the node's file; a series that they leave out is not looked at.
-        summary: whether the finding is written on one page too.
     """
 
     source: Path
@@ -41,7 +42,6 @@ class Task:
     notes: tuple[str, ...]
     look: Look
     rules: tuple[Rule, ...] = ()
-    summary: bool = True
 
 
 def check_processing(look: Look) -> None:
@@ -57,13 +57,20 @@ def check_processing(look: Look) -> None:
 
 
 def warm_up(look: Look) -> None:
-    """Load the models that are named, or the one for T1w, so that the first series does not wait for them."""
+    """Make the first series as fast as later ones: load the models that are named, or the one for T1w, and look once.
+
+    The bundled scan of a healthy person is looked at, which also loads the brain extractor and what else it needs.
+    """
+    from itermask.errors import MissingExtraError
+    from itermask.io.nifti import read_scan
     from itermask.models.choice import bundled_models
     from itermask.pipeline import analyze
 
+    scan = read_scan(SAMPLE)
     for name in dict.fromkeys(look.models.values()) or list(bundled_models())[:1]:
-        _model(name, look)
-    assert callable(analyze)  # the import is what takes long
+        model = _model(name, look)
+        with suppress(InputError, MissingExtraError):  # a model of other sequences
+            analyze(scan, model)
 
 
 def process_series(task: Task, tell: Tell) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     from itermask.io.scans import read_scans
     from itermask.pipeline import RunSettings, analyze, check_sequence, known_sequence
 
-    look, clock = task.look, _Clock()
+    look, clock, began = task.look, _Clock(), time.process_time()
     try:
         tell({"stage": "reading", "share": 0.0})
         if away := _turned_away(task):
@@ -107,12 +114,13 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
                 notes.append(f"There are no DICOM results: {_plain(str(error), task)}.")
         finding = replace(finding, warnings=(*notes, *finding.warnings))
         clock.took("look")
+        clock.seconds["processor"] = round(time.process_time() - began, 3)  # of all threads, whatever else runs
         shown = figures(finding) | {"seconds": clock.seconds | finding.timings}
         tell({"verdict": shown, "stage": "writing", "share": 1.0})
         write_finding(scan, finding, task.out)
         if source.series is not None and len(notes) == len(task.notes):
-            write_dicom(scan, source.series, finding, task.out, task.summary)
-        _sync(task.out)
+            write_dicom(scan, source.series, finding, task.out, summary=False)
+        sync_tree(task.out)
         clock.took("write")
     except InputError as error:
         return _why(task, error)
@@ -222,12 +230,6 @@ def _plain(words: str, task: Task) -> str:
     for name in (str(task.source), str(task.out), task.name):
         words = words.replace(f"{name}: ", "").replace(name, "it")
     return " ".join(words.split()).partition("; leave them out with --no-dicom")[0]
-
-
-def _sync(folder: Path) -> None:
-    """Wait until a folder is on the disk with all that is in it."""
-    for path in (*folder.rglob("*"), folder):
-        (sync_folder if path.is_dir() else sync_file)(path)
 
 
 class _Clock:

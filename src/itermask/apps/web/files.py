@@ -13,6 +13,7 @@ KINDS = {
     ".gz": "application/gzip",
     ".nii": "application/octet-stream",
     ".dcm": "application/dicom",
+    ".pdf": "application/pdf",
 }
 
 

@@ -33,17 +33,23 @@ def source_headers(series: Series) -> list[Any]:
     headers = []
     for place in places:
         try:
-            with place.open() as file, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                header = pydicom().dcmread(file, stop_before_pixels=True, force=True)
-                _drop_private(header)
-                drop_unusable(header)
-                _drop_private(header)  # those in sequences, which are read only now
-                _repair(header)
+            with place.open() as file:
+                headers.append(mended_header(file))
         except Exception as error:  # whatever damage does to a reader
             raise InputError(f"{shown(str(place))}: cannot be read any more ({error})") from error
-        headers.append(header)
     return headers
+
+
+def mended_header(file: Any) -> Any:
+    """Return the header of an open file or a path as results need it; what damage does to a reader is raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = pydicom().dcmread(file, stop_before_pixels=True, force=True)
+        _drop_private(header)
+        drop_unusable(header)
+        _drop_private(header)  # those in sequences, which are read only now
+        _repair(header)
+    return header
 
 
 def why_no_results(series: Series) -> str:

@@ -1,8 +1,6 @@
 """One page that says all that matters of a finding, as a PDF file and as a picture, for archives that show no HTML."""
 
-import io
 import textwrap
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,21 +8,13 @@ from itermask import __version__
 from itermask.results.regions import regions_of
 from itermask.results.report import pictures
 from itermask.results.report import text as words
+from itermask.results.report.sheet import AMBER, EDGE, GREEN, INK, NOTICE, QUIET, RED, Page, as_files
 from itermask.results.whose import facts_of
 from itermask.types import VERDICTS, Finding, Scan
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-NOTICE = "For research use only; not a medical device and not a diagnosis."
-SIZE = (8.27, 11.69)  # inches, A4
-DOTS = 150  # an inch, of the picture
-EDGE, LEADING = 0.6, 1.35  # inches; line height by letter height
-WIDE = 0.52  # mean width of a letter by its height
-INK, QUIET = "#1f2933", "#52606d"
-COLOURS = dict(zip(VERDICTS, ("#2a722e", "#8a5200", "#b3261e"), strict=True))
-LEVELS = {"green": "#2a722e", "amber": "#8a5200", "red": "#b3261e"}
-ROW, PLANES = 1.25, 3  # inches of a row of slices, and how many rows
+COLOURS = dict(zip(VERDICTS, (GREEN, AMBER, RED), strict=True))
+LEVELS = {"green": GREEN, "amber": AMBER, "red": RED}
+PLANES = 3  # rows of slices
 LISTED, TOLD = 5, 6  # regions and notes on the page
 
 
@@ -38,58 +28,12 @@ def summary_files(scan: Scan, finding: Finding) -> tuple[bytes, np.ndarray]:
         scan: that was looked at.
         finding: on the scan's grid.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    with rc_context({"font.family": "DejaVu Sans", "text.parse_math": False, "pdf.fonttype": 3}):
-        figure = _draw(scan, finding)
-        document = io.BytesIO()
-        about = {
-            "Title": f"itermask: {finding.verdict}. {NOTICE}",
-            "CreationDate": None,
-            "Producer": None,
-            "Creator": None,
-        }
-        figure.savefig(document, format="pdf", metadata=about)
-        figure.set_dpi(DOTS)
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-    return document.getvalue(), np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return as_files(_draw(scan, finding), f"itermask: {finding.verdict}. {NOTICE}")
 
 
-class _Page:
-    """A figure that is filled with lines from the top."""
-
-    def __init__(self) -> None:
-        from matplotlib.figure import Figure
-
-        self.figure = Figure(figsize=SIZE, facecolor="white")
-        self.y = SIZE[1] - EDGE
-
-    def put(self, text: str, size: float = 9.0, colour: str = INK, bold: bool = False, after: float = 0.0) -> None:
-        """Write a paragraph."""
-        width = int(72 * (SIZE[0] - 2 * EDGE) / (WIDE * size * (1.1 if bold else 1.0)))
-        for line in textwrap.wrap(text, width) or [""]:
-            self.y -= LEADING * size / 72
-            self.figure.text(
-                EDGE / SIZE[0], self.y / SIZE[1], line, size=size, color=colour, weight="bold" if bold else "normal"
-            )
-        self.y -= after
-
-    def picture(self, rgb: np.ndarray) -> None:
-        """Put a picture, as wide as the page or as high as a row."""
-        rows, columns = rgb.shape[:2]
-        scale = min((SIZE[0] - 2 * EDGE) / columns, ROW / rows)
-        wide, high = scale * columns, scale * rows
-        self.y -= high + 0.05
-        axes = self.figure.add_axes((EDGE / SIZE[0], self.y / SIZE[1], wide / SIZE[0], high / SIZE[1]))
-        axes.imshow(rgb, aspect="auto")
-        axes.set_axis_off()
-
-
-def _draw(scan: Scan, finding: Finding) -> "Figure":
+def _draw(scan: Scan, finding: Finding) -> Page:
     """The page."""
-    page = _Page()
+    page = Page()
     page.put(NOTICE, 11, bold=True, after=0.1)
     known = [f"{label}: {value}" for label, value in facts_of(scan.source) if label != "Study"]
     about = [
@@ -130,4 +74,4 @@ def _draw(scan: Scan, finding: Finding) -> "Figure":
             page.put(textwrap.shorten(sentence, 400, placeholder=" …"), 8)
     page.y = EDGE
     page.put(f"{words.TRUST} {NOTICE}", 7, QUIET)
-    return page.figure
+    return page

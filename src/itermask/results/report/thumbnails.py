@@ -17,6 +17,8 @@ LARGEST = 50_000_000  # bytes of a report
 KEPT = 2000  # pictures in memory
 ROW = re.compile(rb'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="Scan, (\w+) slices at ([^"]*?), with')
 
+UNREADABLE = (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError)
+
 
 def thumbnail(report: Path) -> bytes | None:
     """A report's thumbnail as a PNG file.
@@ -39,12 +41,8 @@ def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
     """The thumbnail of a report as it is since it was last changed."""
     try:
         rows = ROW.findall(report.read_bytes())
-        pictures = [
-            (np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")), places.count(b",") + 1)
-            for png, plane, places in rows
-            if plane == rows[0][1]
-        ]
-    except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+        pictures = [(_picture(png), places.count(b",") + 1) for png, plane, places in rows if plane == rows[0][1]]
+    except UNREADABLE:
         return None
     if not pictures:
         return None
@@ -53,6 +51,23 @@ def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def first_row(report: Path) -> np.ndarray | None:
+    """The first picture in a report: slices of the scan with the anomaly's outline.
+
+    Returns:
+        uint8 (rows, columns, 3); None if the report cannot be read or holds no pictures.
+    """
+    try:
+        found = ROW.search(report.read_bytes()) if report.stat().st_size <= LARGEST else None
+        return None if found is None else _picture(found[1])
+    except UNREADABLE:
+        return None
+
+
+def _picture(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
 
 def choose_tile(rows: list[tuple[np.ndarray, int]]) -> np.ndarray:

@@ -82,6 +82,17 @@ function studyRow(study) {
   cell.colSpan = 11;
   cell.append(make("b", whose(study)), fold(study.study, study.rows.length));
   cell.append(make("div", upper(study.words) || "Nothing yet"));
+  const ends = make("p", `${upper(study.closing)}. `, "quiet ends");
+  if (study.summary) {
+    const link = make("a", "Summary");
+    link.href = study.summary;
+    link.target = "_blank";
+    link.rel = "noopener";
+    link.setAttribute("aria-label", `Summary of ${study.code}`);
+    ends.append(link);
+  }
+  for (const delivery of study.deliveries) ends.append(make("span", ` ${upper(delivery.words)}.`, delivery.state.split(" ")[0]));
+  cell.append(ends);
   line.append(cell);
   return line;
 }

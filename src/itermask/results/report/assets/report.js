@@ -253,6 +253,16 @@
     return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
   }
 
+  // A browser may offer WebGL2 and still draw nothing.
+  function painted() {
+    const gl = viewer.gl, width = gl.drawingBufferWidth, height = gl.drawingBufferHeight;
+    if (!width || !height) return true;
+    viewer.drawScene();
+    const pixels = new Uint8Array(4 * width * height);
+    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    return pixels.some((level, place) => place % 4 < 3 && level > 30);
+  }
+
   function usable() {
     const canvas = document.createElement("canvas");
     return "DecompressionStream" in globalThis && canvas.getContext("webgl2") !== null;
@@ -263,15 +273,21 @@
     const element = byId("viewer");
     element.hidden = false;
     element.parentElement.classList.add("live");
+    const away = () => {
+      element.hidden = true;
+      element.parentElement.classList.remove("live");
+      byId("without").hidden = false;
+    };
+    byId("canvas").addEventListener("webglcontextlost", away);
     try {
       controls();
       tell();
       await open();
+      if (!painted()) throw new Error("the viewer stays black");
       byId("without").hidden = true;
       byId("canvas").dataset.state = "ready";
     } catch (problem) {
-      element.hidden = true;
-      element.parentElement.classList.remove("live");
+      away();
       console.error(problem);
     }
   }
