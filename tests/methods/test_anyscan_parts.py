@@ -140,9 +140,9 @@ def test_evidence_grows_with_logit_and_departure_and_never_exceeds_the_departure
 
 
 @pytest.mark.parametrize(
-    ("sequence", "bright", "dark"), [("T1w", 0.4, 1), ("T2w", 1, 0.4), ("FLAIR", 1, 0.4), ("", 1, 1)]
+    ("sequence", "bright", "dark"), [("T1w", 1, 1), ("T2w", 1, 0.4), ("FLAIR", 1, 0.4), ("", 1, 1)]
 )
-def test_sign_that_lesions_seldom_have_counts_less(sequence, bright, dark):
+def test_dark_evidence_counts_less_where_lesions_are_bright(sequence, bright, dark):
     assert (weight_of_sign(1, sequence), weight_of_sign(-1, sequence)) == (bright, dark)
 
 
