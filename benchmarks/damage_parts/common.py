@@ -1,5 +1,6 @@
 """What all kinds of damage share: what is seen of an input, and how bytes and text are damaged."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,26 @@ class Kind:
     damage: Callable[[Path, np.random.Generator], str]
     look: Callable[[Path], Seen]
     arguments: Callable[[Path], list[str]] | None = None
+
+
+def once(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return what writes the same files as `make`, which is called at the first time only."""
+    files: dict[Path, bytes | None] = {}
+
+    def again(folder: Path) -> None:
+        if not files:
+            with tempfile.TemporaryDirectory() as name:
+                first = Path(name)
+                make(first)
+                for path in sorted(first.rglob("*")):
+                    files[path.relative_to(first)] = None if path.is_dir() else path.read_bytes()
+        for path, content in files.items():
+            if content is None:
+                (folder / path).mkdir()
+            else:
+                (folder / path).write_bytes(content)
+
+    return again
 
 
 def same(found: Seen, truth: Seen) -> bool:

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from damage_parts.common import Kind, Seen, damage_bytes, damage_text
+from damage_parts.common import Kind, Seen, damage_bytes, damage_text, once
 from itermask.apps.cohort.bids import Selection, find_jobs
 from itermask.io.nifti import read_scan
 from itermask.prepare.brain import with_brain
@@ -166,10 +166,10 @@ def kinds(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> list[Kind
     arguments = lambda folder: ["run", str(folder / SCAN), str(folder.parent / "out")]  # noqa: E731
     with_mask = lambda folder: [*arguments(folder), "--brain-mask", str(folder / MASK)]  # noqa: E731
     return [
-        Kind("NIfTI bytes", make, _damage_file(SCAN), _look, arguments),
-        Kind("NIfTI header", make, _damage_header, _look, arguments),
-        Kind("brain mask", make_pair, damage_mask, _look_with_mask, with_mask),
-        Kind("BIDS tree", make_tree, _damage_tree, _look_at_tree),
+        Kind("NIfTI bytes", once(make), _damage_file(SCAN), _look, arguments),
+        Kind("NIfTI header", once(make), _damage_header, _look, arguments),
+        Kind("brain mask", once(make_pair), damage_mask, _look_with_mask, with_mask),
+        Kind("BIDS tree", once(make_tree), _damage_tree, _look_at_tree),
     ]
 
 
