@@ -44,11 +44,13 @@ class Header:
         place: where it lies.
         values: its header, a pydicom `Dataset` without pixels; every value in it can be read.
         unusable: keywords of the elements whose values could not, see `itermask.io.dicom.values.drop_unusable`.
+        padded: whether zeros follow its pixels: they were added behind, or some bytes before.
     """
 
     place: Place
     values: Any
     unusable: frozenset[str] = frozenset()
+    padded: bool = False
 
 
 class NoImageError(ValueError):
@@ -67,7 +69,7 @@ def read_header(place: Place) -> Header:
         MissingExtraError: pydicom is not installed.
     """
     dicom = pydicom()
-    values, unusable, pixels = None, set[str](), 0
+    values, unusable, pixels, padded = None, set[str](), 0, False
     try:
         with place.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values; what matters is refused
@@ -78,7 +80,7 @@ def read_header(place: Place) -> Header:
                 tags = [*KEYWORDS.split(), *PRIVATE]
                 values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
                 unusable = drop_unusable(values)
-                pixels = _length_of_pixels(file, values)
+                pixels, padded = _length_of_pixels(file, values)
     except NoImageError:
         raise
     except Exception as error:  # whatever damage does to a reader
@@ -88,11 +90,11 @@ def read_header(place: Place) -> Header:
     if damaged := sorted(unusable & ESSENTIAL):
         raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
     _check(values, pixels)
-    return Header(place, values, frozenset(unusable))
+    return Header(place, values, frozenset(unusable), padded)
 
 
-def _length_of_pixels(file: BinaryIO, values: Any) -> int:
-    """Return the number of bytes that an open file has for its pixels, from where its header ends.
+def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:
+    """Return the bytes that an open file has for its pixels, from where its header ends, and if only zeros follow.
 
     Raises:
         NoImageError: something else follows the pixels, so that bytes were lost or added before.
@@ -103,16 +105,18 @@ def _length_of_pixels(file: BinaryIO, values: Any) -> int:
     little = values.original_encoding[1] is not False
     explicit = values.original_encoding[0] is False
     if not little or start[:4] != PIXELS:
-        return rest
+        return rest, False
     at = 8 if explicit else 4
     (length,) = struct.unpack("<I", start[at : at + 4].ljust(4, b"\0"))
     after = rest - at - 4 - length
     if length == UNDEFINED or after <= 0:
-        return rest
+        return rest, False
     file.seek(begin + at + 4 + length)
-    if not _are_elements(file.read(MOST_BEHIND), after, explicit):
+    behind = file.read(MOST_BEHIND)
+    padded = not behind.strip(b"\0")
+    if not _are_elements(behind, after, explicit) or (padded and after % 2):  # whole files have even lengths
         raise NoImageError("damaged: something else follows its pixels", lost=True)
-    return length + at + 4
+    return length + at + 4, padded
 
 
 def _are_elements(behind: bytes, size: int, explicit: bool) -> bool:
