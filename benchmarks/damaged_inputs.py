@@ -201,7 +201,8 @@ def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
             return "read", ""
         said = [each for each in found.said if each not in truth.said]
         if same(found, truth):
-            return "right", "; ".join(said)
+            fewer = said and len(found.scans) < len(truth.scans)  # of several, and why one is not among them
+            return ("said" if fewer else "right"), "; ".join(said)
         return ("said" if said else "verdict"), "; ".join(said)
     except HangError:
         return "hang", f"over {PATIENCE} s"

@@ -76,8 +76,8 @@ def _same_scan(a: Any, b: Any) -> bool:
     (image, affine, mask), (true_image, true_affine, true_mask) = a, b
     if image.shape != true_image.shape or not np.array_equal(image, true_image):
         return False
-    if mask is not None and true_mask is not None and not np.array_equal(mask, true_mask):
-        return False  # without a mask, the brain is found in the image
+    if (mask is None) != (true_mask is None) or (mask is not None and not np.array_equal(mask, true_mask)):
+        return False  # a mask that was given and is not used must be said
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in image.shape], [1])).reshape(4, -1)
     return bool(np.abs((affine - true_affine) @ corners).max() <= CORNER)
 

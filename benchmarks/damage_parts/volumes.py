@@ -28,7 +28,8 @@ def load(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     brain = ndimage.binary_fill_holes(ndimage.binary_closing(labels > 0, iterations=2))
     cut = (slice(None, None, STEP),) * 3
     affine = image.affine @ np.diag([STEP, STEP, STEP, 1.0])
-    return np.asarray(image.dataobj)[cut].astype(np.uint8), brain[cut], affine
+    head = np.asarray(image.dataobj, dtype=np.float32)[cut]
+    return np.clip(head * (250 / np.percentile(head, 99.9)), 0, 255).astype(np.uint8), brain[cut], affine
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:

@@ -47,7 +47,7 @@ class Frame:
         patient: who it is of: ID, name and day of birth, each perhaps empty.
         tiles: in how many slices the header says that the image is cut (a Siemens mosaic); 1 for a plain image.
         unknown: those of `EchoTime`, `DiffusionBValue` and `ImageType` that the header holds, but nobody can read.
-        padded: whether zeros follow the file's pixels, see `Header`.
+        padded: whether the file has more than its pixels, see `Header`.
     """
 
     place: Place
