@@ -182,6 +182,8 @@ def _look_at_tree(folder: Path) -> Seen:
     masks = folder / "derivatives" / "masks"
     for job in find_jobs(folder, Selection(), masks if masks.is_dir() else None):
         try:
+            if job.problem:
+                raise InputError(job.problem)  # as the workers of a cohort do
             scan = read_scan(job.scan, job.sequence, job.brain_mask)
             scan = scan if scan.brain_mask is None else with_brain(scan)[0]
         except InputError as error:

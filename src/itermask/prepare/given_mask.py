@@ -15,7 +15,7 @@ CORNERS = 4  # of the volume's eight: a mask that holds so many is of the backgr
 
 COARSE = 4.0  # mm; the fit is looked at on blocks of about this size
 SHELL = 12.0  # mm on both sides of a mask's border
-SHIFTS = (8.0, 12.0, 16.0, 24.0, 36.0, 48.0, 64.0, 80.0)  # mm by which the mask is moved, along every axis and both ways
+SHIFTS = (8.0, 12.0, 16.0, 24.0, 36.0, 48.0, 64.0, 80.0)  # mm by which the mask is moved, both ways along every axis
 FURTHER = 8.0  # mm by which it is then moved along several axes, as long as that fits better
 EVEN = (1.0, 0.96, 0.92, 0.88, 0.84)  # factors for all axes: own masks often fit better when they are smaller
 UNEVEN = (("stretch", 0.08), ("shift", 4.0), ("stretch", 0.04))  # factors and mm for one axis at a time, in rounds

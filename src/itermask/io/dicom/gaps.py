@@ -66,8 +66,8 @@ def notes_on(frames: Sequence[Frame], whole: bool) -> tuple[str, ...]:
     padded = sum(frame.padded for frame in frames)
     if 0 < padded < len(frames):
         notes.append(
-            f"{padded} of {len(frames)} images {'has' if padded == 1 else 'have'} more bytes than pixels: they were added "
-            "at the end, or before, which moves the image."
+            f"{padded} of {len(frames)} images {'has' if padded == 1 else 'have'} more bytes than pixels: they were "
+            "added at the end, or before, which moves the image."
         )
     nameless = sum(not any(frame.patient) for frame in frames)
     if 0 < nameless < len(frames):
