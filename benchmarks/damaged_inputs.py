@@ -105,7 +105,9 @@ def run(data: Path, out: Path, count: int, seed: int, only: str | None = None) -
         for n in range(count)
         if (n not in done or done[n]["result"] in NEVER) and (not only or only in kinds[n % len(kinds)].name)
     ]
+    cut = log.is_file() and not log.read_text().endswith("\n")
     with log.open("a") as file:
+        file.write("\n" * cut)
         for n, found in _tried(kinds, todo, seed, out / "kept"):
             case = {"n": n, "seed": seed, "kind": kinds[n % len(kinds)].name} | found
             file.write(json.dumps(case) + "\n")

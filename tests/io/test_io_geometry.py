@@ -115,6 +115,7 @@ def test_voxel_sizes_that_contradict_the_sform_are_said(tmp_path):
         ({"sform_code": 0, "pixdim": [4, 2, 2, 2, 0, 0, 0, 0]}, "left and right cannot be told"),
         ({"srow_x": [2, 0, 0, 9e9], "qform_code": 0}, "off the scanner"),
         ({"scl_slope": np.inf}, "scaled by inf"),
+        ({"scl_slope": 1e21}, "scaled by 1e+21"),
         ({"scl_slope": 2.0, "scl_inter": np.nan}, "scaled by 2 and nan"),
         ({"vox_offset": 100}, "begin at byte 100"),
         ({"vox_offset": 353}, "truncated or damaged: holds"),
