@@ -3,20 +3,22 @@
     python benchmarks/damaged_inputs.py ../shared/data runs/damaged --count 10000
 
 Small inputs made from real scans are damaged in ten thousand ways: bytes and headers of NIfTI files, brain masks, BIDS
-trees, bytes, tags and folders of DICOM, TOML configurations, tables. Each is read as every command reads it, up to
-where the model would start, and compared with the undamaged one. Counted are:
+trees, bytes, tags and folders of DICOM, TOML configurations, tables. Scans and DICOM folders are given to `itermask
+run`, up to where it would load the model; the others are read by the functions that commands read them with. What was
+read is compared with the undamaged input. Counted are:
 
-* refused: an error of one line; where a scan was refused, `itermask run` must say it on one line, end with exit code 2
-  and write nothing;
+* refused: an error of one line; `itermask run` must say it on one line, end with exit code 2 and write nothing;
 * right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input;
-* said: read with another content, and a note on the scan or a line beside it says what is wrong;
+* said: read with another content, and a note on the scan or a line beside it says what is wrong; or not all scans of
+  a tree, and a line says why;
 * read: a table or configuration that can still be read, of which no scan comes.
 
 What must be 0: tracebacks, hangs (over 60 s), inputs changed, and verdicts: inputs that are read with another content
 without a word. Left out is what no reader can know: changed values of DICOM pixels, which have no checksum, or another
 plausible number in the header of a whole series. Input `n` of a seed is always the same. Results are appended to
-`OUT/cases.jsonl`; an interrupted run goes on where it stopped. Inputs of the kinds that must not be are kept in
-`OUT/kept`. Exit code 1 if there are any.
+`OUT/cases.jsonl`; an interrupted run goes on where it stopped, and tries again what must not be. Inputs of these kinds
+are kept in `OUT/kept`. Exit code 1 if there are any. All run in one process that stays warm; if it hangs or dies, the
+next input gets a new one.
 """
 
 import argparse
