@@ -8,7 +8,8 @@ run`, up to where it would load the model; the others are read by the functions 
 read is compared with the undamaged input. Counted are:
 
 * refused: an error of one line; `itermask run` must say it on one line, end with exit code 2 and write nothing;
-* right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input;
+* right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input; of a tree
+  perhaps fewer scans, where a file is gone or has no BIDS name;
 * said: read with another content, and a note on the scan or a line beside it says what is wrong; or not all scans of
   a tree, and a line says why;
 * read: a table or configuration that can still be read, of which no scan comes.
