@@ -170,3 +170,9 @@ def test_every_honest_header_is_read_as_nibabel_reads_it_and_needs_no_note(
     scan = read_scan(path)
     assert np.array_equal(scan.affine, nib.load(path).affine)
     assert not scan.notes
+
+
+def test_a_place_far_off_the_scanner_is_said(tmp_path):
+    for offset, said in ((500, True), (-30, False)):
+        path = written(tmp_path / f"{offset}.nii", sform_code=0, qform_code=1, qoffset_x=offset)
+        assert any("from the scanner's centre" in note for note in read_scan(path).notes) == said
