@@ -3,27 +3,33 @@
     python benchmarks/damaged_inputs.py ../shared/data runs/damaged --count 10000
 
 Small inputs made from real scans are damaged in ten thousand ways: bytes and headers of NIfTI files, brain masks, BIDS
-trees, bytes, tags and folders of DICOM, TOML configurations, tables. Each is read as every command reads it, up to
-where the model would start, and compared with the undamaged one. Counted are:
+trees, bytes, tags and folders of DICOM, TOML configurations, tables. Scans and DICOM folders are given to `itermask
+run`, up to where it would load the model; the others are read by the functions that commands read them with. What was
+read is compared with the undamaged input. Counted are:
 
-* refused: an error of one line; where a scan was refused, `itermask run` must say it on one line, end with exit code 2
-  and write nothing;
-* right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input;
-* said: read with another content, and a note on the scan or a line beside it says what is wrong;
+* refused: an error of one line; `itermask run` must say it on one line, end with exit code 2 and write nothing;
+* right: read, and the voxels, their places (within 0.5 mm) and the mask are those of the undamaged input; of a tree
+  perhaps fewer scans, where a file is gone or has no BIDS name;
+* said: read with another content, and a note on the scan or a line beside it says what is wrong; or not all scans of
+  a tree, and a line says why;
 * read: a table or configuration that can still be read, of which no scan comes.
 
 What must be 0: tracebacks, hangs (over 60 s), inputs changed, and verdicts: inputs that are read with another content
 without a word. Left out is what no reader can know: changed values of DICOM pixels, which have no checksum, or another
 plausible number in the header of a whole series. Input `n` of a seed is always the same. Results are appended to
-`OUT/cases.jsonl`; an interrupted run goes on where it stopped. Inputs of the kinds that must not be are kept in
-`OUT/kept`. Exit code 1 if there are any.
+`OUT/cases.jsonl`; an interrupted run goes on where it stopped, and tries again what must not be. Inputs of these kinds
+are kept in `OUT/kept`. Exit code 1 if there are any. All run in one process that stays warm; if it hangs or dies, the
+next input gets a new one.
 """
 
 import argparse
 import contextlib
+import functools
+import gc
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -34,21 +40,34 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
+import typer.main
 from damage_parts import series, texts, volumes
 from damage_parts.common import Kind, Seen, same
 
 from itermask.errors import InputError
+from itermask.io.scans import Source, read_scans
+from itermask.prepare.brain import with_brain
+from itermask.types import Scan
 
 PATIENCE = 60  # seconds
 FINE, NEVER = ("refused", "right", "said", "read"), ("traceback", "hang", "changed", "verdict")
 
 
+GRACE = 15  # seconds more, after which a process that does not even notice the time is killed
+
+
 class HangError(BaseException):
     """An input took too long."""
+
+
+class ReachedError(BaseException):
+    """A command came to where it would load the model."""
 
 
 def main() -> None:
@@ -61,6 +80,9 @@ def main() -> None:
     parser.add_argument("--insert", type=Path, help="document with marks; else the table is printed")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
+    os.environ["ITERMASK_TRACEBACK"] = "1"
+    # The command line is parsed by the same object each time; to make it anew takes as long as many an input.
+    typer.main.get_command = functools.cache(typer.main.get_command)
     signal.signal(signal.SIGALRM, _hang)
     cases = run(chosen.data, chosen.out, chosen.count, chosen.seed, chosen.only)
     text = table(cases, chosen.seed)
@@ -76,24 +98,63 @@ def main() -> None:
 
 
 def run(data: Path, out: Path, count: int, seed: int, only: str | None = None) -> list[dict[str, Any]]:
-    """Try all inputs that were not tried before; return what became of all."""
+    """Try all inputs that were not tried before, or that became what must not be; return what became of all."""
     kinds = [*volumes.kinds(*volumes.load(data)), *series.kinds(series.load(data)), *texts.kinds()]
     out.mkdir(parents=True, exist_ok=True)
     log = out / "cases.jsonl"
     done = {case["n"]: case for case in _earlier(log) if case["seed"] == seed and case["n"] < count}
-    truths: dict[str, Seen] = {}
+    todo = [
+        n
+        for n in range(count)
+        if (n not in done or done[n]["result"] in NEVER) and (not only or only in kinds[n % len(kinds)].name)
+    ]
+    cut = log.is_file() and not log.read_text().endswith("\n")
     with log.open("a") as file:
-        for n in range(count):
-            kind = kinds[n % len(kinds)]
-            if n in done or (only and only not in kind.name):
-                continue
-            if kind.name not in truths:
-                truths[kind.name] = _truth(kind)
-            case = {"n": n, "seed": seed, "kind": kind.name} | attempt(kind, truths[kind.name], (seed, n), out / "kept")
+        file.write("\n" * cut)
+        for n, found in _tried(kinds, todo, seed, out / "kept"):
+            case = {"n": n, "seed": seed, "kind": kinds[n % len(kinds)].name} | found
             file.write(json.dumps(case) + "\n")
             file.flush()
             done[n] = case
     return [done[n] for n in sorted(done)]
+
+
+def _tried(kinds: list[Kind], todo: list[int], seed: int, kept: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Try inputs in a process of their own, which stays warm; if it hangs or dies, the next input gets a new one."""
+    context = multiprocessing.get_context("fork")
+    needed = {kinds[n % len(kinds)].name: kinds[n % len(kinds)] for n in todo}
+    truths = {name: _truth(kind) for name, kind in needed.items()}
+    gc.collect()
+    gc.freeze()  # what is loaded by now is looked through in no later collection
+    at = 0
+    while at < len(todo):
+        receive, send = context.Pipe(duplex=False)
+        worker = context.Process(target=_work, args=(kinds, truths, todo[at:], seed, kept, send))
+        worker.start()
+        send.close()
+        try:
+            while at < len(todo):
+                if not receive.poll(PATIENCE + GRACE):
+                    yield todo[at], {"how": "", "result": "hang", "message": "killed"}
+                    at += 1
+                    break
+                found = receive.recv()
+                yield todo[at], found
+                at += 1
+        except EOFError:
+            worker.join()
+            yield todo[at], {"how": "", "result": "traceback", "message": f"the process ended with {worker.exitcode}"}
+            at += 1
+        finally:
+            worker.kill()
+            worker.join()
+            receive.close()
+
+
+def _work(kinds: list[Kind], truths: dict[str, Seen], todo: list[int], seed: int, kept: Path, send: Any) -> None:
+    for n in todo:
+        kind = kinds[n % len(kinds)]
+        send.send(attempt(kind, truths[kind.name], (seed, n), kept))
 
 
 def _earlier(log: Path) -> list[dict[str, Any]]:
@@ -111,7 +172,7 @@ def _truth(kind: Kind) -> Seen:
         place = Path(folder) / "input"
         place.mkdir()
         kind.make(place)
-        return kind.look(place)
+        return _seen(kind, place)
 
 
 def attempt(kind: Kind, truth: Seen, seed: tuple[int, int], kept: Path | None = None) -> dict[str, Any]:
@@ -136,14 +197,17 @@ def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
     signal.alarm(PATIENCE)
     try:
         try:
-            found = kind.look(place)
+            found = _seen(kind, place)
         except InputError as error:
-            return _refused(kind, place, str(error))
+            if "\n" in str(error) or not str(error).strip():
+                return "traceback", f"not one line: {str(error)!r}"
+            return "refused", str(error)
         if not found.checked:
             return "read", ""
         said = [each for each in found.said if each not in truth.said]
         if same(found, truth):
-            return "right", "; ".join(said)
+            fewer = said and len(found.scans) < len(truth.scans)  # of several, and why one is not among them
+            return ("said" if fewer else "right"), "; ".join(said)
         return ("said" if said else "verdict"), "; ".join(said)
     except HangError:
         return "hang", f"over {PATIENCE} s"
@@ -153,21 +217,44 @@ def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
         signal.alarm(0)
 
 
-def _refused(kind: Kind, place: Path, message: str) -> tuple[str, str]:
-    """Check that the command refuses as well, in one line, and writes nothing."""
-    if "\n" in message or not message.strip():
-        return "traceback", f"not one line: {message!r}"
+def _seen(kind: Kind, place: Path) -> Seen:
+    """Read an input, by the command where it is one for `itermask run`.
+
+    Raises:
+        InputError: it is refused; the command has said so on one line, ended with 2 and written nothing.
+        RuntimeError: the command ended in another way.
+    """
     if kind.arguments is None:
-        return "refused", message
-    code, _, errors = command(kind.arguments(place))
+        return kind.look(place)
+    sources: list[Source] = []
+    reached: list[Scan] = []
+
+    def reading(*words: Any, **more: Any) -> list[Source]:
+        sources[:] = read_scans(*words, **more)
+        return sources
+
+    def reach(*_: Any, scan: Scan, **__: Any) -> None:
+        reached.append(scan if scan.brain_mask is None else with_brain(scan)[0])  # as `analyze` begins
+        raise ReachedError
+
+    with mock.patch("itermask.io.scans.read_scans", reading), mock.patch("itermask.models.folder.load_model", reach):
+        code, _, errors = command(kind.arguments(place))
+    if (place.parent / "out").exists():
+        raise RuntimeError(f"the command leaves a folder; it ends with {code} and says {errors[-1500:]}")
+    if code is None:
+        (scan,), (source,) = reached, sources
+        return Seen({"scan": (scan.image, scan.affine, scan.brain_mask)}, (*scan.notes, *source.aside))
     lines = errors.splitlines()
-    if code != 2 or len(lines) != 1 or (place.parent / "out").exists():
-        return "traceback", f"the command ends with {code} and says {lines[:3]}"
-    return "refused", message
+    if code != 2 or len(lines) != 1:
+        raise RuntimeError(f"the command ends with {code} and says {errors[-1500:]}")
+    raise InputError(lines[0].removeprefix("itermask: "))
 
 
 def command(words: list[str]) -> tuple[Any, str, str]:
-    """Return exit code, standard output and standard error of `itermask`, called in this process."""
+    """Return exit code, standard output and standard error of `itermask`, called in this process.
+
+    The code is None where the command came to load a model and was stopped there.
+    """
     from itermask.cli.main import main as itermask
 
     before, output, errors = sys.argv, io.StringIO(), io.StringIO()
@@ -178,6 +265,8 @@ def command(words: list[str]) -> tuple[Any, str, str]:
             itermask()
     except SystemExit as end:
         code = end.code
+    except ReachedError:
+        code = None
     finally:
         sys.argv = before
     return code, output.getvalue(), errors.getvalue()

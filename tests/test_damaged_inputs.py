@@ -4,6 +4,8 @@ The same as `benchmarks/damaged_inputs.py` in small: a fixed number of examples,
 """
 
 import json
+import os
+import time
 
 import damaged_inputs
 import numpy as np
@@ -87,11 +89,9 @@ def test_the_campaign_goes_on_where_it_stopped(tmp_path, monkeypatch):
     first = damaged_inputs.run(tmp_path, tmp_path / "out", 6, 3)
     lines = (tmp_path / "out" / "cases.jsonl").read_text().splitlines()
     (tmp_path / "out" / "cases.jsonl").write_text("\n".join(lines[:3]) + '\n{"n": 3, "see')
-    tried = []
-    real = damaged_inputs.attempt
-    monkeypatch.setattr(damaged_inputs, "attempt", lambda *all: tried.append(all[2][1]) or real(*all))
     again = damaged_inputs.run(tmp_path, tmp_path / "out", 6, 3)
-    assert tried == [3, 4, 5]
+    added = (tmp_path / "out" / "cases.jsonl").read_text().splitlines()[4:]
+    assert [json.loads(line)["n"] for line in added] == [3, 4, 5]
     kept = ("n", "seed", "kind", "how", "result")
     assert [[case[key] for key in kept] for case in again] == [[case[key] for key in kept] for case in first]
     assert json.loads(lines[0])["n"] == 0
@@ -123,3 +123,18 @@ def test_what_must_not_be_is_seen(tmp_path):
         for look in (fails, changes, lambda folder: scan(2), lambda folder: scan(1))
     ]
     assert results == ["traceback", "changed", "verdict", "right"]
+
+
+def test_a_process_that_hangs_or_dies_costs_one_input(tmp_path, monkeypatch):
+    def attempt(kind, truth, seed, kept):
+        if seed[1] == 1:
+            os._exit(3)
+        time.sleep(30 if seed[1] == 2 else 0)
+        return {"how": "", "result": "right", "message": ""}
+
+    kind = Kind("test", lambda folder: None, None, lambda folder: Seen())
+    monkeypatch.setattr(damaged_inputs, "attempt", attempt)
+    monkeypatch.setattr(damaged_inputs, "PATIENCE", 1)
+    monkeypatch.setattr(damaged_inputs, "GRACE", 1)
+    results = [found["result"] for _, found in damaged_inputs._tried([kind], [0, 1, 2, 3], 0, tmp_path)]
+    assert results == ["right", "traceback", "hang", "right"]

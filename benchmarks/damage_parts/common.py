@@ -1,5 +1,6 @@
 """What all kinds of damage share: what is seen of an input, and how bytes and text are damaged."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,26 @@ class Kind:
     arguments: Callable[[Path], list[str]] | None = None
 
 
+def once(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return what writes the same files as `make`, which is called at the first time only."""
+    files: dict[Path, bytes | None] = {}
+
+    def again(folder: Path) -> None:
+        if not files:
+            with tempfile.TemporaryDirectory() as name:
+                first = Path(name)
+                make(first)
+                for path in sorted(first.rglob("*")):
+                    files[path.relative_to(first)] = None if path.is_dir() else path.read_bytes()
+        for path, content in files.items():
+            if content is None:
+                (folder / path).mkdir()
+            else:
+                (folder / path).write_bytes(content)
+
+    return again
+
+
 def same(found: Seen, truth: Seen) -> bool:
     """Return whether all scans that were read are those of the undamaged input."""
     if not found.scans.keys() <= truth.scans.keys():
@@ -55,8 +76,8 @@ def _same_scan(a: Any, b: Any) -> bool:
     (image, affine, mask), (true_image, true_affine, true_mask) = a, b
     if image.shape != true_image.shape or not np.array_equal(image, true_image):
         return False
-    if mask is not None and true_mask is not None and not np.array_equal(mask, true_mask):
-        return False  # without a mask, the brain is found in the image
+    if (mask is None) != (true_mask is None) or (mask is not None and not np.array_equal(mask, true_mask)):
+        return False  # a mask that was given and is not used must be said
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in image.shape], [1])).reshape(4, -1)
     return bool(np.abs((affine - true_affine) @ corners).max() <= CORNER)
 

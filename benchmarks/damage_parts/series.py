@@ -1,6 +1,8 @@
 """DICOM folders, made from the series `mprage-siemens`: few and small slices, with everything that readers look at."""
 
 import copy
+import functools
+import io
 import os
 import shutil
 import struct
@@ -14,10 +16,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from damage_parts.common import Kind, Seen, damage_bytes
+from damage_parts.common import Kind, Seen, damage_bytes, once
 from itermask.io.scans import read_scans
 
-SLICES, SIZE = 10, 32
+SLICES, SIZE = 6, 32
 LEFT = (0x0029, 0x0051)  # groups of private elements that are large and never read
 
 
@@ -150,22 +152,33 @@ def _damage_tags(folder: Path, rng: np.random.Generator) -> str:
 
 def _write_raw(path: Path, tag: int, value: bytes | None) -> None:
     """Write a file again in implicit VR with some bytes as an element's value, as no library would write it."""
-    dataset = pydicom.dcmread(path)
+    start, elements = _implicit(path.read_bytes())
+    if value is None:
+        new = b""
+    else:
+        value += b" " * (len(value) % 2)
+        new = struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+    before = b"".join(element for number, element in elements if number < tag)
+    after = b"".join(element for number, element in elements if number > tag)
+    path.write_bytes(start + before + new + after)
+
+
+@functools.lru_cache(maxsize=64)
+def _implicit(content: bytes) -> tuple[bytes, tuple[tuple[int, bytes], ...]]:
+    """Return a file in implicit VR: what stands before its elements, and each element's tag and bytes."""
+    dataset = pydicom.dcmread(io.BytesIO(content))
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    later = Dataset()
-    for number in [number for number in dataset.keys() if number >= tag]:  # noqa: SIM118
-        if number != tag:
-            later[number] = dataset[number]
+    elements = []
+    for number in list(dataset.keys()):
+        one, written = Dataset(), DicomBytesIO()
+        one[number] = dataset[number]
+        written.is_little_endian, written.is_implicit_VR = True, True
+        write_dataset(written, one)
+        elements.append((int(number), written.getvalue()))
         del dataset[number]
-    rest = DicomBytesIO()
-    rest.is_little_endian, rest.is_implicit_VR = True, True
-    write_dataset(rest, later)
-    dataset.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
-    with path.open("ab") as file:
-        if value is not None:
-            value += b" " * (len(value) % 2)
-            file.write(struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value)
-        file.write(rest.getvalue())
+    start = io.BytesIO()
+    dataset.save_as(start, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    return start.getvalue(), tuple(elements)
 
 
 def kinds(slices: Sequence[Dataset]) -> list[Kind]:
@@ -178,9 +191,10 @@ def kinds(slices: Sequence[Dataset]) -> list[Kind]:
             written.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
             written.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
 
+    write = once(make)
     arguments = lambda folder: ["run", str(folder), str(folder.parent / "out")]  # noqa: E731
     return [
-        Kind("DICOM bytes", make, _damage_file, _look, arguments),
-        Kind("DICOM tags", make, _damage_tags, _look, arguments),
-        Kind("DICOM folder", make, _damage_folder, _look, arguments),
+        Kind("DICOM bytes", write, _damage_file, _look, arguments),
+        Kind("DICOM tags", write, _damage_tags, _look, arguments),
+        Kind("DICOM folder", write, _damage_folder, _look, arguments),
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from damage_parts.common import Kind, Seen, damage_text
+from damage_parts.common import Kind, Seen, damage_text, once
 
 TOML = {
     "training.toml": """steps = 12
@@ -99,6 +99,6 @@ def _damage(folder: Path, rng: np.random.Generator) -> str:
 def kinds() -> list[Kind]:
     """Return the kinds of damaged texts."""
     return [
-        Kind("TOML", _make_toml, _damage, _look_at_toml),
-        Kind("TSV", _make_tables, _damage, _look_at_tables),
+        Kind("TOML", once(_make_toml), _damage, _look_at_toml),
+        Kind("TSV", once(_make_tables), _damage, _look_at_tables),
     ]

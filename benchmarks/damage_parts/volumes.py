@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from damage_parts.common import Kind, Seen, damage_bytes, damage_text
+from damage_parts.common import Kind, Seen, damage_bytes, damage_text, once
 from itermask.apps.cohort.bids import Selection, find_jobs
 from itermask.io.nifti import read_scan
 from itermask.prepare.brain import with_brain
@@ -28,7 +28,8 @@ def load(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     brain = ndimage.binary_fill_holes(ndimage.binary_closing(labels > 0, iterations=2))
     cut = (slice(None, None, STEP),) * 3
     affine = image.affine @ np.diag([STEP, STEP, STEP, 1.0])
-    return np.asarray(image.dataobj)[cut].astype(np.uint8), brain[cut], affine
+    head = np.asarray(image.dataobj, dtype=np.float32)[cut]
+    return np.clip(head * (250 / np.percentile(head, 99.9)), 0, 255).astype(np.uint8), brain[cut], affine
 
 
 def save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
@@ -166,10 +167,10 @@ def kinds(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> list[Kind
     arguments = lambda folder: ["run", str(folder / SCAN), str(folder.parent / "out")]  # noqa: E731
     with_mask = lambda folder: [*arguments(folder), "--brain-mask", str(folder / MASK)]  # noqa: E731
     return [
-        Kind("NIfTI bytes", make, _damage_file(SCAN), _look, arguments),
-        Kind("NIfTI header", make, _damage_header, _look, arguments),
-        Kind("brain mask", make_pair, damage_mask, _look_with_mask, with_mask),
-        Kind("BIDS tree", make_tree, _damage_tree, _look_at_tree),
+        Kind("NIfTI bytes", once(make), _damage_file(SCAN), _look, arguments),
+        Kind("NIfTI header", once(make), _damage_header, _look, arguments),
+        Kind("brain mask", once(make_pair), damage_mask, _look_with_mask, with_mask),
+        Kind("BIDS tree", once(make_tree), _damage_tree, _look_at_tree),
     ]
 
 
@@ -181,6 +182,8 @@ def _look_at_tree(folder: Path) -> Seen:
     masks = folder / "derivatives" / "masks"
     for job in find_jobs(folder, Selection(), masks if masks.is_dir() else None):
         try:
+            if job.problem:
+                raise InputError(job.problem)  # as the workers of a cohort do
             scan = read_scan(job.scan, job.sequence, job.brain_mask)
             scan = scan if scan.brain_mask is None else with_brain(scan)[0]
         except InputError as error:

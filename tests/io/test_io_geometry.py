@@ -115,6 +115,7 @@ def test_voxel_sizes_that_contradict_the_sform_are_said(tmp_path):
         ({"sform_code": 0, "pixdim": [4, 2, 2, 2, 0, 0, 0, 0]}, "left and right cannot be told"),
         ({"srow_x": [2, 0, 0, 9e9], "qform_code": 0}, "off the scanner"),
         ({"scl_slope": np.inf}, "scaled by inf"),
+        ({"scl_slope": 1e21}, "scaled by 1e+21"),
         ({"scl_slope": 2.0, "scl_inter": np.nan}, "scaled by 2 and nan"),
         ({"vox_offset": 100}, "begin at byte 100"),
         ({"vox_offset": 353}, "truncated or damaged: holds"),
@@ -169,3 +170,9 @@ def test_every_honest_header_is_read_as_nibabel_reads_it_and_needs_no_note(
     scan = read_scan(path)
     assert np.array_equal(scan.affine, nib.load(path).affine)
     assert not scan.notes
+
+
+def test_a_place_far_off_the_scanner_is_said(tmp_path):
+    for offset, said in ((500, True), (-30, False)):
+        path = written(tmp_path / f"{offset}.nii", sform_code=0, qform_code=1, qoffset_x=offset)
+        assert any("from the scanner's centre" in note for note in read_scan(path).notes) == said

@@ -86,3 +86,7 @@ def test_a_sidecar_that_is_no_text_is_named_in_one_line(tmp_path):
     (tmp_path / "scan01.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"^\S*scan01\.json: .+$"):
         sequence_of(tmp_path / "scan01.nii")
+
+
+def test_a_name_that_no_file_can_have_has_no_sequence(tmp_path):
+    assert sequence_of(tmp_path / ("9" * 400)) is None

@@ -45,7 +45,7 @@ def read_toml(path: Path, otherwise: str = "") -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}){otherwise}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML or UTF-8, a number of thousands of digits, deep lists
         raise InputError(f"{path}: not valid TOML ({' '.join(str(error).split())}); correct it") from error
 
 
@@ -112,8 +112,22 @@ def check_ranges(
     for names, holds, words in rules:
         for name in names.split():
             value = getattr(owner, name)
-            if not (math.isfinite(value) and holds(value)):
-                raise ValueError(f"{name} must be {words}, not {value}")
+            if not (_finite(value) and holds(value)):
+                raise ValueError(f"{name} must be {words}, not {_shown(value)}")
+
+
+def _finite(number: float) -> bool:
+    """Whether a number is finite, and small enough to be computed with."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+
+
+def _shown(number: float) -> str:
+    """Return a number for a message, a very long one by its first digits."""
+    text = str(number)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

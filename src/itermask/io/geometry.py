@@ -13,6 +13,7 @@ UNITS = {0: ("unknown", 1.0), 1: ("metre", 1000.0), 2: ("millimetre", 1.0), 3: (
 SPACING = (0.05, 50.0)  # mm; between a specimen's voxels and the distance of a localiser's slices
 LARGEST = 1000.0  # mm along any axis
 FARTHEST = 10_000.0  # mm from the scanner's centre
+OUTSIDE = 400.0  # mm from there to the volume's middle: no scanner images so far out
 APART = 1.0  # mm between the corners of two places that are one
 SAME_SIZE = 0.01  # share by which two voxel sizes may differ and be one
 SHEAR_NOTED, SHEAR_REFUSED = 0.01, 0.1  # cosine between axes; 0.6 and 6 degrees
@@ -144,7 +145,7 @@ def _of_both(
 
 
 def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> list[str]:
-    """Refuse voxels, sizes and axes that no scan has; a sentence on axes that are a little oblique to each other."""
+    """Refuse voxels, sizes and axes that no scan has; sentences on odd axes and an odd place."""
     shape = np.array(header.get_data_shape()[:3])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     mend = "the header's unit or voxel size is wrong; mend it" if converted else "the header is wrong; mend it"
@@ -154,6 +155,8 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
         raise InputError(f"{path}: a volume of {_sizes(sizes * shape)} mm is not possible: {mend}")
     if np.abs(affine[:3, 3]).max() > FARTHEST:
         raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {mend}")
+    off = float(np.linalg.norm(affine[:3, :3] @ ((shape - 1) / 2) + affine[:3, 3]))
+    notes = [f"Its middle lies {off:.0f} mm from the scanner's centre, so its place may be wrong."] * (off > OUTSIDE)
     axes = affine[:3, :3] / sizes
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if shear > SHEAR_REFUSED:
@@ -162,8 +165,8 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
             "distances in it are wrong; resample it to straight axes"
         )
     if shear > SHEAR_NOTED:
-        return [f"The header's axes are sheared, {90 - np.degrees(np.arccos(shear)):.1f}° off right angles."]
-    return []
+        notes.append(f"The header's axes are sheared, {90 - np.degrees(np.arccos(shear)):.1f}° off right angles.")
+    return notes
 
 
 def _corners(header: Header) -> np.ndarray:

@@ -13,6 +13,7 @@ Header = nib.Nifti1Header  # NIfTI-2 headers are of a class below it
 
 SIZES = {348: (nib.Nifti1Header, b"n+1\0", 352), 540: (nib.Nifti2Header, b"n+2\0\r\n\032\n", 544)}
 MOST_VOXELS = 2**30
+LARGEST_SCALE = 1e12  # of a slope or offset; scanners state up to some thousands
 ADVICE = "export it again"
 
 
@@ -98,10 +99,10 @@ def _check_type(path: Path, header: Header) -> None:
 
 
 def _check_scaling(path: Path, header: Header) -> None:
-    """Refuse a slope or offset that is not a number; a slope of 0 or NaN means that there is none."""
+    """Refuse a slope or offset that no scan has; a slope of 0 or NaN means that there is none."""
     slope, offset = float(header["scl_slope"]), float(header["scl_inter"])
     none = slope == 0 or math.isnan(slope)
-    if math.isinf(slope) or math.isinf(offset) or (not none and not math.isfinite(offset)):
+    if any(abs(each) > LARGEST_SCALE for each in (slope, offset)) or (not none and not math.isfinite(offset)):
         raise InputError(
             f"{path}: its intensities are scaled by {slope:g} and {offset:g}, which is not possible; {ADVICE}"
         )

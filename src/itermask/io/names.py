@@ -48,6 +48,14 @@ def subject_of(path: Path | str) -> str:
     return ""
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path is a file; one whose name is too long, or whose folder may not be looked into, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def canonical_sequence(name: str) -> str:
     """The spelling used in model cards for a sequence a user typed; unknown names are kept as typed."""
     return _BY_LOWER.get(name.strip().lower(), name.strip())
@@ -63,7 +71,7 @@ def sequence_of(path: Path) -> str | None:
     if ending.lower() in _BY_LOWER:
         return _BY_LOWER[ending.lower()]
     sidecar = path.with_name(stem(path) + ".json")
-    if not sidecar.is_file():
+    if not is_file(sidecar):
         return None
     try:
         fields = json.loads(sidecar.read_text(encoding="utf-8-sig"))

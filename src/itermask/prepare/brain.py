@@ -191,5 +191,5 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
     if not mask.any():
         raise InputError(f"{scan.name}: the brain mask ({found}) is empty; check the scan or supply --brain-mask")
     if found == "given":
-        scan = scan.noted(*check_given(scan))
+        scan = scan.noted(*check_given(scan, stripped_brain(scan.image, float(np.prod(scan.spacing)))))
     return replace(scan, brain_mask=mask), found

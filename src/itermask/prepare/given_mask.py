@@ -15,8 +15,16 @@ CORNERS = 4  # of the volume's eight: a mask that holds so many is of the backgr
 
 COARSE = 4.0  # mm; the fit is looked at on blocks of about this size
 SHELL = 12.0  # mm on both sides of a mask's border
-SHIFTS = (8.0, 12.0, 16.0, 24.0)  # mm by which the mask is moved, along every axis and both ways
-BETTER = 1.2  # so many times better a moved mask must fit; for the scans' own masks none does
+SHIFTS = (8.0, 12.0, 16.0, 24.0, 36.0, 48.0, 64.0, 80.0)  # mm by which the mask is moved, both ways along every axis
+FURTHER = 8.0  # mm by which it is then moved along several axes, as long as that fits better
+EVEN = (1.0, 0.96, 0.92, 0.88, 0.84)  # factors for all axes: own masks often fit better when they are smaller
+UNEVEN = (("stretch", 0.08), ("shift", 4.0), ("stretch", 0.04))  # factors and mm for one axis at a time, in rounds
+ROUNDS = 4  # of one kind
+LEAST = 0.03  # of a mask that lies on a brain; scans' own masks reach 0.05 at the least
+BETTER = 1.2  # so many times better a moved or stretched mask must fit; for the scans' own masks none does
+THICK = 2.0  # times as long as wide: in such voxels a brain's shape cannot be told well enough
+MOST_PLACES = 20_000  # near the border that are looked at
+EMPTY_SHARE = 0.05  # of a mask in what is empty in a stripped scan
 
 
 class Fit(NamedTuple):
@@ -26,18 +34,26 @@ class Fit(NamedTuple):
         here: share of the intensities' variance near the border that the distance from it explains, 0 to 1.
         best: the same for the best of the moved masks, or for the mask itself where that is best.
         shift: mm along the array's axes by which the best one was moved.
+        even: the same for the best of the masks that were made smaller as they are.
+        shaped: the same for the best of the masks that were stretched by another factor along each axis, and moved a
+            little.
+        stretch: its factors.
     """
 
     here: float
     best: float
-    shift: tuple[float, float, float]
+    shift: tuple[float, ...]
+    even: float = 0.0
+    shaped: float = 0.0
+    stretch: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
-def check_given(scan: Scan) -> tuple[str, ...]:
+def check_given(scan: Scan, stripped: np.ndarray | None = None) -> tuple[str, ...]:
     """Refuse a given brain mask that no brain has, and say in a sentence if it does not lie on this scan's brain.
 
     Args:
         scan: with its mask, not empty.
+        stripped: the brain of a scan that is stripped; None if it is not.
 
     Returns:
         sentences; none if all is well.
@@ -63,11 +79,30 @@ def check_given(scan: Scan) -> tuple[str, ...]:
     )
     if millilitres < SMALLEST_BRAIN or extents[1] < SMALLEST_EXTENT:
         raise InputError(f"{scan.name}: the brain mask holds {millilitres:.2g} ml, too little for a brain; {advice}")
+    return misfit(scan, stripped)
+
+
+def misfit(scan: Scan, stripped: np.ndarray | None = None) -> tuple[str, ...]:
+    """Say in a sentence if a mask does not lie on this scan's brain; arguments as of `check_given`."""
+    mask = scan.brain_mask
+    assert mask is not None
+    if stripped is not None:
+        empty = float((mask & ~stripped).sum() / mask.sum())
+        if empty > EMPTY_SHARE:
+            return (f"The brain mask does not fit the scan: {100 * empty:.0f} % of it lie where the scan is empty.",)
     fit = fit_of(scan.image, mask, scan.spacing)
+    if fit.here < LEAST:
+        return ("The brain mask does not fit the scan: at its border the scan does not change from brain to skull.",)
     if fit.best > BETTER * fit.here:
         moved = " and ".join(f"{abs(mm):.0f} mm along axis {axis}" for axis, mm in enumerate(fit.shift) if mm)
         times = fit.best / fit.here if fit.here else np.inf
         return (f"The brain mask does not fit the scan: moved by {moved} it would fit {times:.1f} times as well.",)
+    if fit.shaped > BETTER * fit.even and max(scan.spacing) < THICK * min(scan.spacing):
+        factors = ", ".join(f"{factor:.2f}" for factor in fit.stretch)
+        return (
+            f"The brain mask does not fit the scan, it may be another head's: stretched by {factors} along the axes it "
+            f"would fit {fit.shaped / fit.even if fit.even else np.inf:.1f} times as well.",
+        )
     return ()
 
 
@@ -92,26 +127,67 @@ def fit_of(image: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, flo
     if not brain.any():
         return Fit(0.0, 0.0, (0.0, 0.0, 0.0))
     coarse = np.minimum(coarse, np.percentile(coarse, 99.5))
-    margins = [0 if size == 1 else int(np.ceil(SHELL / step)) for size, step in zip(coarse.shape, steps, strict=True)]
-    coarse = np.pad(coarse, [(margin, margin) for margin in margins], mode="edge")
-    brain = np.pad(brain, [(margin, margin) for margin in margins])
-    distance = ndimage.distance_transform_edt(~brain, steps) - ndimage.distance_transform_edt(brain, steps)
-    shell = np.abs(distance) < SHELL
-    places, rings = np.argwhere(shell), np.floor((distance[shell] + SHELL) / COARSE).astype(int)
-    here = _correlation_ratio(coarse[tuple(places.T)], rings)
-    best = Fit(here, here, (0.0, 0.0, 0.0))
-    for axis, step in enumerate(steps):
-        if coarse.shape[axis] == 1:
-            continue
-        for moved in sorted({round(sign * shift / step) for shift in SHIFTS for sign in (-1, 1)} - {0}):
-            there = places.copy()
-            there[:, axis] = np.clip(there[:, axis] + moved, 0, coarse.shape[axis] - 1)
-            value = _correlation_ratio(coarse[tuple(there.T)], rings)
-            if value > best.best:
-                shift = [0.0, 0.0, 0.0]
-                shift[axis] = moved * step
-                best = Fit(here, value, (shift[0], shift[1], shift[2]))
-    return best
+    border = _Border(coarse, brain, np.array(steps))
+    unmoved, unstretched = np.zeros(3), np.ones(3)
+    axes = [axis for axis, size in enumerate(coarse.shape) if size > 1]
+    here = border.fit(unmoved, unstretched)
+    best, shift = here, unmoved
+    for axis in axes:
+        for moved in sorted({round(sign * far / steps[axis]) for far in SHIFTS for sign in (-1, 1)} - {0}):
+            there = unmoved.copy()
+            there[axis] = moved * steps[axis]
+            value = border.fit(there, unstretched)
+            if value > best:
+                best, shift = value, there
+    best, shift, _ = border.climb((best, shift, unstretched), axes, "shift", FURTHER)
+    even = max(border.fit(unmoved, unstretched * factor) for factor in EVEN)
+    found = (here, unmoved, unstretched)
+    for kind, step in UNEVEN:
+        found = border.climb(found, axes, kind, step)
+    return Fit(here, best, tuple(shift.tolist()), even, found[0], tuple(found[2].tolist()))
+
+
+_Found = tuple[float, np.ndarray, np.ndarray]
+
+
+class _Border:
+    """What lies near a mask's border: places in an image, and in which ring around the border each is."""
+
+    def __init__(self, image: np.ndarray, mask: np.ndarray, steps: np.ndarray) -> None:
+        self.image, self.steps = image, steps
+        margins = [0 if size == 1 else int(np.ceil(SHELL / step)) for size, step in zip(mask.shape, steps, strict=True)]
+        wide = np.pad(mask, [(margin, margin) for margin in margins])
+        distance = ndimage.distance_transform_edt(~wide, steps) - ndimage.distance_transform_edt(wide, steps)
+        shell = np.abs(distance) < SHELL
+        every = max(1, int(shell.sum()) // MOST_PLACES)
+        self.places = (np.argwhere(shell) - margins)[::every]
+        self.rings = np.floor((distance[shell] + SHELL) / COARSE).astype(int)[::every]
+        self.centre = np.argwhere(mask).mean(axis=0)
+
+    def fit(self, shift: np.ndarray, stretch: np.ndarray) -> float:
+        """How well the border fits when it is stretched about the mask's centre and moved (mm)."""
+        there = np.rint((self.places - self.centre) * stretch + self.centre + shift / self.steps).astype(int)
+        there = np.clip(there, 0, np.array(self.image.shape) - 1)  # beyond the volume is what is at its faces
+        return _correlation_ratio(self.image[tuple(there.T)], self.rings)
+
+    def climb(self, found: _Found, axes: list[int], kind: str, step: float) -> _Found:
+        """Shift or stretch along one axis after the other, as long as it fits better."""
+        for _ in range(ROUNDS):
+            best = found
+            for axis in axes:
+                for change in (-step, step):
+                    shift, stretch = found[1].copy(), found[2].copy()
+                    if kind == "shift":
+                        shift[axis] += change
+                    else:
+                        stretch[axis] *= 1 + change
+                    value = self.fit(shift, stretch)
+                    if value > best[0]:
+                        best = (value, shift, stretch)
+            if best is found:
+                break
+            found = best
+        return found
 
 
 def _blocks(volume: np.ndarray, factors: list[int]) -> np.ndarray:

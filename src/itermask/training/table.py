@@ -8,7 +8,7 @@ from pathlib import Path
 from itermask.errors import InputError
 from itermask.io.datasets import Case, read_dataset
 from itermask.io.datasets.about import SPLITS, read_rows
-from itermask.io.names import canonical_sequence, sequence_of, subject_of
+from itermask.io.names import canonical_sequence, is_file, sequence_of, subject_of
 
 VALIDATION_SHARE = 0.1  # of the subjects, where nothing says which
 LEAST_VALIDATION = 4  # subjects, which calibration needs
@@ -122,7 +122,7 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
             table.parent / row[key] if row.get(key) else None for key in ("brain_mask", "lesion", "tissues")
         )
         for file in (path, mask, lesion, tissues):
-            if file is not None and not file.is_file():
+            if file is not None and not is_file(file):
                 raise InputError(f"{where}: no such file {file}")
         visit = row.get("participant_id", ""), row.get("session", "")
         if named != target or not target:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
+import numpy as np
 
 from itermask.errors import InputError, MissingExtraError
 
@@ -132,10 +133,11 @@ def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str
 
 def _more_notes(scan: "Scan", model: "Model") -> Iterator[str]:
     """What is odd about a mask that was given, and an age that the model has not learned."""
+    from itermask.prepare.brain import stripped_brain
     from itermask.prepare.given_mask import check_given
     from itermask.prepare.plausibility import Population, age_reasons
 
     if scan.brain_mask is not None:
-        yield from check_given(scan)
+        yield from check_given(scan, stripped_brain(scan.image, float(np.prod(scan.spacing))))
     for reason in age_reasons(scan.source.age if scan.source else None, Population.of(model.card)):
         yield f"There would be no verdict: {reason[:1].lower()}{reason[1:]}"

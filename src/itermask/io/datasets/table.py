@@ -6,7 +6,7 @@ from itermask.errors import InputError
 from itermask.io.datasets.about import About, about_row, read_rows
 from itermask.io.datasets.adapter import BRAIN, LESION, Gathering, describe
 from itermask.io.datasets.case import Case
-from itermask.io.names import SEQUENCES, canonical_sequence, sequence_of
+from itermask.io.names import SEQUENCES, canonical_sequence, is_file, sequence_of
 
 _SEQUENCES = (*SEQUENCES, "ADC")
 _FILES = {"lesion": LESION, "brain_mask": BRAIN}
@@ -58,7 +58,7 @@ def read_table(table: Path) -> list[Case]:
             if not name:
                 continue
             path = table.parent / name
-            if not path.is_file():
+            if not is_file(path):
                 raise InputError(f"{where}: no such file {path}; paths are relative to the table")
             gathering.add(subject, session, what, path)
         about = about_row(row, where, _OWN | {name.lower() for name in sequences})

@@ -15,6 +15,7 @@ COMPONENTS = {"P": "PHASE", "R": "REAL", "I": "IMAGINARY", "PHASE": "PHASE"}
 SIEMENS_B, GE_B = 0x0019100C, 0x00431039  # private elements with the b value
 TILES = 0x0019100A  # Siemens: how many slices a mosaic holds
 HIDDEN_B = 1_000_000_000  # GE adds this to some b values
+LARGEST_SCALE = 1e12  # of a rescale slope or intercept; scanners state up to some thousands
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Frame:
         patient: who it is of: ID, name and day of birth, each perhaps empty.
         tiles: in how many slices the header says that the image is cut (a Siemens mosaic); 1 for a plain image.
         unknown: those of `EchoTime`, `DiffusionBValue` and `ImageType` that the header holds, but nobody can read.
+        padded: whether the file has more than its pixels, see `Header`.
     """
 
     place: Place
@@ -72,6 +74,7 @@ class Frame:
     patient: tuple[str, str, str] = ("", "", "")
     tiles: int = 1
     unknown: frozenset[str] = frozenset()
+    padded: bool = False
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -168,6 +171,7 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
         patient=_patient(source.values),
         tiles=max(1, whole(values.get(str(TILES))) or 1) if _made_by(values, "SIEMENS") else 1,
         unknown=frozenset(_unknown(source, values, header)),
+        padded=source.padded,
     )
 
 
@@ -188,11 +192,13 @@ def _scaling(values: Mapping[str, Any]) -> tuple[float, float]:
     """Return slope and intercept of the intensities.
 
     Raises:
-        ValueError: one of them is no finite number, or the slope is 0.
+        ValueError: one of them is no finite number or larger than any scanner's, or the slope is 0.
     """
     slope, intercept = (number(values.get(key, usual)) for key, usual in (("RescaleSlope", 1), ("RescaleIntercept", 0)))
     if not slope or intercept is None:
         raise ValueError("RescaleSlope" if not slope else "RescaleIntercept")
+    if max(abs(slope), abs(intercept)) > LARGEST_SCALE:
+        raise ValueError(f"intensities are scaled by {slope:g} and {intercept:g}")
     return slope, intercept
 
 

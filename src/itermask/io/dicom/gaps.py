@@ -63,6 +63,12 @@ def notes_on(frames: Sequence[Frame], whole: bool) -> tuple[str, ...]:
         notes.append(
             f"{odd} of {len(frames)} slices {'has' if odd == 1 else 'have'} another rescale slope or intercept."
         )
+    padded = sum(frame.padded for frame in frames)
+    if 0 < padded < len(frames):
+        notes.append(
+            f"{padded} of {len(frames)} images {'has' if padded == 1 else 'have'} more bytes than pixels: they were "
+            "added at the end, or before, which moves the image."
+        )
     nameless = sum(not any(frame.patient) for frame in frames)
     if 0 < nameless < len(frames):
         notes.append(f"{nameless} of {len(frames)} images {'names' if nameless == 1 else 'name'} no patient.")

@@ -19,6 +19,7 @@ MR_IMAGES = {
     "1.2.840.10008.5.1.4.1.1.4.4",  # Legacy Converted Enhanced MR Image
 }
 PIXELS, UNDEFINED = b"\xe0\x7f\x10\x00", 0xFFFFFFFF  # the element of the pixels; the length of compressed ones
+MOST_MORE = 12  # bytes: what begins an element, where that is counted as well, or a byte that makes the length even
 LAST_GROUP, MOST_BEHIND = 0x7FE1, 4096  # elements of this group and higher may follow, and zeros
 LONG_KINDS = {b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"}
 PRIVATE = (0x00190010, 0x0019100A, 0x0019100C, 0x00430010, 0x00431039)  # of Siemens and GE, see `frames`
@@ -44,11 +45,14 @@ class Header:
         place: where it lies.
         values: its header, a pydicom `Dataset` without pixels; every value in it can be read.
         unusable: keywords of the elements whose values could not, see `itermask.io.dicom.values.drop_unusable`.
+        padded: whether zeros follow its pixels, or it has more bytes of pixels than its size needs: they were added
+            behind, or some bytes before.
     """
 
     place: Place
     values: Any
     unusable: frozenset[str] = frozenset()
+    padded: bool = False
 
 
 class NoImageError(ValueError):
@@ -67,7 +71,7 @@ def read_header(place: Place) -> Header:
         MissingExtraError: pydicom is not installed.
     """
     dicom = pydicom()
-    values, unusable, pixels = None, set[str](), 0
+    values, unusable, pixels, padded = None, set[str](), 0, False
     try:
         with place.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values; what matters is refused
@@ -78,7 +82,7 @@ def read_header(place: Place) -> Header:
                 tags = [*KEYWORDS.split(), *PRIVATE]
                 values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
                 unusable = drop_unusable(values)
-                pixels = _length_of_pixels(file, values)
+                pixels, padded = _length_of_pixels(file, values)
     except NoImageError:
         raise
     except Exception as error:  # whatever damage does to a reader
@@ -87,12 +91,12 @@ def read_header(place: Place) -> Header:
         raise NoImageError("not a DICOM file", lost=place.name.lower().endswith((".dcm", ".ima")))
     if damaged := sorted(unusable & ESSENTIAL):
         raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
-    _check(values, pixels)
-    return Header(place, values, frozenset(unusable))
+    more = _check(values, pixels)
+    return Header(place, values, frozenset(unusable), padded or more)
 
 
-def _length_of_pixels(file: BinaryIO, values: Any) -> int:
-    """Return the number of bytes that an open file has for its pixels, from where its header ends.
+def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:
+    """Return the bytes that an open file has for its pixels, from where its header ends, and if only zeros follow.
 
     Raises:
         NoImageError: something else follows the pixels, so that bytes were lost or added before.
@@ -103,16 +107,20 @@ def _length_of_pixels(file: BinaryIO, values: Any) -> int:
     little = values.original_encoding[1] is not False
     explicit = values.original_encoding[0] is False
     if not little or start[:4] != PIXELS:
-        return rest
+        return rest, False
     at = 8 if explicit else 4
     (length,) = struct.unpack("<I", start[at : at + 4].ljust(4, b"\0"))
     after = rest - at - 4 - length
-    if length == UNDEFINED or after <= 0:
-        return rest
+    if length == UNDEFINED:
+        return rest, False
+    if after < 0:
+        raise NoImageError(f"truncated: {rest - at - 4} of {length} bytes of pixels", lost=True)
     file.seek(begin + at + 4 + length)
-    if not _are_elements(file.read(MOST_BEHIND), after, explicit):
+    behind = file.read(MOST_BEHIND)
+    padded = after > 0 and not behind.strip(b"\0")
+    if not _are_elements(behind, after, explicit) or (padded and after % 2):  # whole files have even lengths
         raise NoImageError("damaged: something else follows its pixels", lost=True)
-    return length + at + 4
+    return length, padded
 
 
 def _are_elements(behind: bytes, size: int, explicit: bool) -> bool:
@@ -145,8 +153,8 @@ def _are_elements(behind: bytes, size: int, explicit: bool) -> bool:
     return True
 
 
-def _check(values: Any, held: int) -> None:
-    """Raise `NoImageError` for what is no MR image or is cut off."""
+def _check(values: Any, held: int) -> bool:
+    """Raise `NoImageError` for what is no MR image or is cut off; return whether it has more than its pixels."""
     from pydicom.uid import UID
 
     kind = values.get("SOPClassUID")
@@ -169,12 +177,13 @@ def _check(values: Any, held: int) -> None:
     syntax = values.file_meta.get("TransferSyntaxUID") if "file_meta" in values.__dict__ else None
     with suppress(ValueError):  # it is none: the decoder will say so
         if syntax is not None and (UID(str(syntax)).is_compressed or UID(str(syntax)).is_deflated):
-            return
+            return False
     needed = (bits or 16) // 8
     for size in sizes.values():
         needed *= size or 1
     if held < needed:
         raise NoImageError(f"truncated: {held} of {needed} bytes of pixels", lost=True)
+    return held > needed + MOST_MORE
 
 
 def _line(error: Exception) -> str:
