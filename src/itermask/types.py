@@ -120,7 +120,12 @@ class Scan:
 
 
 def top_axis(scan: Scan) -> tuple[int, int]:
-    """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones."""
+    """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones.
+
+    Example:
+        >>> top_axis(Scan(np.zeros((2, 2, 2)), np.eye(4), "T1w"))
+        (2, 1)
+    """
     from nibabel.orientations import aff2axcodes
 
     codes = aff2axcodes(scan.affine)

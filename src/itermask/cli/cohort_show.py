@@ -29,6 +29,10 @@ def parse_shard(text: str) -> tuple[int, int]:
 
     Raises:
         InputError: it is not that, or i is not within 1 to n.
+
+    Example:
+        >>> parse_shard("2/4")
+        (2, 4)
     """
     try:
         number, count = (int(word) for word in text.split("/"))

@@ -98,6 +98,10 @@ def whose(series: "Sequence[Series]") -> dict[str, tuple[str]]:
     """Return by label which patient and study a series is of; empty where all are of one study of one patient.
 
     Patients are told by their identifier, never by name; those without one are counted.
+
+    Example:
+        >>> whose([])
+        {}
     """
     from itermask.results.whose import day, study_code
 

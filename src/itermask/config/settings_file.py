@@ -40,6 +40,15 @@ def read_toml(path: Path, otherwise: str = "") -> dict[str, Any]:
 
     Raises:
         InputError: it cannot be read, or is no TOML.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "settings.toml"
+        ...     _ = path.write_text("steps = 100")
+        ...     read_toml(path)
+        ...
+        {'steps': 100}
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

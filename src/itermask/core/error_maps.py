@@ -15,6 +15,10 @@ def check_image(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: shapes differ, the brain is empty, NaN or infinity in the image, or a constant brain.
+
+    Example:
+        >>> check_image(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1])).tolist()
+        [False, True, True]
     """
     brain = np.asarray(brain) > 0
     if image.shape != brain.shape:
@@ -33,6 +37,10 @@ def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) 
 
     Raises:
         ValueError: the reconstruction has another shape or is not finite in the brain.
+
+    Example:
+        >>> error_map(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 0.0]), np.array([True, True, False])).tolist()
+        [0.0, 4.0, 0.0]
     """
     if reconstruction.shape != image.shape:
         raise ValueError(f"the reconstruction {reconstruction.shape} does not have the image's shape {image.shape}")

@@ -69,6 +69,12 @@ def profile_features(curve: np.ndarray, hidden_error: np.ndarray, visible_error:
 
     Returns:
         feature name → natural logarithm.
+
+    Example:
+        >>> curve = np.linspace(0.0, 1.0, 100)
+        >>> features = profile_features(curve, np.array([0.5, 1.0]), np.array([0.1, 0.2]))
+        >>> all(np.isfinite(value) for value in features.values())
+        True
     """
     percent = 100 * np.arange(1, len(curve) + 1) / len(curve)
     levels = {f"curve_{at}": float(np.interp(at, percent, curve)) for at in CURVE_PERCENTS}
@@ -89,6 +95,11 @@ def error_profile(errors: np.ndarray) -> dict[str, float]:
 
     Returns:
         feature name → natural logarithm: percentiles of the errors, and their mean.
+
+    Example:
+        >>> profile = error_profile(np.linspace(0.01, 1.0, 100))
+        >>> all(np.isfinite(value) for value in profile.values())
+        True
     """
     levels = dict(zip(ERROR_PERCENTS, np.percentile(errors, ERROR_PERCENTS), strict=True))
     features = {f"error_percentile_{at}": level for at, level in levels.items()} | {"mean_error": np.mean(errors)}
@@ -103,6 +114,12 @@ def fit_profiles(profiles: list[dict[str, float]]) -> HealthyProfiles:
 
     Raises:
         ValueError: fewer than three scans.
+
+    Example:
+        >>> scans = [{"level": value} for value in (1.0, 2.0, 3.0)]
+        >>> fitted = fit_profiles(scans)
+        >>> fitted.names, float(fitted.centre[0])
+        (('level',), 2.0)
     """
     if len(profiles) < 3:
         raise ValueError(f"the healthy range needs at least 3 scans, not {len(profiles)}")

@@ -139,5 +139,10 @@ def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> 
 
 
 def bulk_level(curve: np.ndarray) -> float:
-    """The threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are."""
+    """The threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are.
+
+    Example:
+        >>> round(float(bulk_level(np.linspace(0.0, 1.0, 100))), 2)
+        0.8
+    """
     return float(np.interp(BULK, 100 * np.arange(1, len(curve) + 1) / len(curve), curve))

@@ -37,6 +37,10 @@ def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
 
     Raises:
         ValueError: a number under 1.
+
+    Example:
+        >>> strip_offsets(10, width=4, count=3).tolist()
+        [0, 3, 6]
     """
     if min(size, width, count) < 1:
         raise ValueError(f"size {size}, width {width} and count {count} of strips must be at least 1")
@@ -55,6 +59,10 @@ def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: i
 
     Returns:
         boolean (X, Y).
+
+    Example:
+        >>> strip_mask((2, 4), axis=1, offsets=[2], width=1).astype(int).tolist()
+        [[0, 0, 1, 0], [0, 0, 1, 0]]
     """
     hidden = np.zeros(shape[axis], dtype=bool)
     for offset in offsets:
@@ -72,6 +80,10 @@ def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
 
     Returns:
         rising offsets of every group; each offset is in one group.
+
+    Example:
+        >>> [group.tolist() for group in group_strips(np.array([0, 2, 4, 6]), width=2, gap=2)]
+        [[0, 4], [2, 6]]
     """
     apart = len(offsets)
     if gap > 0:
@@ -91,6 +103,10 @@ def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -
 
     Returns:
         the strips of axis 0, then those of axis 1; every pixel is hidden at least once by each.
+
+    Example:
+        >>> [(strips.axis, strips.offsets) for strips in strip_schedule((4, 4), width=2, count=2)]
+        [(0, (0,)), (0, (2,)), (1, (0,)), (1, (2,))]
     """
     found = []
     for axis in (0, 1):
@@ -111,6 +127,10 @@ def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap
 
     Returns:
         boolean (X, Y).
+
+    Example:
+        >>> int(random_strip((8, 8), width=2, rng=np.random.default_rng(0)).sum())
+        16
     """
     axis = int(rng.integers(2))
     offset = 2 * int(rng.integers((shape[axis] + 1) // 2))
@@ -129,6 +149,12 @@ def mean_where_hidden(
 
     Returns:
         the means, float64, 0 where no part hid the pixel; and how many parts did, (slices, X, Y).
+
+    Example:
+        >>> parts = [(0, np.full((1, 1, 2), 4.0), np.array([[True, False]]))]
+        >>> means, times = mean_where_hidden((1, 1, 1, 2), parts)
+        >>> means.tolist(), times.tolist()
+        ([[[[4.0, 0.0]]]], [[[1, 0]]])
     """
     total = np.zeros(shape)
     times = np.zeros((shape[0], *shape[2:]), dtype=int)

@@ -37,6 +37,12 @@ def threshold_curve(
 
     Raises:
         ValueError: see `check_image`; fewer than one step; percents that do not rise to 100.
+
+    Example:
+        >>> image = np.arange(10.0)
+        >>> curve = threshold_curve(image, np.ones(10, bool), lambda image, hidden: np.zeros(10), steps=5)
+        >>> curve.shape, bool(np.all(np.diff(curve) >= 0))
+        ((5,), True)
     """
     brain = check_image(image, brain)
     if percents is None:
@@ -75,6 +81,11 @@ def focused_percents(
 
     Returns:
         rising percents that end at 100; 17 of them by default.
+
+    Example:
+        >>> percents = focused_percents()
+        >>> len(percents), bool(np.all(np.diff(percents) > 0))
+        (17, True)
     """
     octaves = int(np.log(finest / (100 - focus)) / np.log(shrink))
     fine = 100 - (100 - focus) * shrink ** np.arange(octaves + 1)
@@ -86,6 +97,10 @@ def resample_curve(percents: np.ndarray, curve: np.ndarray, points: int) -> np.n
 
     Between the points runs a monotone cubic (scipy's PCHIP), from no error at 0 %: straight lines would put every
     crossing of a slope at a point.
+
+    Example:
+        >>> resample_curve(np.array([50.0, 100.0]), np.array([1.0, 4.0]), points=4).round(2).tolist()
+        [0.31, 1.0, 2.19, 4.0]
     """
     smooth = interpolate.PchipInterpolator(np.append(0.0, percents), np.append(0.0, curve))
     return smooth(100 * np.arange(1, points + 1) / points)

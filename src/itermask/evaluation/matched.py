@@ -87,6 +87,12 @@ def matched_measures(
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> lesion = np.zeros((6, 6, 6), bool)
+        >>> lesion[2:4, 2:4, 2:4] = True
+        >>> matched_measures(lesion.astype(float), lesion, np.ones((6, 6, 6), bool), (1.0, 1.0, 1.0), 0.5)["dice"]
+        1.0
     """
     brain, lesion = np.asarray(brain, dtype=bool), np.asarray(lesion, dtype=bool)
     errors_in_brain(error, lesion, brain)

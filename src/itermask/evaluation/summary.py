@@ -26,6 +26,10 @@ def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: i
         metric → `mean`, `std` (over scans, n − 1), `low` and `high` (95 % bootstrap interval of the mean, drawn by
         subject), and `defined`, the number of scans these are of. NaN and infinite values are undefined; the figures
         of a metric without a defined value are NaN, and so is `std` of a single one.
+
+    Example:
+        >>> summarise([{"dice": 0.4}, {"dice": 0.6}], ["dice"])["dice"]["mean"]
+        0.5
     """
     nan = float("nan")
     table = {}
@@ -49,7 +53,13 @@ def _subjects(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
 def summarise_groups(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], metrics: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for each group apart; `names` has each row's group, and their first rows the groups' order."""
+    """`summarise` for each group apart; `names` has each row's group, and their first rows the groups' order.
+
+    Example:
+        >>> rows = [{"dice": 0.4}, {"dice": 0.6}]
+        >>> {name: found["scans"] for name, found in summarise_groups(rows, ["a", "b"], ["dice"]).items()}
+        {'a': 1, 'b': 1}
+    """
     return {
         name: {
             "scans": sum(one == name for one in names),
@@ -62,7 +72,12 @@ def summarise_groups(
 def summarise_sizes(
     rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], limits: Sequence[float], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan."""
+    """`summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan.
+
+    Example:
+        >>> list(summarise_sizes([{"dice": 0.4, "label_ml": 2.0}], ["dice"], [1, 10]))
+        ['1–10 mL']
+    """
     names = [size_group(row["label_ml"], limits) for row in rows]
     groups = summarise_groups(rows, names, metrics, seed)
     return {name: groups[name] for name in ("no lesion", *size_groups(limits)) if name in groups}
@@ -71,7 +86,12 @@ def summarise_sizes(
 def summarise_lesions(
     volumes: np.ndarray, detected: np.ndarray, limits: Sequence[float]
 ) -> dict[str, dict[str, float]]:
-    """Single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none."""
+    """Single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none.
+
+    Example:
+        >>> summarise_lesions(np.array([0.5, 2.0]), np.array([False, True]), [1])["≥1 mL"]["rate"]
+        1.0
+    """
     names = np.array([size_group(volume, limits) for volume in volumes], dtype=object)
     table = {}
     for name in size_groups(limits):

@@ -109,7 +109,12 @@ def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def whole(data: np.ndarray) -> bool:
-    """Whether all values are whole numbers."""
+    """Whether all values are whole numbers.
+
+    Example:
+        >>> whole(np.array([0.0, 1.0])), whole(np.array([0.5]))
+        (True, False)
+    """
     return bool((data == np.round(data)).all())
 
 

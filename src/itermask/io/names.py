@@ -12,7 +12,13 @@ _BY_LOWER = {name.lower(): name for name in (*SEQUENCES, "dwi")} | {"dwi": "DWI"
 
 
 def stem(path: Path) -> str:
-    """File name without `.nii` or `.nii.gz`."""
+    """File name without `.nii` or `.nii.gz`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> stem(Path("sub-01_T1w.nii.gz"))
+        'sub-01_T1w'
+    """
     name = path.name
     for ending in (".nii.gz", ".nii"):
         if name.lower().endswith(ending):
@@ -49,7 +55,12 @@ def subject_of(path: Path | str) -> str:
 
 
 def canonical_sequence(name: str) -> str:
-    """The spelling used in model cards for a sequence a user typed; unknown names are kept as typed."""
+    """The spelling used in model cards for a sequence a user typed; unknown names are kept as typed.
+
+    Example:
+        >>> canonical_sequence("t1"), canonical_sequence("flair"), canonical_sequence("SWI")
+        ('t1', 'FLAIR', 'SWI')
+    """
     return _BY_LOWER.get(name.strip().lower(), name.strip())
 
 
@@ -58,6 +69,11 @@ def sequence_of(path: Path) -> str | None:
 
     The sidecar is the JSON file of the same stem; its key `itermask_sequence` or `SuffixBIDS` is taken as it
     is, else a `ProtocolName` or `SeriesDescription` that holds exactly one sequence name.
+
+    Example:
+        >>> from pathlib import Path
+        >>> sequence_of(Path("sub-01_T1w.nii.gz"))
+        'T1w'
     """
     ending = stem(path).rsplit("_", 1)[-1]
     if ending.lower() in _BY_LOWER:

@@ -147,7 +147,7 @@ def scan_of_array(
         InputError: not 3D, no numbers, an affine that is none; or as `read_scan`.
 
     Example:
-        >>> scan_of_array(np.arange(8.0).reshape(2, 2, 2), np.eye(4), "t1").sequence
+        >>> scan_of_array(np.arange(8.0).reshape(2, 2, 2), np.eye(4), "t1w").sequence
         'T1w'
     """
     given = np.asanyarray(image)
@@ -210,7 +210,14 @@ def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
 
 
 def reaching_border(mask: np.ndarray) -> np.ndarray:
-    """The parts of a mask that touch a face of the volume; across an axis of length 1 there is no face."""
+    """The parts of a mask that touch a face of the volume; across an axis of length 1 there is no face.
+
+    Example:
+        >>> mask = np.zeros((5, 5, 5), bool)
+        >>> mask[0, 0, 0] = mask[2, 2, 2] = True
+        >>> int(reaching_border(mask).sum())
+        1
+    """
     parts, _ = ndimage.label(mask)
     faces = [parts.take(end, axis) for axis, size in enumerate(mask.shape) if size > 1 for end in (0, -1)]
     kept = np.unique(np.concatenate([face.ravel() for face in faces]))

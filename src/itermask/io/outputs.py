@@ -75,7 +75,12 @@ def write_image(image: nib.Nifti1Image, path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value as strict JSON can hold it: numbers that are not finite become null."""
+    """A value as strict JSON can hold it: numbers that are not finite become null.
+
+    Example:
+        >>> plain({"score": float("nan"), "sizes": [1.5, float("inf")]})
+        {'score': None, 'sizes': [1.5, None]}
+    """
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

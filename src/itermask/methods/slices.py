@@ -25,6 +25,12 @@ def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
 
     Raises:
         ValueError: the brain is empty.
+
+    Example:
+        >>> brain = np.zeros((4, 4, 3), bool)
+        >>> brain[:, :, 1] = True
+        >>> full_slices(brain).tolist()
+        [1]
     """
     areas = brain.sum(axis=(0, 1))
     if not areas.any():
@@ -60,12 +66,22 @@ def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
 
     Returns:
         (slices, …, X, Y), contiguous.
+
+    Example:
+        >>> to_stack(np.zeros((4, 5, 6)), np.array([1, 3])).shape
+        (2, 4, 5)
     """
     return np.ascontiguousarray(np.moveaxis(volume[..., held], -1, 0))
 
 
 def into_volume(stack: np.ndarray, held: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """A copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`."""
+    """A copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`.
+
+    Example:
+        >>> volume = np.zeros((1, 1, 3))
+        >>> into_volume(np.ones((1, 1, 1)), np.array([2]), volume).tolist()
+        [[[0.0, 0.0, 1.0]]]
+    """
     filled = volume.astype(stack.dtype)
     filled[..., held] = np.moveaxis(stack, 0, -1)
     return filled

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 
 def to_blocks(x: Tensor, block: int) -> Tensor:
-    """Fold every block of `block`ᴺ voxels into channels: (B, C, X, …) → (B, C·blockᴺ, X/block, …)."""
+    """Fold every block of `block`ᴺ voxels into channels: (B, C, X, …) → (B, C·blockᴺ, X/block, …).
+
+    Example:
+        >>> import torch
+        >>> to_blocks(torch.zeros(1, 1, 8, 8, 8), block=2).shape
+        torch.Size([1, 8, 4, 4, 4])
+    """
     batch, channels, *sizes = x.shape
     split = [part for size in sizes for part in (size // block, block)]
     axes = range(len(sizes))
@@ -18,7 +24,14 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
 
 
 def from_blocks(x: Tensor, block: int) -> Tensor:
-    """Undo `to_blocks`: (B, C·blockᴺ, X, …) → (B, C, X·block, …)."""
+    """Undo `to_blocks`: (B, C·blockᴺ, X, …) → (B, C, X·block, …).
+
+    Example:
+        >>> import torch
+        >>> x = torch.arange(64.0).reshape(1, 1, 4, 4, 4)
+        >>> bool((from_blocks(to_blocks(x, 2), 2) == x).all())
+        True
+    """
     batch, channels, *sizes = x.shape
     channels //= block ** len(sizes)
     unfolded = x.reshape(batch, channels, *[block] * len(sizes), *sizes)

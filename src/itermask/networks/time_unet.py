@@ -20,6 +20,11 @@ def sinusoids(t: Tensor, features: int) -> Tensor:
 
     Returns:
         float32 (batch, features), −1 to 1.
+
+    Example:
+        >>> import torch
+        >>> sinusoids(torch.tensor([0.0]), features=4).tolist()
+        [[1.0, 1.0, 0.0, 0.0]]
     """
     half = features // 2
     rates = torch.exp(-math.log(LONGEST) * torch.arange(half, device=t.device, dtype=torch.float32) / max(1, half - 1))

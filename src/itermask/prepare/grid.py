@@ -60,6 +60,11 @@ def grid_from(settings: Mapping[str, Any]) -> Grid:
 
     Raises:
         ValueError: they make no grid.
+
+    Example:
+        >>> card = {"spacing": [2, 2, 2], "box": [80, 96, 80], "divisor": 16, "intensity_scale": {}}
+        >>> grid_from(card).box
+        (80, 96, 80)
     """
     spacing = tuple(float(size) for size in settings["spacing"])
     box = tuple(int(size) for size in settings["box"])

@@ -90,6 +90,11 @@ def compress(z: np.ndarray) -> np.ndarray:
 
 
 def expand(z: np.ndarray) -> np.ndarray:
-    """Undo `compress`."""
+    """Undo `compress`.
+
+    Example:
+        >>> float(np.round(expand(compress(np.array([3.0])))[0], 6))
+        3.0
+    """
     beyond = np.maximum(np.abs(z) - KNEE, 0)
     return np.where(beyond > 0, np.sign(z) * (KNEE + 2 * np.expm1(np.minimum(beyond, 30) / 2)), z)

@@ -24,6 +24,10 @@ def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
 
     Returns:
         the axis, or None where the voxels are about as long in all directions.
+
+    Example:
+        >>> through_plane((0.9, 0.9, 5.0), (256, 256, 24)), through_plane((1.0, 1.0, 1.0), (176, 256, 256))
+        (2, None)
     """
     single = [axis for axis, size in enumerate(shape) if size == 1]
     if len(single) == 1:
@@ -39,6 +43,10 @@ def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
     Args:
         spacing: voxel size in mm along each of three axes.
         shape: voxels along each.
+
+    Example:
+        >>> thick_axis((0.9, 0.9, 5.0), (256, 256, 24)), thick_axis((1.0, 1.0, 1.0), (176, 256, 256))
+        (2, None)
     """
     axis = through_plane(spacing, shape)
     return axis if axis is not None and (shape[axis] == 1 or spacing[axis] >= APART) else None
@@ -171,6 +179,13 @@ def fit_box(
 
     Raises:
         ValueError: the brain mask is empty or the affine is not invertible.
+
+    Example:
+        >>> brain = np.zeros((20, 20, 20), bool)
+        >>> brain[5:15, 5:15, 5:15] = True
+        >>> placement = fit_box(brain, np.eye(4), (2.0, 2.0, 2.0), (16, 16, 16), 8)
+        >>> placement.to_box(brain.astype(np.float32)).shape
+        (16, 16, 16)
     """
     if not brain.any():
         raise ValueError("the brain mask is empty")

@@ -142,7 +142,12 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
 
 
 def age_reasons(age: float | None, population: Population) -> Iterator[str]:
-    """Yield why an age forbids a verdict; nothing where it does not, or is not known."""
+    """Yield why an age forbids a verdict; nothing where it does not, or is not known.
+
+    Example:
+        >>> list(age_reasons(None, Population()))
+        []
+    """
     youngest, oldest = population.age or GROWN_UP
     if age is not None and not youngest - 1 <= age <= oldest + 5:
         yield (

@@ -321,7 +321,12 @@ def _prior(strain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rotation_of(matrix: np.ndarray) -> np.ndarray:
-    """Return the rotation that a matrix holds (polar decomposition); a mirror stays one."""
+    """Return the rotation that a matrix holds (polar decomposition); a mirror stays one.
+
+    Example:
+        >>> rotation_of(np.diag([2.0, 3.0, 0.5])).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     left, _, right = np.linalg.svd(matrix)
     return np.asarray(left @ right)
 

@@ -72,5 +72,10 @@ def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np
 
 
 def half_or_more(restored: np.ndarray) -> np.ndarray:
-    """A mask that was restored as a map, as booleans."""
+    """A mask that was restored as a map, as booleans.
+
+    Example:
+        >>> half_or_more(np.array([0.2, 0.5, 0.9])).tolist()
+        [False, True, True]
+    """
     return restored >= 0.5

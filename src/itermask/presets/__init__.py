@@ -22,6 +22,10 @@ def preset_path(name: str) -> Path:
 
     Raises:
         InputError: there is none of this name.
+
+    Example:
+        >>> preset_path("t1w-2mm").name
+        't1w-2mm.toml'
     """
     found = {path.stem: path for path in _files()}
     if name not in found:

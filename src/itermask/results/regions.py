@@ -55,7 +55,12 @@ class Region:
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
-    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells."""
+    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells.
+
+    Example:
+        >>> is_registered(None)
+        False
+    """
     if header is None:
         return False
     return int(header["sform_code"] or header["qform_code"]) in REGISTERED
@@ -89,6 +94,13 @@ def find_regions(
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> anomaly = np.zeros((10, 10, 10), bool)
+        >>> anomaly[2:5, 2:5, 2:5] = True
+        >>> regions, count = find_regions(anomaly, anomaly.astype(float), np.eye(4))
+        >>> count, regions[0].volume_ml
+        (1, 0.027)
     """
     if anomaly.shape != error.shape:
         raise ValueError(f"the mask {anomaly.shape} and the error map {error.shape} differ in shape")
@@ -157,7 +169,12 @@ def _side(right: float, middle: float) -> str:
 
 
 def voxel_ml(affine: np.ndarray) -> float:
-    """Volume of a voxel in ml."""
+    """Volume of a voxel in ml.
+
+    Example:
+        >>> round(voxel_ml(np.diag([2.0, 2.0, 5.0, 1.0])), 3)
+        0.02
+    """
     return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 

@@ -71,6 +71,10 @@ def limits(healthy: list[float]) -> tuple[float, float]:
     Borderline is above the 95th percentile; outside is above the upper quartile plus two interquartile ranges of the
     logarithms (a fence between Tukey's inner and outer one, which one odd healthy scan cannot move), and never
     below the 95th percentile or above `FURTHEST` times it.
+
+    Example:
+        >>> [round(limit, 2) for limit in limits([1.0, 2.0, 3.0, 4.0])]
+        [3.85, 11.84]
     """
     values = np.log(np.maximum(healthy, 1e-6))
     lower, upper = np.percentile(values, [25, 75])

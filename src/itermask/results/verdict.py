@@ -278,5 +278,10 @@ def extent(answer: Answer) -> float:
 
 
 def plain_answers(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Return answers as JSON holds them."""
+    """Return answers as JSON holds them.
+
+    Example:
+        >>> plain_answers([])
+        []
+    """
     return [dict(vars(answer)) for answer in answers]

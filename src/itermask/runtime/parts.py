@@ -20,6 +20,10 @@ def part_size(axes: int, device: str) -> int:
     Args:
         axes: spatial axes of an input, 2 or 3.
         device: `cpu`, `cuda` or `mps`.
+
+    Example:
+        >>> part_size(3, "cpu"), part_size(2, "cpu") > 1
+        (1, True)
     """
     if axes == 3:
         return 1

@@ -52,6 +52,13 @@ def draw_anomalies(
 
     Returns:
         at least one anomaly; spots in white matter in half of the draws.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image, groups = rng.random((24, 24, 24)).astype(np.float32), np.full((24, 24, 24), 2)
+        >>> anomalies = draw_anomalies(image, groups, (2.0, 2.0, 2.0), rng)
+        >>> all(isinstance(anomaly, Anomaly) for anomaly in anomalies)
+        True
     """
     sign = _sign(image, groups, rng)
     voxel_ml = float(np.prod(spacing)) / 1000
@@ -146,7 +153,13 @@ def move_piece(
 
 
 def robust_scale(values: np.ndarray) -> tuple[float, float]:
-    """Return the median and the standard deviation estimated from the median absolute deviation (at least 1e-6)."""
+    """Return the median and the standard deviation estimated from the median absolute deviation (at least 1e-6).
+
+    Example:
+        >>> centre, spread = robust_scale(np.array([1.0, 2.0, 3.0, 4.0, 100.0]))
+        >>> centre, round(spread, 3)
+        (3.0, 1.483)
+    """
     values = values[:: max(1, values.size // 40_000)]
     middle = float(np.median(values))
     return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)

@@ -43,6 +43,11 @@ def draw_levels(rng: np.random.Generator) -> tuple[np.ndarray, str]:
 
     Half of the draws follow a usual sequence's order, with jitter; the others are uniform, with grey and white matter
     at least 0.3 apart, or 0.12 where that follows a usual order.
+
+    Example:
+        >>> levels, order = draw_levels(np.random.default_rng(0))
+        >>> len(levels), bool((levels >= 0).all() and (levels <= 1).all())
+        (3, True)
     """
     if rng.random() < 0.65:
         name = str(rng.choice(["T1w", "T2w", "FLAIR", "FLAIR", "PD"]))
@@ -160,6 +165,11 @@ def bend(image: np.ndarray, brain: np.ndarray, exponent: float) -> np.ndarray:
 
     Returns:
         float32, 0 to about 1 in the brain, 0 outside.
+
+    Example:
+        >>> image, brain = np.linspace(0.0, 1.0, 101), np.ones(101, bool)
+        >>> bool(np.all(np.diff(bend(image, brain, exponent=0.5)) >= 0))
+        True
     """
     low, high = np.percentile(_some(image[brain]), [1, 99])
     unit = (image - low) / max(float(high - low), 1e-6)

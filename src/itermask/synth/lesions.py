@@ -88,6 +88,13 @@ def insert_lesion(
         ValueError: arrays that do not fit or are not 3D, an empty brain or outline, intensities that are negative,
             NaN, infinite or constant, a parameter out of range, a fraction below one voxel, or a lesion that
             fits nowhere.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image, brain = rng.normal(100.0, 5.0, (30, 30, 30)).astype(np.float32), np.ones((30, 30, 30), bool)
+        >>> lesioned, label = insert_lesion(image, brain, np.ones((5, 5, 5), bool), "dark", rng)
+        >>> bool(label.any()), bool(lesioned[label].mean() < image[label].mean())
+        (True, True)
     """
     image = np.asarray(image, dtype=np.float32)
     brain, shape = np.asarray(brain, dtype=bool), np.asarray(shape, dtype=bool)

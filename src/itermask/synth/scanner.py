@@ -29,7 +29,12 @@ class Scanner:
 
 
 def draw_scanner(rng: np.random.Generator) -> Scanner:
-    """Draw an acquisition: bias, point spread of up to 4.5 mm, voxels to 3 mm or slices to 7 mm, noise of 0.3–5 %."""
+    """Draw an acquisition: bias, point spread of up to 4.5 mm, voxels to 3 mm or slices to 7 mm, noise of 0.3–5 %.
+
+    Example:
+        >>> type(draw_scanner(np.random.default_rng(0))).__name__
+        'Scanner'
+    """
     bias = np.zeros((0, 0, 0), np.float32)
     if rng.random() < 0.6:
         bias = (rng.standard_normal([int(n) for n in rng.integers(2, 5, 3)]) * rng.uniform(0.02, 0.2)).astype(
@@ -89,7 +94,12 @@ def add_noise(image: np.ndarray, brain: np.ndarray, scanner: Scanner, rng: np.ra
 
 
 def stretched(coarse: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Stretch a coarse grid smoothly over a volume, one axis after the other. Returns float32 of `shape`."""
+    """Stretch a coarse grid smoothly over a volume, one axis after the other. Returns float32 of `shape`.
+
+    Example:
+        >>> stretched(np.zeros((2, 2, 2)), (8, 8, 8)).shape
+        (8, 8, 8)
+    """
     field = np.asarray(coarse, np.float32)
     for axis, size in enumerate(shape):
         at = np.linspace(0, field.shape[axis] - 1, size)

@@ -100,7 +100,11 @@ def focal_unit(scans: list[HealthyScan], detections: list[Detection]) -> float:
 
 
 def check_subjects(subjects: Iterable[str]) -> None:
-    """Refuse a calibration on too few subjects, with `ValueError`."""
+    """Refuse a calibration on too few subjects, with `ValueError`.
+
+    Example:
+        >>> check_subjects(["a", "b", "c", "d", "e", "f"])
+    """
     count = len(set(subjects))
     if count < MINIMUM_SUBJECTS:
         raise ValueError(

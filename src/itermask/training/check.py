@@ -228,7 +228,7 @@ def planned(found: Fingerprint, divisor: int = 16, room: int = ROOM) -> dict[str
 
     Example:
         >>> planned(Fingerprint(10, (1.0, 1.0, 1.0), (140.0, 180.0, 140.0), 0.0, 10))
-        {'spacing': (1.8, 1.8, 1.8), 'box': (96, 112, 96), 'divisor': 16}
+        {'spacing': (1.95, 1.95, 1.95), 'box': (80, 112, 80), 'divisor': 16}
     """
     if not found.seen:
         raise InputError("no scan has a brain mask or is stripped, so no box can be planned; give brain masks")

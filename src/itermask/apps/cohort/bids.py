@@ -161,7 +161,12 @@ def _is_raw(file: File, root: Path, out: Path | None) -> bool:
 
 
 def parts_of(stem: str) -> tuple[dict[str, str], str]:
-    """Entities by short name, and suffix, of a BIDS name without ending."""
+    """Entities by short name, and suffix, of a BIDS name without ending.
+
+    Example:
+        >>> parts_of("sub-01_ses-02_T1w")
+        ({'sub': '01', 'ses': '02'}, 'T1w')
+    """
     *parts, suffix = stem.split("_")
     return dict(part.split("-", 1) for part in parts if "-" in part), suffix
 

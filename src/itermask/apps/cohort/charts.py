@@ -61,7 +61,12 @@ class Axis:
 
 
 def axis_for(values: Sequence[float], start: float, end: float, score: bool = False) -> Axis:
-    """An axis that holds all values with some room, logarithmic for scores that lie far apart."""
+    """An axis that holds all values with some room, logarithmic for scores that lie far apart.
+
+    Example:
+        >>> type(axis_for([1.0, 2.0], 0.0, 100.0)).__name__
+        'Axis'
+    """
     low, high = min(values), max(values)
     if score and low > 0 and high > WIDE * low:
         return Axis(low / 1.2, high * 1.2, start, end, True)
@@ -70,7 +75,12 @@ def axis_for(values: Sequence[float], start: float, end: float, score: bool = Fa
 
 
 def scored(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows with a score, by what the score is: scores of different models do not compare."""
+    """Rows with a score, by what the score is: scores of different models do not compare.
+
+    Example:
+        >>> scored([])
+        {}
+    """
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.ok and row.score is not None:

@@ -93,7 +93,12 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def columns(scores: Sequence[str]) -> list[str]:
-    """The table's columns, each once."""
+    """The table's columns, each once.
+
+    Example:
+        >>> columns(["focal"])[:2]
+        ['name', 'participant_id']
+    """
     return list(dict.fromkeys((*FIRST, *THEN, *scores, *LAST)))
 
 

@@ -19,7 +19,18 @@ Stamp = tuple[int, int]  # size in bytes, modification time in ns
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """SHA-256 of a file's content, in hexadecimal.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "empty"
+        ...     path.touch()
+        ...     sha256(path)[:8]
+        ...
+        'e3b0c442'
+    """
     with open(path, "rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

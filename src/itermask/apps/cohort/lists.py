@@ -93,12 +93,22 @@ def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tupl
 
 
 def safe(name: str) -> str:
-    """A name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front."""
+    """A name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front.
+
+    Example:
+        >>> safe("scan 1/a")
+        'scan-1-a'
+    """
     return re.sub(r"[^\w.-]+", "-", name).lstrip(".-") or "scan"
 
 
 def age_and_sex(groups: Mapping[str, str]) -> dict[str, str]:
-    """Age and sex as tables call them, of what a data set says of a person."""
+    """Age and sex as tables call them, of what a data set says of a person.
+
+    Example:
+        >>> age_and_sex({"age": "41", "sex": "F"})
+        {'age': '41', 'sex': 'F'}
+    """
     lower = {name.lower(): value for name, value in groups.items()}
     age = next((lower[name] for name in ("age", "age_years", "age_at_scan") if name in lower), "")
     sex = next((lower[name] for name in ("sex", "gender") if name in lower), "")

@@ -22,7 +22,12 @@ def peak_bytes() -> int:
 
 
 def usable_cores(environment: Mapping[str, str] = os.environ) -> int:
-    """Cores that this process may use: its affinity, its control group's share, and Slurm's word."""
+    """Cores that this process may use: its affinity, its control group's share, and Slurm's word.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder in _control_groups():
         quota, _, period = _read(folder / "cpu.max").partition(" ")
@@ -35,7 +40,12 @@ def usable_cores(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def free_bytes(environment: Mapping[str, str] = os.environ) -> int:
-    """Memory that new processes may use without pushing others out: of the machine, the control group and Slurm."""
+    """Memory that new processes may use without pushing others out: of the machine, the control group and Slurm.
+
+    Example:
+        >>> free_bytes() > 0
+        True
+    """
     free = [_machine()]
     for folder in _control_groups():
         for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):

@@ -61,7 +61,12 @@ class Row:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, of a number or a text; None for anything else."""
+    """A finite number, of a number or a text; None for anything else.
+
+    Example:
+        >>> number("1.5"), number("n/a")
+        (1.5, None)
+    """
     try:
         found = float(value)
     except (TypeError, ValueError):

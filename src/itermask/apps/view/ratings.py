@@ -60,18 +60,33 @@ class ChangedError(Exception):
 
 
 def clean(text: str) -> str:
-    """A text as it can be kept: line ends as line feeds, no other control characters, nothing around it."""
+    """A text as it can be kept: line ends as line feeds, no other control characters, nothing around it.
+
+    Example:
+        >>> clean("  Ann  ")
+        'Ann'
+    """
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     return UNSEEN.sub(" ", plain).strip()
 
 
 def escape(text: str) -> str:
-    r"""A text as a cell of the table, with `\t`, `\n`, `\r` and `\\` for what would break it."""
+    r"""A text as a cell of the table, with `\t`, `\n`, `\r` and `\\` for what would break it.
+
+    Example:
+        >>> escape("line 1\nline 2")
+        'line 1\\nline 2'
+    """
     return "".join(ESCAPES.get(letter, letter) for letter in text)
 
 
 def unescape(cell: str) -> str:
-    """What `escape` was given; an unknown escape stays as it is."""
+    r"""What `escape` was given; an unknown escape stays as it is.
+
+    Example:
+        >>> unescape(escape("tab\tand line\n")) == "tab\tand line\n"
+        True
+    """
     return re.sub(r"\\([\\tnr])", lambda found: MEANT[found[1]], cell)
 
 

@@ -17,7 +17,13 @@ KINDS = {
 
 
 def kind_of(path: Path) -> str:
-    """The media type of a file, told by its ending."""
+    """The media type of a file, told by its ending.
+
+    Example:
+        >>> from pathlib import Path
+        >>> kind_of(Path("report.html"))
+        'text/html'
+    """
     return KINDS.get(path.suffix.lower(), "application/octet-stream")
 
 
@@ -30,6 +36,11 @@ def inside(folder: Path, name: str) -> Path | None:
 
     Returns:
         the file, with all links followed; None if there is none, or if it lies elsewhere, such as behind a link.
+
+    Example:
+        >>> from pathlib import Path
+        >>> inside(Path("/results"), "../secret") is None
+        True
     """
     try:
         root = folder.resolve()

@@ -47,7 +47,12 @@ class Answer:
 
 
 def tag_of(content: bytes) -> str:
-    """A name that differs where the content does."""
+    """A name that differs where the content does.
+
+    Example:
+        >>> tag_of(b"page") == tag_of(b"page")
+        True
+    """
     return f'"{hashlib.sha256(content).hexdigest()[:24]}"'
 
 

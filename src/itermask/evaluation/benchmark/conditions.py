@@ -69,7 +69,12 @@ def lesions_of(protocol: ProtocolSpec) -> Mapping[str, float]:
 
 
 def seed_for(seed: int, *words: str) -> int:
-    """The same seed for the same words, on every machine."""
+    """The same seed for the same words, on every machine.
+
+    Example:
+        >>> seed_for(0, "ixi-001", "ghosting") == seed_for(0, "ixi-001", "ghosting")
+        True
+    """
     return zlib.crc32("/".join((*words, str(seed))).encode())
 
 

@@ -96,5 +96,10 @@ def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, Any]:
-    """The numbers that are defined, to six digits."""
+    """The numbers that are defined, to six digits.
+
+    Example:
+        >>> rounded({"dice": 0.123456789, "hd95": float("nan")})
+        {'dice': 0.123457}
+    """
     return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}

@@ -46,12 +46,22 @@ class Section:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number, or a dash where there is none."""
+    """A number, or a dash where there is none.
+
+    Example:
+        >>> number(0.1234), number(float("nan"))
+        ('0.12', '–')
+    """
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
 def percent(value: float) -> str:
-    """A share as a percentage."""
+    """A share as a percentage.
+
+    Example:
+        >>> percent(0.1234)
+        '12.34'
+    """
     return number(100 * value)
 
 

@@ -18,6 +18,10 @@ def mask_volume(mask: np.ndarray, spacing: Sequence[float]) -> float:
 
     Raises:
         ValueError: the mask is not 3D, or the spacing is not three positive numbers.
+
+    Example:
+        >>> mask_volume(np.ones((10, 10, 10), bool), (1.0, 1.0, 2.0))
+        2.0
     """
     mask = np.asarray(mask, dtype=bool)
     if mask.ndim != 3:
@@ -30,6 +34,10 @@ def share_of_brain(mask: np.ndarray, brain: np.ndarray) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> share_of_brain(np.array([1, 0, 0, 0]), np.array([1, 1, 1, 1]))
+        0.25
     """
     mask, brain = as_masks(mask=mask, brain=brain)
     size = int(brain.sum())

@@ -110,6 +110,11 @@ def auroc_interval(
 
     Raises:
         ValueError: either is empty, a score is NaN or infinite, or `level` or `repeats` out of range.
+
+    Example:
+        >>> found = auroc_interval([0.1, 0.2, 0.3], [0.25, 0.8, 0.9], np.random.default_rng(0), repeats=100)
+        >>> round(found.mean, 3), found.low <= found.mean <= found.high
+        (0.889, True)
     """
     one = Comparison(healthy_scores, anomalous_scores, healthy_subjects, anomalous_subjects)
     return mean_auroc_interval([one], rng, level, repeats)
@@ -134,6 +139,11 @@ def mean_auroc_interval(
 
     Raises:
         ValueError: see `auroc_interval`.
+
+    Example:
+        >>> one = Comparison([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
+        >>> mean_auroc_interval([one], np.random.default_rng(0), repeats=100).mean
+        1.0
     """
     if not comparisons:
         raise ValueError("values are missing: there is nothing to compare")

@@ -67,6 +67,12 @@ def match_lesions(
 
     Raises:
         ValueError: shapes differ, or spacing, connectivity or overlap out of range.
+
+    Example:
+        >>> label = np.array([1, 1, 0, 0, 1, 0])
+        >>> found = match_lesions(np.array([0, 1, 0, 0, 0, 0]), label, (1.0,))
+        >>> found.detected.tolist()
+        [True, False]
     """
     prediction, label = as_masks(prediction=prediction, label=label)
     voxel = float(np.prod(as_spacing(spacing, label.ndim))) / MM3_PER_ML

@@ -20,6 +20,10 @@ def dice(prediction: np.ndarray, label: np.ndarray) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> dice(np.array([1, 1, 0]), np.array([1, 0, 0]))
+        0.6666666666666666
     """
     hits, predicted, labelled = _counts(prediction, label)
     return 2 * hits / (predicted + labelled) if predicted + labelled else 1.0
@@ -30,6 +34,10 @@ def jaccard(prediction: np.ndarray, label: np.ndarray) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> jaccard(np.array([1, 1, 0]), np.array([1, 0, 0]))
+        0.5
     """
     hits, predicted, labelled = _counts(prediction, label)
     return hits / (predicted + labelled - hits) if predicted + labelled else 1.0
@@ -40,6 +48,10 @@ def precision(prediction: np.ndarray, label: np.ndarray) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> precision(np.array([1, 1, 0]), np.array([1, 0, 0]))
+        0.5
     """
     hits, predicted, _ = _counts(prediction, label)
     return hits / predicted if predicted else float("nan")
@@ -50,6 +62,10 @@ def sensitivity(prediction: np.ndarray, label: np.ndarray) -> float:
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> sensitivity(np.array([1, 1, 0]), np.array([1, 0, 0]))
+        1.0
     """
     hits, _, labelled = _counts(prediction, label)
     return hits / labelled if labelled else float("nan")

@@ -41,6 +41,10 @@ def auroc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auroc_voxels(np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1]), np.ones(3))
+        1.0
     """
     values, truth = _with_missed(error, label, brain)
     if truth.all() or not truth.any():
@@ -63,6 +67,10 @@ def auprc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auprc_voxels(np.array([0.1, 0.2, 0.9]), np.array([0, 1, 0]), np.ones(3))
+        0.5
     """
     values, truth = _with_missed(error, label, brain)
     if not truth.any():
@@ -83,6 +91,10 @@ def auroc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auroc([0.1, 0.4], [0.3, 0.9])
+        0.75
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     return float(sklearn_metrics().roc_auc_score(truth, scores)) if 0 < truth.sum() < len(truth) else float("nan")
@@ -101,6 +113,10 @@ def auprc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auprc([0.1, 0.2], [0.3, 0.9])
+        1.0
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     if not 0 < truth.sum() < len(truth):
@@ -123,6 +139,10 @@ def fpr_at_tpr(healthy_scores: Scores, anomalous_scores: Scores, tpr: float) -> 
     Raises:
         ValueError: a score is NaN or infinite, or `tpr` is out of range.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> fpr_at_tpr([0.1, 0.4], [0.3, 0.9], tpr=0.8)
+        0.5
     """
     if not 0 < tpr <= 1:
         raise ValueError(f"tpr {tpr} is not above 0 and at most 1")
@@ -146,6 +166,10 @@ def youden(healthy_scores: Scores, anomalous_scores: Scores) -> Youden:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> youden([0.1, 0.2], [0.3, 0.9])
+        Youden(value=1.0, threshold=0.3)
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     if not 0 < truth.sum() < len(truth):
@@ -159,6 +183,10 @@ def scan_detection(healthy_scores: Scores, anomalous_scores: Scores) -> dict[str
     """All scan-level measures: `auroc`, `auprc`, `fpr_at_80`, `fpr_at_90`, `youden`, `youden_threshold`.
 
     NaN each if there are no healthy or no anomalous scans; raises what they raise.
+
+    Example:
+        >>> sorted(scan_detection([0.1, 0.2], [0.3, 0.9]))
+        ['auprc', 'auroc', 'fpr_at_80', 'fpr_at_90', 'youden', 'youden_threshold']
     """
     best = youden(healthy_scores, anomalous_scores)
     return {

@@ -30,6 +30,11 @@ def psnr(
 
     Raises:
         ValueError: shapes differ, an intensity of normal tissue is NaN or infinite, or `data_range` is not positive.
+
+    Example:
+        >>> image = np.arange(8.0).reshape(2, 2, 2)
+        >>> round(psnr(image, image + 0.1, np.zeros_like(image), np.ones_like(image)), 1)
+        36.9
     """
     image, reconstruction, normal = _normal(image, reconstruction, label, brain)
     peak = _range(image, normal, data_range)
@@ -67,6 +72,11 @@ def ssim(
         ValueError: shapes differ, an intensity of normal tissue is NaN or infinite, or `data_range` or `window`
             is out of range.
         MissingExtraError: scikit-image is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((12, 12, 12))
+        >>> round(ssim(image, image, np.zeros_like(image), np.ones_like(image)), 3)
+        1.0
     """
     from itermask.evaluation.extras import structural_similarity
 

@@ -74,6 +74,11 @@ def rank_errors(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> Rank
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> ranked = rank_errors(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]), np.ones(3))
+        >>> type(ranked).__name__
+        'RankedErrors'
     """
     values, truth = errors_in_brain(error, label, brain)
     ordered = np.sort(values)
@@ -96,6 +101,10 @@ def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray)
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> best_threshold_dice(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]), np.ones(3)).dice
+        1.0
     """
     scan = rank_errors(error, label, brain)
     ends = np.append(np.flatnonzero(np.diff(scan.errors)), len(scan.errors) - 1)  # last voxel of each error value
@@ -124,6 +133,11 @@ def best_shared_threshold(
 
     Raises:
         ValueError: no scans, lists of different lengths, or what `best_threshold_dice` raises.
+
+    Example:
+        >>> errors, labels = [np.array([0.1, 0.9]), np.array([0.2, 0.8])], [np.array([0, 1]), np.array([0, 1])]
+        >>> best_shared_threshold(errors, labels, [np.ones(2), np.ones(2)]).dice.tolist()
+        [1.0, 1.0]
     """
     if not len(errors) or not len(errors) == len(labels) == len(brains):
         raise ValueError(f"{len(errors)} error maps, {len(labels)} labels and {len(brains)} brain masks do not fit")
@@ -135,6 +149,11 @@ def shared_threshold(scans: Sequence[RankedErrors]) -> SharedThreshold:
 
     Raises:
         ValueError: no scans.
+
+    Example:
+        >>> ranked = [rank_errors(np.array([0.1, 0.9]), np.array([0, 1]), np.ones(2)) for _ in range(2)]
+        >>> shared_threshold(ranked).dice.tolist()
+        [1.0, 1.0]
     """
     if not len(scans):
         raise ValueError("no scans to choose a threshold for")

@@ -97,7 +97,12 @@ def describe(case: Case, about: About | None, healthy: bool | None = None) -> Ca
 
 
 def nearest(words: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
-    """The word that stands in the name of the innermost folder that holds one of them, in small letters; else ""."""
+    """The word that stands in the name of the innermost folder that holds one of them, in small letters; else "".
+
+    Example:
+        >>> nearest(["train", "val"], ["train", "sub-01", "anat"])
+        'train'
+    """
     words = tuple(words)
     return next((word for name in reversed(folders) for word in words if word in name.lower()), "")
 

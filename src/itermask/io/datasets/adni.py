@@ -70,7 +70,12 @@ def _read(file: File) -> Found | None:
 
 
 def sequence_described(description: str) -> str | None:
-    """Sequence that a series description tells of (`Axial_T2-FLAIR`, `MPR__GradWarp`); None if none of those known."""
+    """Sequence that a series description tells of (`Axial_T2-FLAIR`, `MPR__GradWarp`); None if none of those known.
+
+    Example:
+        >>> sequence_described("Axial_T2-FLAIR"), sequence_described("localizer")
+        ('FLAIR', None)
+    """
     text = re.sub(r"[^a-z0-9*]", "", description.lower())
     if any(word in text for word in _OTHER):
         return None

@@ -28,6 +28,10 @@ def sampling_times(count: int) -> list[int]:
 
     Raises:
         ValueError: `count` does not divide the process.
+
+    Example:
+        >>> sampling_times(4)
+        [999, 749, 499, 249]
     """
     if count < 1 or STEPS % count:
         raise ValueError(f"the number of DDIM steps must divide {STEPS}, but is {count}")
@@ -64,6 +68,11 @@ def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
 
     Raises:
         MissingExtraError: MONAI is not installed.
+
+    Example:
+        >>> noise = np.ones((1, 1, 4, 4), np.float32)
+        >>> sample(lambda image, time: np.zeros_like(image), noise, count=2).shape
+        (1, 1, 4, 4)
     """
     import torch
 

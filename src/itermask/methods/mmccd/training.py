@@ -15,6 +15,10 @@ def condition(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray) -> np.nd
         image: scaled intensities.
         hidden: boolean, True where hidden.
         noise: standard normal.
+
+    Example:
+        >>> condition(np.array([[1.0, 2.0]]), np.array([[True, False]]), np.array([[9.0, 9.0]])).tolist()
+        [[9.0, 2.0]]
     """
     return np.where(hidden, noise, image).astype(np.float32)
 

@@ -95,6 +95,11 @@ class Reference:
 
 @cache
 def bundled() -> Reference:
-    """The reference that comes with the package."""
+    """The reference that comes with the package.
+
+    Example:
+        >>> type(bundled()).__name__
+        'Reference'
+    """
     text = files("itermask.results.quality").joinpath("reference.json").read_text(encoding="utf-8")
     return Reference.from_json(json.loads(text))

@@ -19,7 +19,12 @@ def thinned(volume: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.nda
 
 
 def difference(lines: np.ndarray, stride: int) -> np.ndarray:
-    """Second difference along the last axis, shorter by twice the stride along it."""
+    """Second difference along the last axis, shorter by twice the stride along it.
+
+    Example:
+        >>> difference(np.array([[0.0, 1.0, 4.0, 9.0]]), stride=1).tolist()
+        [[2.0, 2.0]]
+    """
     return lines[..., : -2 * stride] - 2 * lines[..., stride:-stride] + lines[..., 2 * stride :]
 
 

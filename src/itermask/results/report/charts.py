@@ -37,12 +37,22 @@ FEATURE_NAMES = {
 
 
 def score_name(name: str) -> str:
-    """A score's name for readers."""
+    """A score's name for readers.
+
+    Example:
+        >>> score_name("focal")
+        'Focal score (mL at a high error)'
+    """
     return SCORE_NAMES.get(name, _plain(name))
 
 
 def feature_name(name: str) -> str:
-    """A profile feature's name for readers, as it stands within a sentence."""
+    """A profile feature's name for readers, as it stands within a sentence.
+
+    Example:
+        >>> feature_name("bulk")
+        'bulk'
+    """
     if name.startswith("curve_") and name[6:].isdigit():
         return f"error level at {name[6:]} % of the brain"
     return FEATURE_NAMES.get(name, name.replace("_", " "))
@@ -55,14 +65,24 @@ def _plain(name: str) -> str:
 
 
 def finite(value: Any) -> float | None:
-    """A finite number as it is; None for anything else."""
+    """A finite number as it is; None for anything else.
+
+    Example:
+        >>> finite(0.5), finite(float("nan")), finite("text")
+        (0.5, None, None)
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
         return None
     return float(value)
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, with a true minus sign; a dash if there is no number."""
+    """Three significant digits, with a true minus sign; a dash if there is no number.
+
+    Example:
+        >>> number(-0.123456), number(None)
+        ('−0.123', '–')
+    """
     if value is None or not np.isfinite(value):
         return "–"
     size = abs(value)
@@ -71,7 +91,12 @@ def number(value: float | None) -> str:
 
 
 def score_value(name: str, value: float | None) -> str:
-    """A score's value for readers: shares in percent, else three significant digits."""
+    """A score's value for readers: shares in percent, else three significant digits.
+
+    Example:
+        >>> score_value("mask_share", 0.0123)
+        '0.0123'
+    """
     if name == "mask_size" and value is not None and np.isfinite(value):
         return f"{number(100 * value)} %" if value else "0 %"
     return number(value)
@@ -129,6 +154,10 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
 
     Args:
         search: `Finding.search`; reads `curve`, and `step`, `threshold`, `gamma` where present.
+
+    Example:
+        >>> threshold_chart({}) is None
+        True
     """
     curve = np.asarray(search.get("curve", ()), dtype=float)
     if curve.ndim != 1 or curve.size < 2 or not np.isfinite(curve).all():
@@ -174,7 +203,12 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
 
 
 def is_limited(search: Mapping[str, Any]) -> bool:
-    """Whether the scan's own threshold was cut off at the model's limit."""
+    """Whether the scan's own threshold was cut off at the model's limit.
+
+    Example:
+        >>> is_limited({})
+        False
+    """
     own, used = finite(search.get("own_threshold")), finite(search.get("threshold"))
     return own is not None and used is not None and used < own
 
@@ -184,6 +218,10 @@ def mask_chart(search: Mapping[str, Any]) -> str | None:
 
     Args:
         search: `Finding.search`; reads `mask_voxels`.
+
+    Example:
+        >>> mask_chart({}) is None
+        True
     """
     voxels = np.asarray(search.get("mask_voxels", ()), dtype=float)
     if voxels.ndim != 1 or voxels.size < 2 or not np.isfinite(voxels).all():
@@ -274,6 +312,10 @@ def profile_chart(profile: Mapping[str, Mapping[str, float]]) -> str | None:
 
     Args:
         profile: `Finding.profile`; reads `z` of each feature.
+
+    Example:
+        >>> profile_chart({}) is None
+        True
     """
     bars = {name: float(entry["z"]) for name, entry in profile.items() if finite(entry.get("z")) is not None}
     if not bars:

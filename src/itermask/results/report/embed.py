@@ -155,6 +155,11 @@ def quantised(image: np.ndarray, window: tuple[float, float]) -> tuple[np.ndarra
 
     Returns:
         uint8 of the image's shape, slope and inter.
+
+    Example:
+        >>> levels, slope, inter = quantised(np.array([0.0, 50.0, 100.0]), window=(0.0, 100.0))
+        >>> levels.dtype, bool(np.abs(slope * levels + inter - [0.0, 50.0, 100.0]).max() < 1)
+        (dtype('uint8'), True)
     """
     low, high = window
     inter = low - SPREAD * (high - low)
@@ -169,6 +174,10 @@ def blocks(volume: np.ndarray, by: Sequence[int], how: Callable[..., np.ndarray]
         volume: 3D, uint8.
         by: voxels that become one, along each axis; those beyond the end count as 0.
         how: `np.mean` or `np.max`.
+
+    Example:
+        >>> blocks(np.arange(8.0).reshape(2, 2, 2), by=(2, 2, 2), how=np.mean).tolist()
+        [[[4]]]
     """
     if max(by) == 1:
         return volume
@@ -179,7 +188,13 @@ def blocks(volume: np.ndarray, by: Sequence[int], how: Callable[..., np.ndarray]
 
 
 def coarser(affine: np.ndarray, factor: int) -> tuple[list[int], np.ndarray]:
-    """How many voxels become one along each axis, `factor` where they are short; and the affine of the grid then."""
+    """How many voxels become one along each axis, `factor` where they are short; and the affine of the grid then.
+
+    Example:
+        >>> factors, affine = coarser(np.diag([1.0, 1.0, 5.0, 1.0]), 2)
+        >>> factors
+        [2, 2, 1]
+    """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     by = [factor if edge <= SIMILAR * spacing.min() else 1 for edge in spacing]
     grid = affine @ np.diag([*by, 1.0])
@@ -202,7 +217,12 @@ def _packed(
 
 
 def nifti(volume: np.ndarray, affine: np.ndarray, slope: float = 1.0, inter: float = 0.0) -> bytes:
-    """A NIfTI-1 file of bytes as they are, with the scale that its header states."""
+    """A NIfTI-1 file of bytes as they are, with the scale that its header states.
+
+    Example:
+        >>> len(nifti(np.zeros((2, 2, 2), np.uint8), np.eye(4)))
+        360
+    """
     header = nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape(volume.shape)
@@ -221,5 +241,10 @@ def program() -> tuple[str, str]:
 
 
 def digest(script: bytes) -> str:
-    """SHA-256 in base64, as a Content-Security-Policy names a script."""
+    """SHA-256 in base64, as a Content-Security-Policy names a script.
+
+    Example:
+        >>> digest(b"")
+        '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
     return base64.b64encode(sha256(script).digest()).decode("ascii")

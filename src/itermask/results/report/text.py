@@ -174,7 +174,12 @@ def numbers(finding: Finding) -> list[dict[str, str]]:
 
 
 def share(fraction: float) -> str:
-    """A share of the brain in percent; tiny ones are not rounded to nothing."""
+    """A share of the brain in percent; tiny ones are not rounded to nothing.
+
+    Example:
+        >>> share(0.0123)
+        '1.23'
+    """
     percent = 100 * fraction
     if 0 < percent < 0.01:
         return "< 0.01"
@@ -210,7 +215,12 @@ def curve_note(search: Mapping[str, Any]) -> str:
 
 
 def thousands(count: int) -> str:
-    """A count with narrow gaps between thousands."""
+    """A count with narrow gaps between thousands.
+
+    Example:
+        >>> thousands(999), len(thousands(1234567))
+        ('999', 9)
+    """
     return f"{count:,}".replace(",", "\u202f")
 
 
@@ -265,7 +275,12 @@ def _plain_value(value: Any) -> str:
 
 
 def position_text(position: Sequence[float]) -> str:
-    """A position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`."""
+    """A position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`.
+
+    Example:
+        >>> position_text([24.2, -12.0, 40.0])
+        'x +24, y −12, z +40'
+    """
     return ", ".join(f"{axis} {signed(value)}" for axis, value in zip(AXES, position, strict=True))
 
 

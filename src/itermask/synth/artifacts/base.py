@@ -125,6 +125,12 @@ def corrupt(
             NaN, infinity or negative values, an empty or ill-fitting brain mask, a voxel size that is not
             positive, or a severity that the artifact cannot have on this scan.
         MissingExtraError: the artifact needs TorchIO, which is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((16, 16, 16)).astype(np.float32)
+        >>> corrupted = corrupt(image, "gaussian_noise", severity=5, rng=0)
+        >>> corrupted.image.shape, bool((corrupted.image != image).any())
+        ((16, 16, 16), True)
     """
     known = _known(artifact)
     image = _magnitudes(image)
@@ -168,6 +174,12 @@ def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarr
     Raises:
         ValueError: unknown artifact, or an image that is not 3D or holds NaN, infinity or negative values.
         MissingExtraError: the artifact needs TorchIO, which is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((16, 16, 16)).astype(np.float32)
+        >>> corrupted = corrupt(image, "ghosting", severity=5, rng=0)
+        >>> bool((replay(image, "ghosting", corrupted.parameters) == corrupted.image).all())
+        True
     """
     known, image = _known(artifact), _magnitudes(image)
     if parameters.get("severity") == 0:
@@ -176,7 +188,12 @@ def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarr
 
 
 def summary(artifact: str) -> str:
-    """The first line of what an artifact's module says of it; `ValueError` if the name is unknown."""
+    """The first line of what an artifact's module says of it; `ValueError` if the name is unknown.
+
+    Example:
+        >>> summary("ghosting").split(":")[0]
+        'Ghosting'
+    """
     text = sys.modules[_known(artifact).apply.__module__].__doc__ or ""
     return text.partition("\n")[0]
 
@@ -192,29 +209,55 @@ def in_slice(strength: float, spacing: Sequence[float]) -> float:
 
     Who reads a slice takes in a patch of it at once, in which independent voxels cancel out: noise looks alike where
     its standard deviation times the edge of a pixel is the same. The slice lies across the longest voxel edge.
+
+    Example:
+        >>> round(in_slice(1.0, (2.0, 2.0, 2.0)), 3)
+        1.0
     """
     first, second, _ = sorted(spacing)
     return strength * PIXEL / float(np.sqrt(first * second))
 
 
 def on_line(strength: float, spacing: float) -> float:
-    """The same for what differs from voxel to voxel along one axis of a slice only, with that axis' voxel size."""
+    """The same for what differs from voxel to voxel along one axis of a slice only, with that axis' voxel size.
+
+    Example:
+        >>> round(on_line(1.0, 2.0), 3)
+        1.0
+    """
     return strength * float(np.sqrt(PIXEL / spacing))
 
 
 def extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
-    """First slice along `axis` that holds a voxel of a mask that is not empty, and one past the last."""
+    """First slice along `axis` that holds a voxel of a mask that is not empty, and one past the last.
+
+    Example:
+        >>> mask = np.zeros((4, 4, 4), bool)
+        >>> mask[1:3] = True
+        >>> extent(mask, axis=0)
+        (1, 3)
+    """
     occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
     return int(occupied[0]), int(occupied[-1]) + 1
 
 
 def along(values: np.ndarray, axis: int) -> np.ndarray:
-    """A row of numbers, shaped to be broadcast along `axis` of a volume."""
+    """A row of numbers, shaped to be broadcast along `axis` of a volume.
+
+    Example:
+        >>> along(np.arange(3), axis=1).shape
+        (1, 3, 1)
+    """
     return values.reshape([-1 if a == axis else 1 for a in range(3)])
 
 
 def slab(axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    """Index of the slices from `start` to `stop` (excluded) along `axis` of a volume."""
+    """Index of the slices from `start` to `stop` (excluded) along `axis` of a volume.
+
+    Example:
+        >>> slab(1, 2, 5)
+        (slice(None, None, None), slice(2, 5, None), slice(None, None, None))
+    """
     return tuple(slice(start, stop) if a == axis else slice(None) for a in range(3))
 
 

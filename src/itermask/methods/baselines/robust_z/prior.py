@@ -18,7 +18,13 @@ FILE = Path(__file__).with_name("white_matter.npz")
 
 @cache
 def white_matter() -> np.ndarray:
-    """The prior: float32 shares from 0 to 1, axes right, anterior, superior, from edge to edge of a brain's box."""
+    """The prior: float32 shares from 0 to 1, axes right, anterior, superior, from edge to edge of a brain's box.
+
+    Example:
+        >>> prior = white_matter()
+        >>> prior.ndim, 0 <= float(prior.min()) <= float(prior.max()) <= 1
+        (3, True)
+    """
     with np.load(FILE, allow_pickle=False) as stored:
         prior = stored["share"].astype(np.float32) / 255
     prior.flags.writeable = False
