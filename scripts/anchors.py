@@ -5,13 +5,15 @@
     python scripts/anchors.py --lacking core evaluation.metrics
 
 Prints a Markdown table of this package and of the packages named, as they are installed; those that are not installed
-are left out and named. With `--into` the table takes the place of the one between the two marks in that file. With `--lacking` the public functions of these parts of the package
-that have no example are printed instead, a module a line; without names those of the whole package.
+are left out and named. With `--into` the table replaces the one between the two marks in that file. With `--lacking`
+the public functions without an example are printed instead, a module a line: those of the whole package, or of the
+parts of it that are named.
 
 What is counted, from the source alone, without tests (folders and modules named `test…` or `conftest`):
 
 * lines of modules (all) and of functions and methods (from `def` to the last line);
-* public names: functions and classes at the top of modules whose path and own name have no leading underscore;
+* public names: functions (overloads once) and classes at the top of modules whose path and own name have no leading
+  underscore;
 * examples: the share of the public functions whose docstring holds `>>>`;
 * circles: groups of modules that import each other when they are imported; imports within functions and under
   `TYPE_CHECKING` do not count, nor does what a package's `__init__` gathers, by way of which all could be reached.
@@ -70,6 +72,7 @@ def public(modules: dict[str, ast.Module]) -> list[Functions | ast.ClassDef]:
         if not any(part.startswith("_") for part in name.split("."))
         for node in tree.body
         if isinstance(node, Functions | ast.ClassDef) and not node.name.startswith("_")
+        if not any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
     ]
 
 

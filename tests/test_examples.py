@@ -11,8 +11,12 @@ from anchors import OWN, lacking, modules_of  # isort: skip
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference" / "python.md"
 COMPLETE = ("itermask.core.", "itermask.evaluation.metrics.", "itermask.networks.")
-NEEDS_MORE = {  # what would take a trained model, a data set or a network of computers to show
+NEEDS_MORE = {  # what takes a folder of DICOM files, a trained model or a data set; the how-tos show it
     "itermask.apps.cohort.run.run_cohort",
+    "itermask.io.dicom.read.read_dicom",
+    "itermask.io.dicom.series.find_series",
+    "itermask.io.dicom.write.write_dicom",
+    "itermask.models.folder.load_model",
     "itermask.training.train.calibrate_model",
     "itermask.training.train.train_model",
 }

@@ -128,6 +128,10 @@ def as_scan(
 
     Raises:
         InputError: it is none of these, an affine is missing or one too many, or what is there cannot be used.
+
+    Example:
+        >>> as_scan(np.arange(8.0).reshape(2, 2, 2), affine=np.eye(4), sequence="T1w").sequence
+        'T1w'
     """
     if affine is not None and not isinstance(scan, np.ndarray):
         raise InputError("affine is for an array; a path, a Scan and a nibabel image have their own")

@@ -93,6 +93,11 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
     Raises:
         InputError: the scan, its sequence or its brain cannot be used; one line begins with the scan's name and says
             why. Or settings that the model does not have.
+
+    Example:
+        >>> finding = analyze(scan, model, RunSettings(seed=1))
+        >>> finding.anomaly.shape == scan.image.shape
+        True
     """
     settings = settings or RunSettings()
     correction = n4_name() if settings.n4 else "none"
@@ -152,14 +157,23 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
 
 
 def known_sequence(scan: Scan) -> str:
-    """The scan's sequence; an `InputError` asks for it if nothing tells."""
+    """The scan's sequence; an `InputError` asks for it if nothing tells.
+
+    Example:
+        >>> known_sequence(scan)
+        'T1w'
+    """
     if scan.sequence is None:
         raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example --sequence T1w")
     return scan.sequence
 
 
 def check_sequence(scan: Scan, model: Model) -> None:
-    """Refuse a scan whose sequence the model has not learned."""
+    """Refuse a scan whose sequence the model has not learned.
+
+    Example:
+        >>> check_sequence(scan, model)
+    """
     sequence = known_sequence(scan)
     if sequence not in model.sequences:
         raise InputError(
@@ -169,7 +183,11 @@ def check_sequence(scan: Scan, model: Model) -> None:
 
 
 def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
-    """Refuse to align a scan whose own slices the model takes."""
+    """Refuse to align a scan whose own slices the model takes.
+
+    Example:
+        >>> check_alignment(scan, model, wanted=True)
+    """
     if wanted and model.grid.slices:
         raise InputError(
             f"{scan.name}: cannot be aligned, as the model {model.name} takes the scan's own slices; "
@@ -178,7 +196,11 @@ def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
 
 
 def check_thickness(scan: Scan, model: Model) -> None:
-    """Refuse a few slices for a model of volumes, before a brain is looked for in them."""
+    """Refuse a few slices for a model of volumes, before a brain is looked for in them.
+
+    Example:
+        >>> check_thickness(scan, model)
+    """
     extents = [size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True)]
     axis = int(np.argmin(extents))
     adult = Population.of(model.card).name == "adult"
@@ -264,6 +286,10 @@ def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
     Args:
         scan: with the brain mask that was used.
         finding: whose reconstruction says what the model expects.
+
+    Example:
+        >>> type(measured_quality(scan, finding)).__name__
+        'Quality'
     """
     residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
     try:
@@ -377,7 +403,16 @@ def _warnings(detection: Detection) -> Iterator[str]:
 
 @contextmanager
 def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Record how many seconds a stage took, under its name."""
+    """Record how many seconds a stage took, under its name.
+
+    Example:
+        >>> timings = {}
+        >>> with timed(timings, "prepare"):
+        ...     pass
+        ...
+        >>> list(timings)
+        ['prepare']
+    """
     started = time.perf_counter()
     yield
     timings[stage] = round(time.perf_counter() - started, 3)

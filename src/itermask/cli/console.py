@@ -37,6 +37,10 @@ def print_json(value: Any, indent: int | None = 1) -> None:
 
     Raises:
         ValueError: a number in it is not finite, which JSON cannot hold.
+
+    Example:
+        >>> print_json({"verdict": "borderline"}, indent=None)
+        {"verdict": "borderline"}
     """
     print(json.dumps(value, indent=indent, allow_nan=False), flush=True)
 

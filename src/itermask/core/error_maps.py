@@ -55,6 +55,12 @@ def smoothed_error(sigma: tuple[float, ...]) -> Measure:
 
     Args:
         sigma: standard deviation in voxels along each axis; all zero gives the plain squared error.
+
+    Example:
+        >>> image, brain = np.array([0.0, 0.0, 3.0, 0.0]), np.ones(4, bool)
+        >>> measure = smoothed_error((1.0,))
+        >>> [round(float(value), 2) for value in measure(image, np.zeros(4), brain)]
+        [0.53, 2.18, 3.63, 2.66]
     """
     if not any(sigma):
         return error_map

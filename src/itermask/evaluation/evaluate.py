@@ -99,6 +99,17 @@ def evaluate(
     Raises:
         InputError: nothing there, nothing pairs, a malformed table, bad size limits or a negative seed.
         MissingExtraError: maps or reconstructions are given and their library is not installed.
+
+    Example:
+        >>> import nibabel as nib
+        >>> label = nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine)
+        >>> for name in ("predictions", "labels"):
+        ...     (folder / name).mkdir()
+        ...     nib.save(label, folder / name / "sub-01.nii.gz")
+        ...
+        >>> evaluation = evaluate(folder / "predictions", folder / "labels")
+        >>> evaluation.rows[0]["dice"]
+        1.0
     """
     try:
         size_groups(size_limits)
@@ -141,6 +152,17 @@ def write_evaluation(evaluation: Evaluation, out: Path | str) -> Path:
 
     Raises:
         InputError: `out` is a file or cannot be written to.
+
+    Example:
+        >>> import nibabel as nib
+        >>> mask = nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine)
+        >>> for name in ("prediction", "label"):
+        ...     nib.save(mask, folder / f"{name}.nii.gz")
+        ...
+        >>> evaluation = evaluate(folder / "prediction.nii.gz", folder / "label.nii.gz")
+        >>> out = write_evaluation(evaluation, folder / "metrics")
+        >>> sorted(path.name for path in out.iterdir())
+        ['.itermask.json', 'metrics.tsv', 'summary.json', 'summary.md']
     """
     from itermask.io.outputs import plain
 
@@ -175,6 +197,9 @@ def check_out(out: Path, *inputs: Path | None) -> None:
 
     Raises:
         InputError: it cannot be one, or a result would replace an input or somebody's file.
+
+    Example:
+        >>> check_out(folder / "metrics")
     """
     check_folder(out, WRITTEN, inputs)
 

@@ -50,6 +50,11 @@ def find_items(root: Path) -> list[Item]:
 
     Raises:
         InputError: nothing there, or nothing in it.
+
+    Example:
+        >>> (folder / "sub-01.nii.gz").touch()
+        >>> len(find_items(folder))
+        1
     """
     if not root.exists():
         raise InputError(f"{root}: no such file or folder")

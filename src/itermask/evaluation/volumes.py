@@ -39,6 +39,12 @@ def read_volume(path: Path | str) -> Volume:
 
     Raises:
         InputError: missing, unreadable, not 3D, or without a place in space.
+
+    Example:
+        >>> import nibabel as nib
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> read_volume(folder / "scan.nii.gz").data.shape == scan.image.shape
+        True
     """
     path = Path(path)
     data, affine, _ = load_nifti(path)

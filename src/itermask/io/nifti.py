@@ -47,6 +47,11 @@ def read_volume(path: Path | str) -> Volume:
     Raises:
         InputError: not such a file, truncated, damaged, or a header that cannot be; what the header tells is refused
             before the voxels are read.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> read_volume(folder / "scan.nii.gz").data.shape == scan.image.shape
+        True
     """
     path = Path(path)
     if not path.name.lower().endswith(NIFTI_ENDINGS):
@@ -71,7 +76,14 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, Header]:
-    """Array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`."""
+    """Array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> data, affine, header = load_volume(folder / "scan.nii.gz")
+        >>> data.dtype, affine.shape
+        (dtype('<f4'), (4, 4))
+    """
     return read_volume(path)[:3]
 
 
@@ -89,6 +101,11 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
     Raises:
         InputError: unreadable, not 3D, empty, infinite, NaN elsewhere than in the background, constant; or a mask
             that is none or of another shape or place.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "sub-01_T1w.nii.gz")
+        >>> read_scan(folder / "sub-01_T1w.nii.gz").sequence
+        'T1w'
     """
     path = Path(path)
     source, said = source_beside(path)
@@ -115,6 +132,10 @@ def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = 
 
     Raises:
         InputError: as `read_scan`.
+
+    Example:
+        >>> scan_of_image(nib.Nifti1Image(scan.image, scan.affine), "FLAIR").sequence
+        'FLAIR'
     """
     file = image.get_filename()
     path = Path(file) if file else Path("image")
@@ -171,6 +192,11 @@ def usable(path: Path, image: np.ndarray) -> np.ndarray | None:
 
     Raises:
         InputError: a voxel is infinite, or NaN within the object, or all are alike.
+
+    Example:
+        >>> image = np.array([[[1.0, np.nan]]])
+        >>> usable(Path("scan.nii.gz"), image).tolist(), image.tolist()
+        ([[[False, True]]], [[[1.0, 0.0]]])
     """
     background = _nan_background(path, image)
     if image.min() == image.max():
@@ -249,6 +275,12 @@ def read_brain_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray
 
     Raises:
         InputError: unreadable, negative, an image rather than a mask, without background, empty, or elsewhere.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine), folder / "brain.nii.gz")
+        >>> mask, notes = read_brain_mask(folder / "brain.nii.gz", scan.image.shape, scan.affine)
+        >>> bool((mask == scan.brain_mask).all()), notes
+        (True, ())
     """
     path = Path(path)
     volume = read_volume(path)
@@ -275,6 +307,11 @@ def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empt
     Raises:
         InputError: unreadable, negative or NaN, of another shape, elsewhere in space (by more than 1 mm), or empty
             where it must not be.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine), folder / "lesion.nii.gz")
+        >>> read_mask(folder / "lesion.nii.gz", scan.image.shape, scan.affine).dtype
+        dtype('bool')
     """
     path = Path(path)
     volume = read_volume(path)

@@ -38,6 +38,10 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
 
     Returns:
         an image that lies on the scan's file in every program, also where that file gives two places or none.
+
+    Example:
+        >>> on_grid_of(scan, scan.brain_mask.astype(np.uint8)).shape == scan.image.shape
+        True
     """
     header, affine = None, scan.affine
     if scan.header is not None:
@@ -68,7 +72,13 @@ def _is_place_of(scan: Scan) -> bool:
 
 
 def write_image(image: nib.Nifti1Image, path: Path) -> None:
-    """Write an image to a temporary name beside `path`, then rename it."""
+    """Write an image to a temporary name beside `path`, then rename it.
+
+    Example:
+        >>> write_image(on_grid_of(scan, scan.image), folder / "image.nii.gz")
+        >>> [path.name for path in folder.iterdir()]
+        ['image.nii.gz']
+    """
     partial = path.with_name(f".part-{path.name}")
     nib.save(image, partial)
     os.replace(partial, path)
@@ -102,6 +112,9 @@ def check_out(out: Path, *inputs: Path | None) -> None:
     Raises:
         InputError: `out`, or what it would lie in, is a file or cannot be written to; or a result would replace an
             input, a folder, or a file that was not written by this program.
+
+    Example:
+        >>> check_out(folder / "results")
     """
     check_folder(out, (*OUTPUTS, PASSES, MISSING, DICOM), inputs)
 
@@ -166,6 +179,11 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
 
     Raises:
         InputError: `out` cannot be used, see `check_out`, or another run keeps writing into it.
+
+    Example:
+        >>> out = write_finding(scan, finding, folder / "results")
+        >>> sorted(path.name for path in (folder / "results").glob("*.nii.gz"))
+        ['anomaly.nii.gz', 'brain.nii.gz', 'error.nii.gz', 'passes.nii.gz', 'reconstruction.nii.gz']
     """
     out = Path(out)
     check_out(out)

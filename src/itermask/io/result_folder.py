@@ -35,6 +35,9 @@ def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path | None] 
     Raises:
         InputError: `out` cannot be a folder or cannot be written to; or what is there under one of the names is an
             input, a folder in the place of a file, or was not written by this program or was changed since.
+
+    Example:
+        >>> check_folder(folder / "results", ["finding.json"])
     """
     check_place(out)
     names, mark = list(names), read_mark(out)
@@ -60,6 +63,9 @@ def check_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None
 
     Raises:
         InputError: says which would replace which.
+
+    Example:
+        >>> check_inputs([folder / "out.nii.gz"], [folder / "in.nii.gz"])
     """
     given = [path for path in inputs if path is not None]
     known = {key: path for path in given if (key := _key(path)) is not None}
@@ -78,6 +84,9 @@ def check_place(out: Path) -> None:
 
     Raises:
         InputError: too long, a file, below a file, a broken link, or without permission.
+
+    Example:
+        >>> check_place(folder / "results")
     """
     try:
         there = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
@@ -116,6 +125,11 @@ def locked(out: Path, wait: float = 0.0) -> Iterator[None]:
 
     Raises:
         InputError: it cannot be made or written to, or another run has it.
+
+    Example:
+        >>> with locked(folder / "results"):
+        ...     pass
+        ...
     """
     out = Path(out)
     made = _make(out)
@@ -174,7 +188,12 @@ def _lock(handle: int, wait: float) -> bool:
 
 
 def read_mark(out: Path) -> dict[str, list[str]] | None:
-    """Digests by the name of a file that was written into a folder; None where there is no mark."""
+    """Digests by the name of a file that was written into a folder; None where there is no mark.
+
+    Example:
+        >>> read_mark(folder) is None
+        True
+    """
     try:
         files = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
         return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
@@ -225,7 +244,15 @@ def _umask() -> int:
 
 
 def digest_of(path: Path) -> str:
-    """What tells a file's content from any other."""
+    """What tells a file's content from any other.
+
+    Example:
+        >>> for name in ("a", "b"):
+        ...     _ = (folder / name).write_text("the same text")
+        ...
+        >>> digest_of(folder / "a") == digest_of(folder / "b")
+        True
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

@@ -47,6 +47,12 @@ def read_scans(
 
     Raises:
         InputError: what is there cannot be used; one line says why.
+
+    Example:
+        >>> import nibabel as nib
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "sub-01_T1w.nii.gz")
+        >>> len(read_scans(folder / "sub-01_T1w.nii.gz"))
+        1
     """
     path = Path(path)
     if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):

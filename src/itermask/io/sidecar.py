@@ -42,6 +42,12 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
 
     Raises:
         InputError: the scan is of another part of the body than the head.
+
+    Example:
+        >>> _ = (folder / "sub-01_T1w.json").write_text('{"Manufacturer": "Siemens"}')
+        >>> source, notes = source_beside(folder / "sub-01_T1w.nii.gz")
+        >>> source.manufacturer
+        'Siemens'
     """
     notes: list[str] = []
     fields = _fields(path.with_name(stem(path) + ".json"), notes)

@@ -22,6 +22,10 @@ def check_file(path: Path) -> None:
 
     Raises:
         InputError: one line says what is wrong.
+
+    Example:
+        >>> _ = (folder / "scan.nii").write_bytes(b"")
+        >>> check_file(folder / "scan.nii")
     """
     try:
         kind = path.stat().st_mode

@@ -99,6 +99,10 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
 
     Returns:
         boolean mask (largest connected part, holes filled), or None.
+
+    Example:
+        >>> stripped_brain(np.random.default_rng(0).random((20, 20, 20))) is None
+        True
     """
     corners = image[tuple(np.ix_(*[[0, -1]] * image.ndim))].ravel()
     background = corners[0]
@@ -151,6 +155,10 @@ def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
 
     Raises:
         InputError: the volume is too small or too thin for a brain, or no tool is installed.
+
+    Example:
+        >>> planned_brain(scan)[0]
+        'given'
     """
     extents = sorted(size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True))
     if extents[1] < SMALLEST_VOLUME:
@@ -180,6 +188,11 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
     Raises:
         InputError: the volume is too small for a brain, the mask that is given cannot be one, that which is found is
             empty, or no tool is installed.
+
+    Example:
+        >>> found, how = with_brain(scan)
+        >>> how, found.brain_mask.dtype
+        ('given', dtype('bool'))
     """
     found, mask = planned_brain(scan)
     if mask is None:

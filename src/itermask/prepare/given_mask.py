@@ -44,6 +44,10 @@ def check_given(scan: Scan) -> tuple[str, ...]:
 
     Raises:
         InputError: the mask is larger than any brain, holds the volume's corners, or is too small.
+
+    Example:
+        >>> check_given(scan)
+        ()
     """
     mask = scan.brain_mask
     assert mask is not None
@@ -82,6 +86,10 @@ def fit_of(image: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, flo
         image: 3D intensities.
         mask: boolean, same shape.
         spacing: mm.
+
+    Example:
+        >>> type(fit_of(scan.image, scan.brain_mask, (6.0, 6.0, 6.0))).__name__
+        'Fit'
     """
     factors = [
         max(1, round(COARSE / size)) if length > 1 else 1 for size, length in zip(spacing, mask.shape, strict=True)

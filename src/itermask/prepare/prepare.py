@@ -26,6 +26,11 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
     Raises:
         ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine, no slice that
             holds enough brain, no alignment for a grid that wants one, or one for a scan's own slices.
+
+    Example:
+        >>> prepared = prepare(scan, model.grid)
+        >>> prepared.image.shape
+        (16, 16, 16)
     """
     if scan.brain_mask is None:
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")

@@ -90,6 +90,10 @@ def small_copy(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> Smal
 
     Raises:
         ValueError: the brain is constant, or holds NaN or infinite voxels.
+
+    Example:
+        >>> type(small_copy(scan.image, scan.brain_mask, scan.affine)).__name__
+        'SmallCopy'
     """
     window = ndimage.find_objects(brain.view(np.uint8))[0]
     inside = brain[window]

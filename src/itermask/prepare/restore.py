@@ -47,6 +47,12 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
 
     Returns:
         float32 arrays of the scan's shape, in the order of `maps`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> [image.shape == scan.image.shape for image in restore_maps([prepared.image], prepared, scan.brain_mask)]
+        [True]
     """
     inside = np.asarray(inside, dtype=bool)
     window = ndimage.find_objects(inside.view(np.uint8))[0] if inside.any() else (slice(0, 0),) * inside.ndim
@@ -62,12 +68,26 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
 
 
 def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """One map on the box → the scan's grid, see `restore_maps`."""
+    """One map on the box → the scan's grid, see `restore_maps`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_map(prepared.image, prepared, scan.brain_mask).shape == scan.image.shape
+        True
+    """
     return restore_maps([values], prepared, inside)[0]
 
 
 def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """A mask on the box → the scan's grid, True where at least half of the interpolated mask is."""
+    """A mask on the box → the scan's grid, True where at least half of the interpolated mask is.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_mask(prepared.brain, prepared, scan.brain_mask).dtype
+        dtype('bool')
+    """
     return half_or_more(restore_map(mask.astype(np.float32), prepared, inside))
 
 

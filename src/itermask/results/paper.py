@@ -134,6 +134,12 @@ def read_finding(path: Path) -> Used:
 
     Raises:
         InputError: it cannot be read, or is none.
+
+    Example:
+        >>> from itermask.io.outputs import write_finding
+        >>> out = write_finding(scan, finding, folder / "results")
+        >>> type(read_finding(folder / "results" / "finding.json")).__name__
+        'Used'
     """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

@@ -179,25 +179,46 @@ def voxel_ml(affine: np.ndarray) -> float:
 
 
 def mni_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned."""
+    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned.
+
+    Example:
+        >>> mni_transform(finding) is None
+        True
+    """
     aligned = finding.settings.get("aligned")
     return None if aligned is None else np.array(aligned["scanner_to_mni"], dtype=float)
 
 
 def template_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template."""
+    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template.
+
+    Example:
+        >>> template_transform(finding) is None
+        True
+    """
     registered = finding.settings.get("registered")
     return None if registered is None else np.array(registered["scanner_to_mni"], dtype=float)
 
 
 def tells_sides(scan: Scan, finding: Finding) -> bool:
-    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates."""
+    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates.
+
+    Example:
+        >>> tells_sides(scan, finding)
+        False
+    """
     known = (mni_transform(finding), template_transform(finding))
     return any(transform is not None for transform in known) or is_registered(scan.header)
 
 
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
-    """The regions of a finding's mask, see `find_regions`."""
+    """The regions of a finding's mask, see `find_regions`.
+
+    Example:
+        >>> regions, count = regions_of(scan, finding, most=5)
+        >>> len(regions) <= min(5, count)
+        True
+    """
     regions, count = find_regions(
         finding.anomaly,
         finding.error,
@@ -215,7 +236,12 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
 
 
 def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
-    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`)."""
+    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`).
+
+    Example:
+        >>> "regions" in with_regions(scan, finding)
+        True
+    """
     regions, count = regions_of(scan, finding)
     listed = {"count": count, "connected": "faces, edges and corners", "listed": [asdict(one) for one in regions]}
     return finding.summary() | {"source": as_json(scan.source), "regions": listed}

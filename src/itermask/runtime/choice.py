@@ -25,6 +25,11 @@ def open_runtime(networks: "dict[str, nn.Module]", device: str = "auto", threads
     Raises:
         InputError: an unknown device, one that this machine does not have, or less than one thread.
         MissingExtraError: OpenVINO is asked for and not installed.
+
+    Example:
+        >>> runtime = open_runtime({}, device="cpu")
+        >>> type(runtime).__name__
+        'TorchRuntime'
     """
     import torch
 

@@ -28,6 +28,11 @@ def load_shapes(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         InputError: (a ValueError) the file cannot be read, holds none, or holds one that is not 3D or is empty.
+
+    Example:
+        >>> np.savez(folder / "shapes.npz", star=np.ones((3, 3, 3), bool))
+        >>> list(load_shapes(folder / "shapes.npz"))
+        ['star']
     """
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -121,7 +121,12 @@ def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) ->
 
 
 def calibration_metrics(calibration: dict[str, Any]) -> dict[str, float]:
-    """What a card reports of a calibration: the healthy scans' median and 95th percentile of every score."""
+    """What a card reports of a calibration: the healthy scans' median and 95th percentile of every score.
+
+    Example:
+        >>> calibration_metrics({"healthy": {"focal": [0.0, 1.0, 2.0]}})
+        {'healthy_focal_median': 1.0, 'healthy_focal_p95': 1.9}
+    """
     metrics = {}
     for name, values in calibration["healthy"].items():
         metrics[f"healthy_{name}_median"] = float(f"{np.median(values):.4g}")

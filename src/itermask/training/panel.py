@@ -78,6 +78,11 @@ def picture(
         error: of the same shape, not negative.
         mask: boolean.
         brain: boolean, not empty.
+
+    Example:
+        >>> slices = np.zeros((8, 8, 8))
+        >>> picture(slices, slices, slices, slices > 0, slices == 0).dtype
+        dtype('uint8')
     """
     low, high = (float(one) for one in np.percentile(image[brain], (0.5, 99.5)))
     ceiling = max(float(np.percentile(error[brain], 99)), 1e-6)

@@ -90,12 +90,18 @@ def _lists_cases(table: Path, sequence: str) -> bool:
 
 
 def read_table(table: Path, sequence: str, target: str | None = None, whole: bool = False) -> list[Entry]:
-    """A scan a row. A scan may be listed several times, with different brain masks.
+    r"""A scan a row. A scan may be listed several times, with different brain masks.
 
     Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be
     relative to the table. Without a sequence the file's name says it; what it does not say is taken to be the one
     wanted. Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is,
     else its path is a subject of its own.
+
+    Example:
+        >>> (folder / "a_T1w.nii.gz").touch()
+        >>> _ = (folder / "table.tsv").write_text("path\tsplit\na_T1w.nii.gz\ttrain\n")
+        >>> read_table(folder / "table.tsv", "T1w")[0].split
+        'train'
     """
     rows = read_rows(table)
     if whole:

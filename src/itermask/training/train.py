@@ -151,7 +151,13 @@ def _prepare_all(
 
 
 def by_slices(method: Method, grid: Grid) -> bool:
-    """Whether a method may learn from the healthy slices of a scan with a lesion."""
+    """Whether a method may learn from the healthy slices of a scan with a lesion.
+
+    Example:
+        >>> from itermask.methods import build_method
+        >>> by_slices(build_method("itermask3d"), model.grid)
+        False
+    """
     return method.dims == 2 or grid.slices
 
 
@@ -218,7 +224,15 @@ def calibrate_folder(
 
 
 def population_of(scans: list[HealthyScan]) -> dict[str, Any]:
-    """Return whose brains a model has learned, by the volume of its validation brains; see `Population`."""
+    """Return whose brains a model has learned, by the volume of its validation brains; see `Population`.
+
+    Example:
+        >>> import numpy as np
+        >>> from itermask.prepare.prepare import prepare
+        >>> from itermask.training.calibration import HealthyScan
+        >>> list(population_of([HealthyScan(prepare(scan, model.grid), "sub-01")]))
+        ['name']
+    """
     volumes = [float(scan.prepared.brain.sum() * np.prod(scan.prepared.spacing)) / 1000 for scan in scans]
     low, high = ADULT_ML
     whole = all(scan.prepared.plane == "" for scan in scans)
@@ -349,6 +363,9 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
     Raises:
         InputError: it cannot be a folder or cannot be written to, or holds files of a model's names that are not
             those of a model of this package, or other weights.
+
+    Example:
+        >>> check_model_folder(folder / "model")
     """
     check_place(out)
     there = [out / name for name in (WEIGHTS, CARD) if (out / name).exists()]

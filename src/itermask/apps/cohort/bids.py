@@ -57,6 +57,11 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         InputError: unreadable, or an entity that is not known.
+
+    Example:
+        >>> _ = (folder / "filter.json").write_text('{"t1w": {"session": "02"}}')
+        >>> read_filters(folder / "filter.json")
+        {'t1w': {'session': '02'}}
     """
     try:
         filters = json.loads(path.read_text(encoding="utf-8"))
@@ -277,10 +282,15 @@ def _of_one_grid(name: str) -> str:
 
 
 def participants(root: Path) -> dict[str, dict[str, str]]:
-    """Age and sex by participant (`sub-01`) from `participants.tsv`; empty without one.
+    r"""Age and sex by participant (`sub-01`) from `participants.tsv`; empty without one.
 
     Raises:
         InputError: it cannot be read as a table.
+
+    Example:
+        >>> _ = (folder / "participants.tsv").write_text("participant_id\tage\tsex\nsub-01\t41\tF\n")
+        >>> participants(folder)
+        {'sub-01': {'age': '41', 'sex': 'F'}}
     """
     path = next(
         (one for one in (root / "participants.tsv", root / "rawdata" / "participants.tsv") if one.is_file()), None
@@ -300,6 +310,10 @@ def sequences_wanted(asked: Iterable[str], model: str | None) -> tuple[str, ...]
 
     Raises:
         InputError: no such model.
+
+    Example:
+        >>> sequences_wanted(["t1w"], None)
+        ('T1w',)
     """
     named = tuple(dict.fromkeys(canonical_sequence(name) for name in asked))
     if named:

@@ -30,6 +30,10 @@ def check_tree(root: Path) -> None:
 
     Raises:
         InputError: says what is missing.
+
+    Example:
+        >>> _ = (folder / "dataset_description.json").write_text('{"Name": "study", "BIDSVersion": "1.9.0"}')
+        >>> check_tree(folder)
     """
     path = root / "dataset_description.json"
     if not root.is_dir():
@@ -55,7 +59,12 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def is_derivative_of_ours(out: Path) -> bool:
-    """Whether a folder's description says that this program made it."""
+    """Whether a folder's description says that this program made it.
+
+    Example:
+        >>> is_derivative_of_ours(folder)
+        False
+    """
     made = _fields(out / "dataset_description.json").get("GeneratedBy")
     return isinstance(made, list) and any(isinstance(one, dict) and one.get("Name") == "itermask" for one in made)
 
@@ -95,6 +104,11 @@ def write_text(path: Path, text: str) -> None:
 
     Raises:
         InputError: it cannot be written.
+
+    Example:
+        >>> write_text(folder / "README", "Results.")
+        >>> (folder / "README").read_text()
+        'Results.'
     """
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:

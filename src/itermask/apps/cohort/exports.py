@@ -73,6 +73,10 @@ def costs(out: Path) -> dict[str, dict[str, Any]]:
 
     Args:
         out: results folder.
+
+    Example:
+        >>> costs(folder)
+        {}
     """
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(_entries(out), key=lambda entry: str(entry.get("finished", ""))):

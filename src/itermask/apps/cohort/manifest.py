@@ -80,7 +80,12 @@ def read_record(out: Path, name: str) -> Record | None:
 
 
 def read_records(out: Path) -> list[Record]:
-    """All records of a results folder, of all shards, sorted by name."""
+    """All records of a results folder, of all shards, sorted by name.
+
+    Example:
+        >>> read_records(folder)
+        []
+    """
     names = sorted(path.stem for path in (out / MANIFEST).glob("*.json"))
     return [record for name in names if (record := read_record(out, name)) is not None]
 

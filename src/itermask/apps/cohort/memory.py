@@ -61,7 +61,12 @@ def free_bytes(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def fitting_workers(free: float, peak: float, cores: int) -> int:
-    """How many workers of `peak` bytes go into `SHARE` of the `free` bytes: at least 1, at most one a core."""
+    """How many workers of `peak` bytes go into `SHARE` of the `free` bytes: at least 1, at most one a core.
+
+    Example:
+        >>> fitting_workers(peak=2 * 2**30, cores=8, free=8 * 2**30)
+        3
+    """
     return max(1, min(cores, int(SHARE * free / max(peak, 1))))
 
 

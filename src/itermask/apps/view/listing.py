@@ -92,6 +92,10 @@ def list_scans(out: Path) -> list[Entry]:
 
     Raises:
         InputError: there is no such folder.
+
+    Example:
+        >>> list_scans(folder)
+        []
     """
     if not out.is_dir():
         raise InputError(f"{out}: no such folder; give the folder of the results of 'itermask run', 'cohort' or 'bids'")

@@ -46,10 +46,16 @@ OPEN = Access()
 
 
 def read_password(path: Path) -> str:
-    """Return the first line of a file that only its owner can read.
+    r"""Return the first line of a file that only its owner can read.
 
     Raises:
         InputError: there is no such file, others can read it, or the password is too short.
+
+    Example:
+        >>> _ = (folder / "password").write_text("four words are enough\n")
+        >>> (folder / "password").chmod(0o600)
+        >>> read_password(folder / "password")
+        'four words are enough'
     """
     try:
         open_to_others = path.stat().st_mode & 0o077

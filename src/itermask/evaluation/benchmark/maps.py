@@ -66,7 +66,12 @@ def save_map(path: Path, finding: Finding, lesion: np.ndarray, spacing: tuple[fl
 
 
 def has_map(path: Path) -> bool:
-    """Whether a look's map is there, with the places of its voxels, which earlier versions did not keep."""
+    """Whether a look's map is there, with the places of its voxels, which earlier versions did not keep.
+
+    Example:
+        >>> has_map(folder / "map.npz")
+        False
+    """
     if not path.is_file():
         return False
     with np.load(path, allow_pickle=False) as stored:

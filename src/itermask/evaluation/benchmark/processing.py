@@ -95,7 +95,12 @@ def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
 
 
 def rows_in(out: Path) -> list[Row]:
-    """All finished looks in a benchmark's folder; a last line that was cut off is dropped."""
+    """All finished looks in a benchmark's folder; a last line that was cut off is dropped.
+
+    Example:
+        >>> rows_in(folder)
+        []
+    """
     rows = []
     for path in sorted(out.glob("scans*.jsonl")):
         for line in path.read_text().splitlines():

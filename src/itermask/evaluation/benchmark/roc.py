@@ -26,7 +26,15 @@ def comparisons(
 
 
 def pooled(parts: Mapping[str, Comparison]) -> Comparison:
-    """One comparison of the clean scans with all spoiled ones together."""
+    """One comparison of the clean scans with all spoiled ones together.
+
+    Example:
+        >>> from itermask.evaluation.metrics.intervals import Comparison
+        >>> noise = Comparison([0.1], [0.5], ["a"], ["a"])
+        >>> motion = Comparison([0.1], [0.9], ["a"], ["a"])
+        >>> [float(score) for score in pooled({"noise": noise, "motion": motion}).anomalous]
+        [0.5, 0.9]
+    """
     first, *_ = parts.values()
     anomalous = np.concatenate([np.asarray(one.anomalous, dtype=float) for one in parts.values()])
     subjects = [name for one in parts.values() for name in one.anomalous_subjects or ()]

@@ -172,10 +172,17 @@ def insert(results: Results, sections: Sequence[Section], document: Path, name: 
 
 
 def between_marks(document: Path, name: str, body: str) -> None:
-    """Replace what stands in a document between `<!-- benchmark NAME: start -->` and its `end`.
+    r"""Replace what stands in a document between `<!-- benchmark NAME: start -->` and its `end`.
 
     Raises:
         InputError: the document has no such marks.
+
+    Example:
+        >>> page = folder / "page.md"
+        >>> _ = page.write_text("<!-- benchmark t1w: start -->\nold\n<!-- benchmark t1w: end -->\n")
+        >>> between_marks(page, "t1w", "new")
+        >>> "new" in page.read_text(), "old" in page.read_text()
+        (True, False)
     """
     start, end = (f"<!-- benchmark {name}: {which} -->" for which in ("start", "end"))
     before, found, rest = (document.read_text() if document.is_file() else "").partition(start)

@@ -47,6 +47,11 @@ def read_dataset(root: Path | str, kind: str = "auto") -> list[Case]:
     Raises:
         InputError: an unknown kind; nothing there; no layout recognised, or several; or two files that claim the
             same place in a case.
+
+    Example:
+        >>> (folder / "IXI002-Guys-0828-T1.nii.gz").touch()
+        >>> [(case.subject, case.group["site"]) for case in read_dataset(folder, "ixi")]
+        [('IXI002-Guys-0828', 'Guys')]
     """
     root = Path(root)
     if kind != "auto":

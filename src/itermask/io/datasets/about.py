@@ -24,10 +24,15 @@ class About:
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
+    r"""Rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
 
     Raises:
         InputError: unreadable, not text, or a column named twice.
+
+    Example:
+        >>> _ = (folder / "table.csv").write_text("name,age\na,41\n")
+        >>> read_rows(folder / "table.csv")
+        [{'name': 'a', 'age': '41'}]
     """
     try:
         with open(table, newline="", encoding="utf-8-sig") as source:
@@ -62,6 +67,10 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
 
     Raises:
         InputError: a split that is none, or a `healthy` that is neither yes nor no.
+
+    Example:
+        >>> about_row({"group": "control", "site": "Guys"}, "participants.tsv")
+        About(split='', healthy=True, group={'group': 'control', 'site': 'Guys'})
     """
     cells = {name.lower(): cell for name, cell in row.items() if cell.lower() not in MISSING}
     split = cells.get("split", "")
@@ -78,13 +87,18 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
 
 
 def read_participants(*folders: Path) -> dict[str, About]:
-    """What the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
+    r"""What the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
 
     Returns:
         an empty mapping if none of the folders holds one.
 
     Raises:
         InputError: unreadable, without the column `participant_id`, or a participant with two different rows.
+
+    Example:
+        >>> _ = (folder / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tcontrol\n")
+        >>> read_participants(folder)["01"]
+        About(split='', healthy=True, group={'group': 'control'})
     """
     table = next((folder / "participants.tsv" for folder in folders if (folder / "participants.tsv").is_file()), None)
     if table is None:

@@ -52,7 +52,15 @@ class _Name:
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a BIDS tree."""
+    """The cases of a BIDS tree.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "sub-01" / "anat").mkdir(parents=True)
+        >>> (folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        '01'
+    """
     images: dict[Path, _Name] = {}
     lesions: dict[str, list[_Name]] = defaultdict(list)
     brains: dict[str, list[_Name]] = defaultdict(list)

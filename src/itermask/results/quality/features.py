@@ -10,7 +10,14 @@ from itermask.results.quality.texture import axis_features, noise_level
 
 
 def features(look: Look) -> dict[str, float]:
-    """Features of a scan, NaN where one cannot be computed; see `summarise`."""
+    """Features of a scan, NaN where one cannot be computed; see `summarise`.
+
+    Example:
+        >>> from itermask.results.quality.look import look_at
+        >>> found = features(look_at(scan))
+        >>> len(found) > 10
+        True
+    """
     return summarise(look, by_axis(look))
 
 
@@ -50,7 +57,13 @@ def summarise(look: Look, axes: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def by_axis(look: Look) -> dict[str, np.ndarray]:
-    """Features along or across each axis: name → three values, NaN where an axis is too short."""
+    """Features along or across each axis: name → three values, NaN where an axis is too short.
+
+    Example:
+        >>> from itermask.results.quality.look import look_at
+        >>> {values.shape for values in by_axis(look_at(scan)).values()}
+        {(3,)}
+    """
     rows = []
     for axis, size in enumerate(look.spacing):
         row: dict[str, float] = {}

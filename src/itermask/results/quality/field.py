@@ -87,6 +87,11 @@ def field_features(look: Look) -> dict[str, float]:
         `lopsided_mean`: its mean size;
         `patch_peak`, `lopsided_peak`: how far the brightest patch, and the patch that differs most from the other
             side, lie beyond what is usual in this scan.
+
+    Example:
+        >>> from itermask.results.quality.look import look_at
+        >>> type(field_features(look_at(scan))).__name__
+        'dict'
     """
     image, full, spacing = coarse(look)
     names = (

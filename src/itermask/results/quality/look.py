@@ -51,6 +51,10 @@ def look_at(scan: Scan) -> Look:
 
     Raises:
         ValueError: no brain mask, an empty one, or a brain that holds nothing but zeros.
+
+    Example:
+        >>> type(look_at(scan)).__name__
+        'Look'
     """
     if scan.brain_mask is None or not scan.brain_mask.any():
         raise ValueError(f"{scan.name}: image quality needs a brain mask that is not empty")

@@ -129,7 +129,13 @@ def _constant(values: np.ndarray) -> bool:
 
 
 def smoothness(look: Look, axis: int) -> float | None:
-    """Full width at half maximum along an axis, mm, from neighbours' correlation (as AFNI's 3dFWHMx, first lag)."""
+    """Full width at half maximum along an axis, mm, from neighbours' correlation (as AFNI's 3dFWHMx, first lag).
+
+    Example:
+        >>> from itermask.results.quality.look import look_at
+        >>> smoothness(look_at(scan), axis=0) > 0
+        True
+    """
     if look.detail.shape[axis] < 4:
         return None
     near, far = [slice(None)] * 3, [slice(None)] * 3

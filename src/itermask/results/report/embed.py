@@ -68,6 +68,11 @@ def embed(scan: Scan, finding: Finding, room: int) -> Embedded | None:
 
     Returns:
         the volumes; None if there is no brain, or no grid is coarse enough.
+
+    Example:
+        >>> embedded = embed(scan, finding, room=10_000_000)
+        >>> embedded is not None
+        True
     """
     if not finding.brain.any():
         return None
@@ -235,7 +240,13 @@ def nifti(volume: np.ndarray, affine: np.ndarray, slope: float = 1.0, inter: flo
 
 @cache
 def program() -> tuple[str, str]:
-    """NiiVue as the page holds it (gzip, base64), and the SHA-256 of its text (base64) for the page's policy."""
+    """NiiVue as the page holds it (gzip, base64), and the SHA-256 of its text (base64) for the page's policy.
+
+    Example:
+        >>> script, digest_of_it = program()
+        >>> len(digest_of_it)
+        44
+    """
     packed = files("itermask.results.report").joinpath("viewer", BUNDLE).read_bytes()
     return base64.b64encode(packed).decode("ascii"), digest(gzip.decompress(packed))
 

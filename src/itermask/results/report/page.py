@@ -40,6 +40,11 @@ def write_report(scan: Scan, finding: Finding, path: Path, *, viewer: bool = Tru
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
         OSError: the file cannot be written.
+
+    Example:
+        >>> write_report(scan, finding, folder / "report.html", viewer=False)
+        >>> (folder / "report.html").is_file()
+        True
     """
     path = Path(path)
     page = render(scan, finding, viewer=viewer)
@@ -56,6 +61,10 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
 
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
+
+    Example:
+        >>> "<!doctype html>" in render(scan, finding, viewer=False).lower()
+        True
     """
     planes = _planes(scan, finding)
     shown = {

@@ -67,7 +67,14 @@ def display_order(affine: np.ndarray) -> np.ndarray:
 
 
 def brain_box(brain: np.ndarray, spacing: np.ndarray, margin: float = MARGIN) -> tuple[slice, ...]:
-    """Slices around the brain with `margin` mm to each side; the whole array if there is no brain."""
+    """Slices around the brain with `margin` mm to each side; the whole array if there is no brain.
+
+    Example:
+        >>> brain = np.zeros((20, 20, 20), bool)
+        >>> brain[8:12, 8:12, 8:12] = True
+        >>> [(int(part.start), int(part.stop)) for part in brain_box(brain, np.array([1.0, 1.0, 2.0]), margin=2.0)]
+        [(6, 14), (6, 14), (7, 13)]
+    """
     box = []
     for axis, step in enumerate(spacing):
         inside = np.flatnonzero(brain.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -128,7 +135,12 @@ def grey_window(image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
 
 
 def error_ceiling(finding: Finding) -> float:
-    """Error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold."""
+    """Error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold.
+
+    Example:
+        >>> error_ceiling(finding) > 0
+        True
+    """
     errors = finding.error[finding.brain]
     ceiling = float(np.percentile(errors, 99.5)) if errors.size else 0.0
     if np.isfinite(finding.threshold):
@@ -218,6 +230,10 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
 
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
+
+    Example:
+        >>> len(draw_planes(scan, finding, slices=1))
+        3
     """
     maps = (finding.anomaly, finding.error, finding.reconstruction, finding.brain)
     for array in maps:

@@ -37,6 +37,11 @@ def summary_files(scan: Scan, finding: Finding) -> tuple[bytes, np.ndarray]:
     Args:
         scan: that was looked at.
         finding: on the scan's grid.
+
+    Example:
+        >>> pdf, image = summary_files(scan, finding)
+        >>> pdf[:4], image.ndim
+        (b'%PDF', 3)
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

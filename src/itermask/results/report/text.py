@@ -27,7 +27,12 @@ TRUST = (
 
 
 def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
-    """What was looked at, and with what."""
+    """What was looked at, and with what.
+
+    Example:
+        >>> dict(facts(scan, finding))["Sequence"]
+        'T1w'
+    """
     sequence = scan.sequence or finding.settings.get("sequence")
     return [
         ("Sequence", str(sequence or "not known")),
@@ -58,12 +63,22 @@ def _standing(percentile: float | None) -> str | None:
 
 
 def headline(finding: Finding) -> str:
-    """What decided the verdict, in one sentence; of a finding without questions its score and where that stands."""
+    """What decided the verdict, in one sentence; of a finding without questions its score and where that stands.
+
+    Example:
+        >>> type(headline(finding)).__name__
+        'str'
+    """
     return f"{finding.headline}." if finding.headline else verdict_sentence(finding)
 
 
 def trust(finding: Finding) -> str:
-    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned."""
+    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned.
+
+    Example:
+        >>> type(trust(finding)).__name__
+        'str'
+    """
     measured = finding.settings.get("trust")
     if not measured:
         return TRUST
@@ -79,7 +94,12 @@ def trust(finding: Finding) -> str:
 
 
 def question_rows(finding: Finding) -> list[dict[str, str]]:
-    """The three questions with their answers, numbers and healthy ranges."""
+    """The three questions with their answers, numbers and healthy ranges.
+
+    Example:
+        >>> len(question_rows(finding))
+        3
+    """
     return [
         {
             "asks": str(answer["asks"]),
@@ -107,7 +127,12 @@ def _answer_number(answer: Mapping[str, Any]) -> str:
 
 
 def quality_rows(finding: Finding) -> list[tuple[str, str]]:
-    """The image-quality numbers as rows of text."""
+    """The image-quality numbers as rows of text.
+
+    Example:
+        >>> type(quality_rows(finding)).__name__
+        'list'
+    """
     numbers = finding.quality.get("numbers", {})
     return [
         (name.replace("_", " "), f"{charts.number(charts.finite(one.get('value')))} {one.get('unit', '')}".strip())
@@ -116,7 +141,12 @@ def quality_rows(finding: Finding) -> list[tuple[str, str]]:
 
 
 def verdict_sentence(finding: Finding) -> str:
-    """The score and where it stands."""
+    """The score and where it stands.
+
+    Example:
+        >>> type(verdict_sentence(finding)).__name__
+        'str'
+    """
     key = _score_key(finding)
     name = charts.score_name(key) if key else ""
     what = f"score, the {name[:1].lower()}{name[1:]}," if key else "score"
@@ -126,7 +156,12 @@ def verdict_sentence(finding: Finding) -> str:
 
 
 def reason(finding: Finding) -> str:
-    """What the verdict rests on; empty where the finding does not tell."""
+    """What the verdict rests on; empty where the finding does not tell.
+
+    Example:
+        >>> type(reason(finding)).__name__
+        'str'
+    """
     names = finding.search.get("verdict_reasons")
     if names is None or finding.verdict == UNKNOWN:
         return ""
@@ -145,7 +180,12 @@ def reason(finding: Finding) -> str:
 
 
 def numbers(finding: Finding) -> list[dict[str, str]]:
-    """The headline numbers: label, value, and a note under each."""
+    """The headline numbers: label, value, and a note under each.
+
+    Example:
+        >>> [sorted(number) for number in numbers(finding)][:1]
+        [['label', 'note', 'value']]
+    """
     volume = finding.anomaly.sum() * abs(np.linalg.det(finding.affine[:3, :3])) / 1000
     key = _score_key(finding)
     percentile = charts.finite(finding.percentile)
@@ -225,7 +265,12 @@ def thousands(count: int) -> str:
 
 
 def score_rows(finding: Finding) -> list[dict[str, str]]:
-    """The scores as a table."""
+    """The scores as a table.
+
+    Example:
+        >>> type(score_rows(finding)).__name__
+        'list'
+    """
     return [
         {"name": charts.score_name(name)}
         | {key: charts.score_value(name, charts.finite(score.get(key))) for key in SCORE_COLUMNS}
@@ -249,7 +294,12 @@ def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Settings, timings and versions as rows of text."""
+    """Settings, timings and versions as rows of text.
+
+    Example:
+        >>> [title for title, rows in tables(finding)]
+        ['Settings', 'Search', 'Timings', 'Versions']
+    """
     single = {key: value for key, value in finding.search.items() if not isinstance(value, list | tuple | dict)}
     timings = {stage: f"{seconds:.2f} s" for stage, seconds in finding.timings.items()}
     groups = {
@@ -285,7 +335,12 @@ def position_text(position: Sequence[float]) -> str:
 
 
 def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
-    """The regions of the anomaly mask as a table."""
+    """The regions of the anomaly mask as a table.
+
+    Example:
+        >>> region_rows([])
+        []
+    """
     return [
         {
             "place": position_text(region.position_mm),
@@ -324,6 +379,10 @@ def regions_note(shown: int, count: int, volume: float, registered: bool) -> str
         count: how many there are.
         volume: in ml, of those that it leaves out.
         registered: whether left and right of the head are known.
+
+    Example:
+        >>> print(regions_note(shown=3, count=8, volume=1.5, registered=True))
+        8 connected regions are marked. The 3 largest are listed; the other 5 have 1.50 ml together.
     """
     if not count:
         return "No voxel is marked as anomaly."

@@ -19,13 +19,19 @@ ROW = re.compile(rb'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="Scan
 
 
 def thumbnail(report: Path) -> bytes | None:
-    """A report's thumbnail as a PNG file.
+    r"""A report's thumbnail as a PNG file.
 
     Args:
         report: HTML file, as `itermask.results.report.write_report` writes it.
 
     Returns:
         PNG, its longer side `SIDE` pixels; None if the report cannot be read or holds no pictures.
+
+    Example:
+        >>> from itermask.results.report.page import write_report
+        >>> write_report(scan, finding, folder / "report.html", viewer=False)
+        >>> thumbnail(folder / "report.html")[:4]
+        b'\x89PNG'
     """
     try:
         told = report.stat()
