@@ -1,4 +1,4 @@
-"""What a cohort run costs beside looking at scans: seconds a scan, and memory from the first scan to the last.
+"""What a cohort run costs beside processing scans: seconds a scan, and memory from the first scan to the last.
 
     python benchmarks/cohort_overhead.py runs/overhead --scans 1000
 

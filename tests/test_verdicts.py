@@ -47,7 +47,7 @@ def test_the_table_has_a_column_for_each_run():
 
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory):
-    """Two heads, looked at as they are, with one artifact and with lesions."""
+    """Two heads, processed as they are, with one artifact and with lesions."""
     folder = tmp_path_factory.mktemp("verdicts")
     tiny_model(folder / "model")
     ball = np.linalg.norm(np.indices((9, 9, 9)) - 4, axis=0) < 4

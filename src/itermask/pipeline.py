@@ -44,7 +44,7 @@ class RunSettings:
         sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
         n4: whether slow brightness changes are taken out first, see `itermask.prepare.bias`.
-        align: whether the model looks along MNI axes, see `itermask.prepare.align`; a model that was trained or
+        align: whether the model works along MNI axes, see `itermask.prepare.align`; a model that was trained or
             calibrated so always does.
     """
 
@@ -241,7 +241,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     Args:
         scan: with the brain mask that was used; its notes stand first among the warnings.
         model: whose calibration places the scores.
-        prepared: what was looked at.
+        prepared: what was processed.
         detection: what was found.
 
     Returns:
@@ -375,7 +375,7 @@ def quality_summary(quality: Quality) -> dict[str, Any]:
 
 
 def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
-    """What a reader must know of a scan whose own slices were looked at."""
+    """What a reader must know of a scan whose own slices were processed."""
     learned = model.calibration.get("planes", [prepared.plane])
     if prepared.plane not in learned:
         yield f"The slices are {prepared.plane}, but the model has learned {' and '.join(learned)} ones."
@@ -383,7 +383,7 @@ def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
         one = prepared.left_out == 1
         yield (
             f"{prepared.left_out} slice{'' if one else 's'} with less than {model.grid.slice_area:g} cm² of brain "
-            f"{'was' if one else 'were'} not looked at."
+            f"{'was' if one else 'were'} not processed."
         )
 
 

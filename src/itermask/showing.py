@@ -1,4 +1,4 @@
-"""A finding as people who work in Python look at it: a line, a card in a notebook, a figure, images and a table.
+"""A finding as people who work in Python see it: a line, a card in a notebook, a figure, images and a table.
 
 `itermask.Finding` calls these functions; nothing here changes a finding.
 """

@@ -123,8 +123,8 @@ def test_filter_files_that_cannot_be_used_are_one_line(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"participants": ("07",)}, "no participant 07 with scans; mend --participant-label"),
-        ({"sessions": ("9",)}, "no session 9 with scans; mend --session-label"),
+        ({"participants": ("07",)}, "no participant 07 with scans; check --participant-label"),
+        ({"sessions": ("9",)}, "no session 9 with scans; check --session-label"),
         ({"sequences": ("PDw",)}, "no PDw scan found"),
     ],
 )

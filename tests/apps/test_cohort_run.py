@@ -45,7 +45,7 @@ def again(made, tmp_path):
 
 
 def counted(jobs, plan, **how):
-    """Run, and give the names of the scans that were looked at."""
+    """Run, and give the names of the scans that were processed."""
     seen = []
 
     def engine(tasks, plan):
@@ -163,7 +163,7 @@ def test_shards_part_the_scans_and_come_to_the_same_bytes(made, tmp_path):
     for number in (2, 1, 4, 3):
         assert run_cohort(jobs, other, (number, 4), work_here).total == len(parts[number - 1])
         if number == 2:
-            assert not_processed(jobs, tmp_path) == "4 of 6 scans have not been looked at yet."
+            assert not_processed(jobs, tmp_path) == "4 of 6 scans have not been processed yet."
     assert contents(tmp_path) == contents(plan.out)
     assert not_processed(jobs, tmp_path) == ""
     assert {path.name for path in (tmp_path / "logs").glob("run-*")} == {f"run-{n}of4.jsonl" for n in range(1, 5)}
@@ -209,7 +209,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(made, tmp_path, monke
         return real(*arguments)
 
     monkeypatch.setattr("itermask.apps.cohort.layouts.write", write)
-    with pytest.raises(InputError, match=r"No space left on device; mend it and run again"):
+    with pytest.raises(InputError, match=r"No space left on device; fix it and run again"):
         run_cohort(jobs, other, engine=work_here)
     assert [record.name for record in read_records(tmp_path)] == ["sub-01_T1w"]
     run_cohort(jobs, other, engine=work_here)

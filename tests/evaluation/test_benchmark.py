@@ -331,7 +331,7 @@ def test_a_protocols_limit_leaves_scans_out_that_others_looked_at(done):
     limited = done.of(protocols["severity"], "tiny", "heads", AS_IS)
     assert {row["subject"] for row in limited} == {"head0", "head1"}
     spoiled = [row for row in done.rows if row["condition"] == "artifact noise 2"]
-    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even looked at
+    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even processed
     (done.plan.folder / "few.toml").write_text(PLAN.replace('root = "heads"', 'root = "heads"\nlimit = 1', 1))
     few = subjects_of(read_plan(done.plan.folder / "few.toml"))
     assert [one.name for one in few if one.data.name == "heads"] == ["head0"]

@@ -1,4 +1,4 @@
-"""The denoising autoencoder: its noise is coarse and in the brain only, and a clean scan is what it looks at."""
+"""The denoising autoencoder: its noise is coarse and in the brain only, and a clean scan is what it processes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""IterMask2: what it learns from, how it looks at a stack, its three stop rules; and from training to a report."""
+"""IterMask2: what it learns from, how it processes a stack, its three stop rules; and from training to a report."""
 
 import json
 from dataclasses import replace
@@ -139,7 +139,7 @@ def test_both_networks_learn():
         assert any((p.grad != 0).any() for p in networks[role].parameters())
 
 
-# --- looking at a stack --------------------------------------------------------------------------------------
+# --- processing a stack --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stop", ["own", "level", "validation", "fixed"])
@@ -468,7 +468,7 @@ def test_the_report_of_a_stack_shows_its_slices(folder, tmp_path):
     assert "Threshold curve" in page
     skipped = (scan.brain_mask.sum((0, 1))[held] * 9 / 100 < 12).sum()
     assert skipped > 0
-    assert f"{skipped} slices with less than 12 cm² of brain were not looked at." in page
+    assert f"{skipped} slices with less than 12 cm² of brain were not processed." in page
 
 
 def test_the_first_network_sees_the_guidance_and_nothing_else():

@@ -26,7 +26,7 @@ def benchmark(
         Optional[str], typer.Option(help="Name in those marks; the settings file's name if not given.")
     ] = None,
 ) -> None:
-    """Compare methods on data that are at hand. Exit code 1 if some scans could not be looked at."""
+    """Compare methods on data that are at hand. Exit code 1 if some scans could not be processed."""
     from itermask.evaluation.benchmark.plan import only_methods, read_plan
     from itermask.evaluation.benchmark.processing import process_all, subjects_of
     from itermask.evaluation.benchmark.results import Results
@@ -47,7 +47,7 @@ def benchmark(
     problems = [row for row in rows if "problem" in row]
     for row in problems:
         print(f"itermask: {row['method']}, {row['data']}, {row['condition']}: {row['problem']}", file=sys.stderr)
-    print(f"{len(rows) - len(problems)} looks, {len(problems)} failed; {out / 'results.html'}")
+    print(f"{len(rows) - len(problems)} runs, {len(problems)} failed; {out / 'results.html'}")
     if problems:
         raise typer.Exit(1)
 

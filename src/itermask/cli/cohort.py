@@ -62,7 +62,7 @@ def cohort(
     dry_run: DryRunOption = False,
     as_json: JSONOption = False,
 ) -> None:
-    """Look at many scans: a folder each, a table and a page of all. Exit code 1 if any could not be looked at.
+    """Process many scans: a folder each, a table and a page of all. Exit code 1 if any could not be processed.
 
     With --shard no table is written; the same command without it writes the table when all shards are done.
     """

@@ -65,7 +65,7 @@ def engine_for(
         return lambda tasks, plan: work_on_dask(tasks, plan, dask)
     if workers == 0:
         return work_here
-    room = None if memory is None else memory * 2**30
+    limit = None if memory is None else memory * 2**30
     name = "{}of{}".format(*shard)
     return lambda tasks, plan: work_locally(
         tasks, plan, workers=workers, memory=room, time_limit=60 * time_limit, shard=name
@@ -146,7 +146,7 @@ def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_jso
         print_json({"scans": scans, "counts": counts, "to_do": to_do})
         return
     parts = ", ".join(f"{number} {state}" for state, number in counts.items())
-    print(f"{len(jobs)} scans ({parts}): {to_do} would be looked at")
+    print(f"{len(jobs)} scans ({parts}): {to_do} would be processed")
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class Tables:
 
     Attributes:
         pages: a page for each sequence, with its table beside it.
-        note: a sentence on scans that have not been looked at; "" if there are none.
-        failed: scans of the results folder that could not be looked at.
+        note: a sentence on scans that have not been processed; "" if there are none.
+        failed: scans of the results folder that could not be processed.
     """
 
     pages: "Sequence[Path]"
@@ -217,7 +217,7 @@ def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int)
         print(f"itermask: {tables.note}", file=sys.stderr)
     if tally is None:
         return
-    line = f"{tally.done} looked at, {tally.kept} kept from earlier, {failed} failed"
+    line = f"{tally.done} processed, {tally.kept} kept from earlier, {failed} failed"
     if failed:
         line += f"; reasons are in the table and in {out / MANIFEST}; --retry-failed tries again"
     print(line)

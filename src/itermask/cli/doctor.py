@@ -27,7 +27,7 @@ def doctor(
         Optional[Path],
         typer.Argument(help="NIfTI file or DICOM folder: say what would happen to it, and compute nothing."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Do not look at a scan; takes some seconds less.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not process a scan; takes some seconds less.")] = False,
     device: DeviceOption = "auto",
     as_json: JSONOption = False,
     series: Annotated[
@@ -37,7 +37,7 @@ def doctor(
     brain_mask: Annotated[Optional[Path], brain_mask_option("it is found")] = None,
     model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else one that suits.")] = None,
 ) -> None:
-    """Say what is installed and what works, and look at a bundled scan; or what would happen to a scan of yours.
+    """Say what is installed and what works, and process a bundled scan; or what would happen to a scan of yours.
 
     Exit code 0 if a scan would run, else 1.
     """
@@ -79,7 +79,9 @@ def _print(found: "Examination", lines: "Console") -> None:
         (one.name, one.sequence, one.method, f"{one.dims}D {one.looks_at}" if one.dims else "", one.license)
         for one in found.models
     ]
-    _section(lines, ("model", "sequence", "method", "looks at", "licence"), [tuple(map(escape, row)) for row in models])
+    _section(
+        lines, ("model", "sequence", "method", "processes", "licence"), [tuple(map(escape, row)) for row in models]
+    )
     complete = [one.name for one in found.extras if one.complete]
     lines.print(f"\nextras that are complete: {', '.join(complete) or 'none'}")
     for one in found.extras:
@@ -89,7 +91,7 @@ def _print(found: "Examination", lines: "Console") -> None:
     lines.print()
     if found.look is not None and found.look.problem is None:
         look = found.look
-        lines.print(f"A bundled scan, looked at with {look.model} in {look.seconds:.1f} s: {look.verdict}.")
+        lines.print(f"A bundled scan, processed with {look.model} in {look.seconds:.1f} s: {look.verdict}.")
     for note in found.notes:
         lines.print(f"[yellow]note:[/yellow] {escape(note)}")
     for reason in found.reasons:
@@ -134,7 +136,7 @@ def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
     if found.model:
         own = len(found.voxel_mm) == 3 and found.voxel_mm[2] == 0
         grid = "the scan's own slices" if own else f"{' × '.join(f'{edge:.3g}' for edge in found.voxel_mm)} mm"
-        yield "model", f"{found.model}, {found.why}; looks at {grid}"
+        yield "model", f"{found.model}, {found.why}; processes {grid}"
     if found.brain:
         how = {"given": "the mask that is given", "stripped": "the scan is stripped already"}
         yield "brain", how.get(found.brain, f"would be extracted by {found.brain}")

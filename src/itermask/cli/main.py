@@ -64,7 +64,7 @@ def options(
 
 
 def collect_seldom() -> None:
-    """Loading PyTorch makes a million objects that stay until the end; looking through them takes a second of a run."""
+    """Loading PyTorch makes a million objects that stay until the end; searching them takes a second of a run."""
     gc.set_threshold(50_000)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)

@@ -25,7 +25,7 @@ SensitivityOption = Annotated[
     typer.Option("--sensitivity", help="Divides the model's operating point: 2 flags more, 0.5 less."),
 ]
 N4Option = Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")]
-AlignOption = Annotated[bool, typer.Option("--align", help="Let the model look along MNI axes (rigid registration).")]
+AlignOption = Annotated[bool, typer.Option("--align", help="Let the model work along MNI axes (rigid registration).")]
 JSONOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output in place of lines; see docs/command-line.md.")
 ]

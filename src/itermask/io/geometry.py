@@ -52,7 +52,7 @@ def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
         if not sizes.all() and not sform_code:
             raise InputError(f"{path}: its header tells no voxel size (pixdim is 0) and no place; export it again")
         if sform_code or qform_code:
-            raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; mend it")
+            raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; fix it")
         affine = np.asarray(header.get_base_affine(), dtype=np.float64)
         notes = [_NO_ORIENTATION]
     elif sform is None or qform is None:
@@ -147,13 +147,13 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
     """Refuse voxels, sizes and axes that no scan has; a sentence on axes that are a little oblique to each other."""
     shape = np.array(header.get_data_shape()[:3])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    mend = "the header's unit or voxel size is wrong; mend it" if converted else "the header is wrong; mend it"
+    advice = "the header's unit or voxel size is wrong; fix it" if converted else "the header is wrong; fix it"
     if sizes.min() < SPACING[0] or sizes.max() > SPACING[1]:
-        raise InputError(f"{path}: voxels of {_sizes(sizes)} mm are not possible: {mend}")
+        raise InputError(f"{path}: voxels of {_sizes(sizes)} mm are not possible: {advice}")
     if (sizes * shape).max() > LARGEST:
-        raise InputError(f"{path}: a volume of {_sizes(sizes * shape)} mm is not possible: {mend}")
+        raise InputError(f"{path}: a volume of {_sizes(sizes * shape)} mm is not possible: {advice}")
     if np.abs(affine[:3, 3]).max() > FARTHEST:
-        raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {mend}")
+        raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {advice}")
     axes = affine[:3, :3] / sizes
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if shear > SHEAR_REFUSED:

@@ -1,4 +1,4 @@
-"""NIfTI headers, taken apart without mending: what cannot be is refused, before a voxel is read."""
+"""NIfTI headers, parsed without repairs: what cannot be is refused, before a voxel is read."""
 
 import math
 from pathlib import Path

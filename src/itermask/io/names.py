@@ -84,7 +84,7 @@ def sequence_of(path: Path) -> str | None:
     try:
         fields = json.loads(sidecar.read_text(encoding="utf-8-sig"))
     except (OSError, RecursionError, ValueError) as error:
-        raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); mend it or remove it") from error
+        raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); fix it or remove it") from error
     if not isinstance(fields, dict):
         return None
     for key in ("itermask_sequence", "SuffixBIDS"):

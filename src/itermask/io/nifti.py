@@ -200,7 +200,7 @@ def usable(path: Path, image: np.ndarray) -> np.ndarray | None:
     """
     background = _nan_background(path, image)
     if image.min() == image.max():
-        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to look at")
+        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to process")
     return background
 
 

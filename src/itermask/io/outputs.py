@@ -169,7 +169,7 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
     `out` lists what was written, see `itermask.io.result_folder`; nothing else is ever replaced.
 
     Args:
-        scan: the scan that was looked at.
+        scan: the scan that was processed.
         finding: what was found.
         out: folder; made if needed.
         extra: further images to write, of the scan's shape, by the file's name.

@@ -20,7 +20,7 @@ class Source:
     Attributes:
         scan: the scan.
         series: the DICOM series that it was read from; None for NIfTI.
-        aside: a line for everything else that the path holds and why it is not looked at, as `itermask series` says it.
+        aside: a line for everything else that the path holds and why it is not processed, as `itermask series` says it.
     """
 
     scan: Scan

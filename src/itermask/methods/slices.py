@@ -1,4 +1,4 @@
-"""How a method for slices learns from volumes and looks at one: slices along the third axis of the box.
+"""How a method for slices learns from volumes and processes one: slices along the third axis of the box.
 
 These are axial in a box of voxels, and the scan's own where the model takes those, see `itermask.prepare.grid.Grid`.
 """

@@ -1,4 +1,4 @@
-"""Where a head lies: a scan's brain registered to the MNI152 template, so that the model may look along its axes.
+"""Where a head lies: a scan's brain registered to the MNI152 template, so that the model may work along its axes.
 
 The brain's shape and its tissues are compared by Mattes mutual information (Mattes et al., PET-CT image registration in
 the chest using free-form deformations, IEEE TMI 2003) through SimpleITK, so any sequence will do. The template comes

@@ -13,7 +13,7 @@ SMALLEST_BRAIN = 1.0  # ml, of a single thin slice; what a whole brain may have 
 SMALLEST_EXTENT = 30.0  # mm along the second longest axis
 CORNERS = 4  # of the volume's eight: a mask that holds so many is of the background
 
-COARSE = 4.0  # mm; the fit is looked at on blocks of about this size
+COARSE = 4.0  # mm; the fit is measured on blocks of about this size
 SHELL = 12.0  # mm on both sides of a mask's border
 SHIFTS = (8.0, 12.0, 16.0, 24.0)  # mm by which the mask is moved, along every axis and both ways
 BETTER = 1.2  # so many times better a moved mask must fit; for the scans' own masks none does

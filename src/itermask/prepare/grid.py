@@ -23,7 +23,7 @@ class Grid:
         box: smallest box in voxels that the brain is centred in.
         divisor: sizes of a larger box are multiples of this.
         scale: the model's intensity scale.
-        slice_area: cm² of brain that one of the scan's own slices must hold to be looked at; 0 looks at all.
+        slice_area: cm² of brain that one of the scan's own slices must hold to be processed; 0 processes all.
         align: whether the box lies along MNI axes, see `itermask.prepare.align`; else along the scan's own.
     """
 

@@ -95,7 +95,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
     Args:
         scan: with its brain mask.
         population: whom the model has learned.
-        slices: whether the model looks at single slices, so that a part of the brain will do.
+        slices: whether the model processes single slices, so that a part of the brain will do.
 
     Returns:
         what was found.

@@ -36,7 +36,7 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")
     mask = scan.brain_mask
     if grid.align and alignment is None:
-        raise ValueError(f"{scan.name}: the model looks along MNI axes; an alignment is needed before preparation")
+        raise ValueError(f"{scan.name}: the model works along MNI axes; an alignment is needed before preparation")
     if grid.slices and alignment is not None:
         raise ValueError(UNALIGNED)
     placement: AxisPlacement | AlignedPlacement
@@ -64,5 +64,5 @@ def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
     areas = brain.sum((0, 1)) * grid.spacing[0] * grid.spacing[1] / 100
     enough = areas >= grid.slice_area
     if not (areas[enough] > 0).any():
-        raise ValueError(f"no slice holds {grid.slice_area:g} cm² of brain, the least that the model looks at")
+        raise ValueError(f"no slice holds {grid.slice_area:g} cm² of brain, the least that the model processes")
     return brain & enough, int((areas[~enough] > 0).sum())

@@ -16,7 +16,7 @@ def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray)
 
     Args:
         revealed: uint8 of the box's shape: 1 and more in the brain, 0 elsewhere.
-        prepared: what was looked at.
+        prepared: what was processed.
         inside: boolean brain mask of the scan's shape.
 
     Returns:
@@ -42,7 +42,7 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
 
     Args:
         maps: arrays of the box's shape.
-        prepared: what was looked at.
+        prepared: what was processed.
         inside: boolean brain mask of the scan's shape.
 
     Returns:

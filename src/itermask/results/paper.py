@@ -33,7 +33,7 @@ UNCHANGED = ("", "none", None)
 
 @dataclass(frozen=True)
 class Used:
-    """What one scan was looked at with.
+    """What one scan was processed with.
 
     Attributes:
         settings: as in `itermask.Finding`.
@@ -56,16 +56,16 @@ def methods_text(used: Iterable[Used]) -> str:
     Example:
         >>> text = methods_text([Used({"model": "t1w-2mm", "method": "itermask3d"}, {"itermask": "0.2.0"})])
         >>> text.splitlines()[2]
-        '1 scan was looked at with itermask 0.2.0 and the model t1w-2mm (method itermask3d).'
+        '1 scan was processed with itermask 0.2.0 and the model t1w-2mm (method itermask3d).'
     """
     scans = list(used)
     if not scans:
-        raise InputError("no scan was looked at, so there is nothing to write about")
+        raise InputError("no scan was processed, so there is nothing to write about")
     one = len(scans) == 1
     versions = _listed(scan.versions.get("itermask", "of a version that was not recorded") for scan in scans)
     models = _listed(_model(scan) for scan in scans)
     sentences = [
-        f"{len(scans)} scan{' was' if one else 's were'} looked at with itermask {versions} and "
+        f"{len(scans)} scan{' was' if one else 's were'} processed with itermask {versions} and "
         f"the model{'s' if ' and ' in models else ''} {models}.",
         "The model has learned from normal scans only; an anomaly mask marks where a scan departs from normal.",
         f"Brain masks came from {_listed(_brain(scan) for scan in scans)}.",

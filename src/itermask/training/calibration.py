@@ -43,7 +43,7 @@ def calibrate(
     Returns:
         the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `focal` (the
         unit of its score), `default_score`,
-        counts, and the `planes` of scans whose own slices were looked at.
+        counts, and the `planes` of scans whose own slices were processed.
 
     Raises:
         ValueError: too few subjects.
@@ -54,7 +54,7 @@ def calibrate(
     searches = []
     for number, scan in enumerate(scans):
         searches.append(model.method.explore(scan.prepared, model.runtime, np.random.default_rng(SEED)))
-        report("looking at healthy scans", (number + 1) / len(scans))
+        report("processing healthy scans", (number + 1) / len(scans))
     subjects = [scan.subject for scan in scans]
     rounds = itertools.count(1)
 

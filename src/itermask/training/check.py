@@ -113,10 +113,10 @@ def _check_grids(entry: Entry) -> None:
         if path is None:
             continue
         if not Path(path).is_file():
-            raise InputError(f"{path}: no such file, but it is the {name} of {entry.path}; mend the table")
+            raise InputError(f"{path}: no such file, but it is the {name} of {entry.path}; check the table")
         other = _header(path).shape
         if sorted(_three(other)) != sorted(_three(shape)):
-            raise InputError(f"{path}: has shape {other}, but its scan {entry.path} has {shape}; mend the {name}")
+            raise InputError(f"{path}: has shape {other}, but its scan {entry.path} has {shape}; check the {name}")
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ def _header(path: Path) -> Any:
         return nib.load(path)
     except (OSError, ValueError, nib.filebasedimages.ImageFileError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: cannot be read ({reason}); mend it or take it out of the data") from error
+        raise InputError(f"{path}: cannot be read ({reason}); check it, or take it out of the data") from error
 
 
 def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:

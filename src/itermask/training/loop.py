@@ -220,7 +220,7 @@ class Trainer:
             train: prepared scans to learn from, see `itermask.training.cache`.
             validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
-            stop: looked at after every step; if one is wanted, the checkpoint is written first.
+            stop: checked after every step; if one is wanted, the checkpoint is written first.
 
         Raises:
             TrainingStopped: a stop was wanted before the last step; it says how to go on.

@@ -60,7 +60,7 @@ class Panel:
 
 
 def as_prepared(volume: TrainingVolume, divisor: int) -> Prepared:
-    """Return a cached training scan as a method looks at it; it leads back to no file."""
+    """Return a cached training scan as a method sees it; it leads back to no file."""
     image = np.ascontiguousarray(volume.images[0])
     orientation = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
     place = AxisPlacement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)

@@ -78,7 +78,7 @@ def recentre(
         detection = model.method.detect(scan.prepared, model.runtime, rng, point)
         found.append(detection)
         if progress:
-            progress("looking at healthy scans", (number + 1) / len(scans))
+            progress("processing healthy scans", (number + 1) / len(scans))
     check_masks([detection.scores["mask_size"] for detection in found])
     subjects = len({scan.subject for scan in scans})
     weight = weight_of(subjects)

@@ -1,4 +1,4 @@
-"""What a freshly calibrated model still finds: artifacts and lesions, put on healthy scans, and looked at again.
+"""What a freshly calibrated model still finds: artifacts and lesions, put on healthy scans, and processed again.
 
 A calibration can blind a model, as a range that is too wide lets everything through; so its card says what was found.
 """

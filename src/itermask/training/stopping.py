@@ -27,7 +27,7 @@ class StopRequest:
 
     Attributes:
         wanted: number of the signal; 0 while there was none.
-        gentle: whether a stop waits for whoever looks at `wanted`; else it takes effect at once.
+        gentle: whether a stop waits for whoever reads `wanted`; else it takes effect at once.
     """
 
     def __init__(self) -> None:

@@ -286,7 +286,7 @@ def calibrate_model(
         device: `auto`, `cpu`, `cuda` or `mps`.
         report: called with (stage, share done).
         method: use the networks with this method of the same family, see `Method.family`.
-        align: look along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
+        align: work along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
         threads: on the CPU; PyTorch's own number if None.
         tell: told on how many scans it is calibrated, what to mind, and what the self-test found; without it there is
             no self-test.

@@ -98,7 +98,7 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
         for label in wanted:
             if f"{prefix}{label.removeprefix(prefix)}" not in present:
                 what = {"sub-": "participant", "ses-": "session"}[prefix]
-                raise InputError(f"{root}: no {what} {label.removeprefix(prefix)} with scans; mend --{what}-label")
+                raise InputError(f"{root}: no {what} {label.removeprefix(prefix)} with scans; check --{what}-label")
     known = _masks(masks) if masks is not None else {}
     everything = [_job(root, file, known) for file in files]
     if masks is not None:
@@ -137,7 +137,7 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
         for label in wanted:
             if f"{prefix}{label.removeprefix(prefix)}" not in present:
                 what = {"sub-": "participant", "ses-": "session"}[prefix]
-                raise InputError(f"no {what} {label.removeprefix(prefix)} among the results; mend --{what}-label")
+                raise InputError(f"no {what} {label.removeprefix(prefix)} among the results; check --{what}-label")
     if selection == Selection():
         return None
     return lambda record: _chosen(parts_of(record.name)[0], *_told(record), selection)
@@ -306,7 +306,7 @@ def participants(root: Path) -> dict[str, dict[str, str]]:
 
 
 def sequences_wanted(asked: Iterable[str], model: str | None) -> tuple[str, ...]:
-    """Which sequences to look at: those asked for, else the model's, else those of the bundled models.
+    """Which sequences to process: those asked for, else the model's, else those of the bundled models.
 
     Raises:
         InputError: no such model.

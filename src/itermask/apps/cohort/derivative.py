@@ -144,4 +144,4 @@ def validate(root: Path) -> None:
     errors = [one for one in issues if one.get("severity") == "error" and one.get("code") not in OF_SCANS]
     if errors:
         named = "; ".join(f"{one.get('code')} at {one.get('location')}" for one in errors[:3])
-        raise InputError(f"{root}: not a valid BIDS tree ({named}); mend it, or say --skip-bids-validation")
+        raise InputError(f"{root}: not a valid BIDS tree ({named}); fix it, or say --skip-bids-validation")

@@ -28,7 +28,7 @@ STAGES = ("read", "load model", "find brain", "plausibility", "correct bias", "a
 def left_out(row: "Row") -> str:
     """Return why a scan is left out; "" if it is kept."""
     if not row.ok:
-        return row.record.reason or "could not be looked at"
+        return row.record.reason or "could not be processed"
     verdict = str(row.record.figures.get("verdict", ""))
     if verdict not in LEFT_OUT:
         return ""
@@ -69,7 +69,7 @@ def _escaped(path: str) -> str:
 
 
 def costs(out: Path) -> dict[str, dict[str, Any]]:
-    """Return what the logs tell of each scan's last look: `seconds`, `peak_mib` of its process, seconds by stage.
+    """Return what the logs tell of each scan's last run: `seconds`, `peak_mib` of its process, seconds by stage.
 
     Args:
         out: results folder.

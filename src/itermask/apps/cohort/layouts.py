@@ -106,7 +106,7 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
     """Write all files of a finding below a folder that is nobody else's.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         finding: what was found; its timings are written too, so leave them out where bytes are compared.
         job: the scan's.
         layout: one of `LAYOUTS`.
@@ -195,7 +195,7 @@ def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
     """A finding as it was written, such as to draw its report again.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         job: the scan's.
         layout: one of `LAYOUTS`.
         out: results folder.

@@ -17,7 +17,7 @@ TABLES = (".tsv", ".csv")
 def list_jobs(
     data: Sequence[Path], sequences: Sequence[str], out: Path, given: str | None = None
 ) -> tuple[list[Job], dict[str, dict[str, str]]]:
-    """The scans to look at, and what is known of the people.
+    """The scans to process, and what is known of the people.
 
     A folder is read as a data set (see `itermask.io.datasets`), with its brain masks; one that is not recognised is
     taken
@@ -25,7 +25,7 @@ def list_jobs(
 
     Args:
         data: folders, tables and NIfTI files.
-        sequences: those that are looked at; other sequences of a data set are passed over. A file that is named is
+        sequences: those that are processed; other sequences of a data set are passed over. A file that is named is
             never passed over: if its sequence does not suit, it is refused when its turn comes.
         out: results folder.
         given: sequence of files and loose folders, where it is said; else told by each name or sidecar.

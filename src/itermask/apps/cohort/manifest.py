@@ -103,7 +103,7 @@ def known_jobs(out: Path) -> list[Job]:
 
 
 def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool = False) -> str:
-    """What is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be looked at."""
+    """What is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be processed."""
     record = read_record(plan.out, job.name)
     if record is None:
         return "new"
@@ -123,7 +123,7 @@ def _complete(out: Path, record: Record) -> bool:
 
 
 def commit(plan: Plan, outcome: Outcome, work: Mapping[str, Any]) -> Record:
-    """Move a job's files in place, remove those of an earlier look, and write the record last.
+    """Move a job's files in place, remove those of an earlier run, and write the record last.
 
     Raises:
         InputError: the results folder cannot be written to.
@@ -143,7 +143,7 @@ def commit(plan: Plan, outcome: Outcome, work: Mapping[str, Any]) -> Record:
             _move(out / outcome.part, out, outcome.outputs)
         write_record(out, record)
     except OSError as error:
-        raise InputError(f"{out}: cannot be written to ({error.strerror or error}); mend it and run again") from error
+        raise InputError(f"{out}: cannot be written to ({error.strerror or error}); fix it and run again") from error
     return record
 
 

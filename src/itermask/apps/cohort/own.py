@@ -22,7 +22,7 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
 
     Args:
         jobs: the scans.
-        plan: how they are looked at, and where results go.
+        plan: how they are processed, and where results go.
         inputs: tables and other files that are read beside the scans and masks.
 
     Raises:

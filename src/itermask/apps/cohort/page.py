@@ -104,7 +104,7 @@ def _counts(rows: Sequence[Row]) -> list[dict[str, str]]:
         for verdict in (*VERDICTS, NOT_JUDGED, UNKNOWN)
         if of[verdict]
     ]
-    listed += [("could not be looked at", of["failed"], "failed")] if of["failed"] else []
+    listed += [("could not be processed", of["failed"], "failed")] if of["failed"] else []
     return [{"label": label, "value": str(value), "tone": tone} for label, value, tone in listed]
 
 
@@ -142,7 +142,7 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     return {
         "name": row.record.name,
         "report": row.report,
-        "verdict": found["verdict"] if row.ok else "could not be looked at",
+        "verdict": found["verdict"] if row.ok else "could not be processed",
         "tone": TONES.get(str(found["verdict"]), "grey") if row.ok else "failed",
         "numbers": [*map(_number, values), *([_number(number(row.age), row.age or "–")] if age else [])],
         "texts": [*([row.sex or "–"] if sex else []), row.record.reason or _said(found)],

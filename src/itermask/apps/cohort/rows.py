@@ -51,7 +51,7 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether the scan could be looked at."""
+        """Whether the scan could be processed."""
         return self.record.state == DONE
 
     @property

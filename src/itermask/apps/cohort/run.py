@@ -98,7 +98,7 @@ def not_processed(jobs: Sequence[Job], out: Path) -> str:
     count = sum(not record_path(out, job.name).exists() for job in jobs)
     if count == 0:
         return ""
-    return f"{count} of {len(jobs)} scans {'has' if count == 1 else 'have'} not been looked at yet."
+    return f"{count} of {len(jobs)} scans {'has' if count == 1 else 'have'} not been processed yet."
 
 
 def run_cohort(
@@ -113,7 +113,7 @@ def run_cohort(
 
     Args:
         jobs: all scans of the cohort, with names that differ.
-        plan: how they are looked at.
+        plan: how they are processed.
         shard: (i, n): only every n-th scan, from the i-th.
         engine: gives tasks to workers, such as `workers.work_locally` with other settings.
         retry_failed: whether scans that failed before are tried again; a changed scan always is.
@@ -180,7 +180,7 @@ class _Run:
         """Put an outcome into the manifest; gives the state."""
         work = self.work.pop(outcome.job.name)
         if outcome.fatal:
-            raise InputError(f"{outcome.reason}; mend it and run again, which goes on where this run stops")
+            raise InputError(f"{outcome.reason}; fix it and run again, which goes on where this run stops")
         record = read_record(self.plan.out, outcome.job.name) if self.plan.reports_only else None
         if record is None:
             commit(self.plan, outcome, work)

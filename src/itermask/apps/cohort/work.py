@@ -36,7 +36,7 @@ _loaded: dict[tuple[str, str], Model] = {}
 
 
 def carry_out(task: Task, plan: Plan) -> Outcome:
-    """Look at one scan and write its files; the outcome says where, or why not. Nothing is raised.
+    """Process one scan and write its files; the outcome says where, or why not. Nothing is raised.
 
     Args:
         task: the job, and the folder for its files.
@@ -71,7 +71,7 @@ def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
 
 
 def _process(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
-    """Look at the scan and write everything."""
+    """Process the scan and write everything."""
     if job.problem:
         raise InputError(job.problem)
     scan = read_scan(job.scan, job.sequence, job.brain_mask)
@@ -161,7 +161,7 @@ def quality_extent(finding: Finding) -> float | None:
 
 
 def _single_thread() -> None:
-    """Compute with one thread, so that sums are the same wherever a scan is looked at."""
+    """Compute with one thread, so that sums are the same wherever a scan is processed."""
     import torch
 
     if torch.get_num_threads() != 1:

@@ -34,7 +34,7 @@ ATTEMPTS = 2
 STARTS = 3  # workers in a row that may die before they are ready
 PATIENCE = 10.0  # seconds that a process which has closed its pipe gets to end
 START_LIMIT = 600.0  # seconds that a process gets to be ready
-LOOK = 5.0  # seconds between looks at workers that say nothing
+LOOK = 5.0  # seconds between checks of workers that say nothing
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",

@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 
 FOR_WORK_ON_IT = ("dev", "docs")  # not for those who use the package
 ADDS = {
-    "align": "alignment of heads with the MNI152 template, for models that look along its axes",
+    "align": "alignment of heads with the MNI152 template, for models that work along its axes",
     "artifacts": "TorchIO's artifacts, for itermask corrupt and benchmarks",
     "bids": "the BIDS validator, which itermask bids asks before it starts",
     "brain": "brain extraction of T1w scans, by deepbet",

@@ -29,12 +29,12 @@ class Outlook:
         spacing_mm: voxel size.
         axes: where the array's axes lead, such as `RAS`.
         tilt: degrees between an array axis and the scanner axis nearest to it.
-        model: that would look at it.
+        model: that would process it.
         why: this model.
         voxel_mm: what the model resamples to; 0 for the scan's own slices.
         brain: how the brain would be found: `given`, `stripped`, or a tool's name.
         notes: what a reader of the results would be told beforehand.
-        aside: a line for everything else that the path holds and why it is not looked at.
+        aside: a line for everything else that the path holds and why it is not processed.
     """
 
     scan: str

@@ -22,7 +22,7 @@ from itermask.results.report.charts import finite
 from itermask.results.report.page import TONES
 from itermask.types import UNKNOWN, WORST_FIRST
 
-FAILED = "could not be looked at"
+FAILED = "could not be processed"
 HERE = "."  # the scan whose results lie in the folder itself
 HEAD = 4096  # bytes of a report within which its title stands
 HASHED, RUN = re.compile(r"[0-9a-f]{16,}"), re.compile(r"/run-(\d+)$")  # folders of a node's results
@@ -47,10 +47,10 @@ class Entry:
         healthy_p95: their 95th percentile.
         anomaly_ml: volume of the anomaly mask in mL.
         anomaly_fraction: its share of the brain, 0 to 1.
-        model: that looked at it; "" if not told.
+        model: that processed it; "" if not told.
         report: path of its report below the folder that is shown; "" without one.
         notes: what a reader must know.
-        reason: why it could not be looked at; "" if it could.
+        reason: why it could not be processed; "" if it could.
         headline: what decided the verdict, in one sentence; "" in older results.
         stands_out: how far the scan is from healthy ones; None in older results.
         about: when and with what it was acquired; "" where not known.
@@ -156,7 +156,7 @@ def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
         about = summary.get("source")
         figures |= {"model": settings.get("model"), "anomaly_ml": _volume(root, prefix, summary)}
     except (OSError, ValueError, KeyError, TypeError):
-        return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; look at the scan again")
+        return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; process the scan again")
     entry = _entry(root, scan, figures, str(settings.get("sequence") or ""), f"{prefix}report.html")
     title = _title(root, entry.report)
     if any(map(HASHED.fullmatch, scan.split("/"))):  # of a node: nobody knows a scan by that
@@ -177,7 +177,7 @@ def _about(about: Any) -> str:
 
 
 def _entry(root: Path, scan: str, figures: Mapping[str, Any], sequence: str, report: str) -> Entry:
-    """The entry of a scan that was looked at."""
+    """The entry of a scan that was processed."""
     verdict = str(figures.get("verdict") or UNKNOWN)
     warnings = figures.get("warnings")
     notes = [str(note) for note in warnings] if isinstance(warnings, list) else []

@@ -184,7 +184,7 @@ class Ratings:
         except FileNotFoundError:
             return COLUMNS, []
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.path}: cannot be read ({error}); mend it or move it away") from error
+            raise InputError(f"{self.path}: cannot be read ({error}); fix it or move it away") from error
         head, *lines = (line.removesuffix("\r") for line in text.split("\n"))
         header = head.split("\t")
         if not text:

@@ -1,4 +1,4 @@
-"""Who may look at a page: a password, encryption, and the names under which the page answers.
+"""Who may see a page: a password, encryption, and the names under which the page answers.
 
 The password is asked for by the browser itself (HTTP Basic), whose user name says who looks. Beyond this machine a page
 needs both, as a password that travels in clear is none.

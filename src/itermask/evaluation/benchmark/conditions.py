@@ -1,4 +1,4 @@
-"""What is done to a scan before it is looked at: nothing, an artifact, or an inserted lesion."""
+"""What is done to a scan before it is processed: nothing, an artifact, or an inserted lesion."""
 
 import zlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The error maps that a benchmark keeps: what best and matched thresholds need, a file a look."""
+"""The error maps that a benchmark keeps: what best and matched thresholds need, a file a run."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from itermask.types import Finding
 
 @dataclass(frozen=True)
 class StoredMap:
-    """One look's error map on the scan's own grid.
+    """One run's error map on the scan's own grid.
 
     Attributes:
         error: float32, one value a brain voxel.
@@ -66,7 +66,7 @@ def save_map(path: Path, finding: Finding, lesion: np.ndarray, spacing: tuple[fl
 
 
 def has_map(path: Path) -> bool:
-    """Whether a look's map is there, with the places of its voxels, which earlier versions did not keep.
+    """Whether a run's map is there, with the places of its voxels, which earlier versions did not keep.
 
     Example:
         >>> has_map(folder / "map.npz")
@@ -79,7 +79,7 @@ def has_map(path: Path) -> bool:
 
 
 def read_map(path: Path) -> StoredMap:
-    """The map of a look, see `has_map`."""
+    """The map of a run, see `has_map`."""
     with np.load(path, allow_pickle=False) as stored:
         shape = tuple(int(size) for size in stored["shape"])
         brain, lesion = (

@@ -65,7 +65,7 @@ def healthy_brain(results: Results, protocol: ProtocolSpec, method: str, data: s
     """Choose a method's thresholds: on the protocol's healthy data, else on the lesion-free slices of `data`.
 
     Returns:
-        None if there is no look, or no slice without a lesion.
+        None if there is no run, or no slice without a lesion.
     """
     if protocol.healthy:
         rows = [row for name in protocol.healthy for row in results.of(protocol, method, name, AS_IS)]

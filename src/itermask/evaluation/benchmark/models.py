@@ -25,7 +25,7 @@ def digest(folder: Path) -> str:
 
 
 class Models:
-    """The models of a plan's methods; what is wrong with one is known before anything is looked at.
+    """The models of a plan's methods; what is wrong with one is known before anything is processed.
 
     Args:
         plan: names them.

@@ -24,9 +24,9 @@ class MethodSpec:
         name: what the tables call it.
         model: model folder (relative to the settings file) or a bundled model's name.
         config: in place of a model, training settings (relative to the settings file) of a method without networks,
-            which looks at scans of any sequence without having been trained or calibrated.
+            which processes scans of any sequence without having been trained or calibrated.
         settings: with `config`, method settings to change.
-        data: names of the data that it looks at; all if empty.
+        data: names of the data that it processes; all if empty.
         sensitivity: divides the model's operating point, see `itermask.pipeline.RunSettings`.
     """
 
@@ -47,7 +47,7 @@ class MethodSpec:
             raise ValueError("has settings, which only go with a config")
 
     def looks_at(self, data: str) -> bool:
-        """Whether it looks at the data of a name.
+        """Whether it processes the data of a name.
 
         Example:
             >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).looks_at("healthy heads")
@@ -58,12 +58,12 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Scans to look at.
+    """Scans to process.
 
     Attributes:
         name: what the tables call them.
         root: folder or table, see `itermask.io.datasets.read_dataset`; relative to the settings file.
-        sequence: which of a case's images is looked at.
+        sequence: which of a case's images is processed.
         kind: layout; recognised if `auto`.
         split: only cases of this split; all if empty.
         limit: only the first so many cases; all if 0.
@@ -175,7 +175,7 @@ class Plan:
         for what, names in (("methods", [m.name for m in self.methods]), ("data", [d.name for d in self.data])):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{what} {', '.join(twice)} stand there twice; give each its own name")
+                raise ValueError(f"{what} {', '.join(twice)} are duplicate names; give each its own name")
         known = {spec.name for spec in self.data}
         for method in self.methods:
             lost = [name for name in method.data if name not in known]

@@ -1,7 +1,7 @@
-"""Runs a plan: every method looks at every scan in every condition that a protocol needs, once.
+"""Runs a plan: every method processes every scan in every condition that a protocol needs, once.
 
-One JSON line a look in `scans.jsonl`, error maps of scans with a label in `maps/`; a run that was interrupted goes on
-where it stopped. A look's line carries a digest of the model, so that another model's results are never taken for it.
+One JSON line a run in `scans.jsonl`, error maps of scans with a label in `maps/`; a run that was interrupted goes on
+where it stopped. A run's line carries a digest of the model, so that another model's results are never taken for it.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def subjects_of(plan: Plan) -> list[Subject]:
 
 
 def keeps(subject: Subject, condition: Condition) -> bool:
-    """Whether a look's map is kept though there may be no lesion in it."""
+    """Whether a run's map is kept though there may be no lesion in it."""
     return subject.maps and condition.kind != "artifact"
 
 
@@ -90,12 +90,12 @@ def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
     ]
     if not cases:
         split = f" in split {spec.split}" if spec.split else ""
-        raise InputError(f"{plan.path(spec.root)}: no {sequence} scan{split}; mend data {spec.name!r}")
+        raise InputError(f"{plan.path(spec.root)}: no {sequence} scan{split}; check data {spec.name!r}")
     return cases[: spec.limit or None]
 
 
 def rows_in(out: Path) -> list[Row]:
-    """All finished looks in a benchmark's folder; a last line that was cut off is dropped.
+    """All finished runs in a benchmark's folder; a last line that was cut off is dropped.
 
     Example:
         >>> rows_in(folder)
@@ -121,7 +121,7 @@ def process_all(
 ) -> list[Row]:
     """Do what is not done yet.
 
-    A scan that cannot be looked at is a line with its `problem`, and the rest goes on; it is tried again next time.
+    A scan that cannot be processed is a line with its `problem`, and the rest goes on; it is tried again next time.
 
     Args:
         plan: what to do.
@@ -131,7 +131,7 @@ def process_all(
         report: called with (what, share done).
 
     Returns:
-        the looks of this plan that are finished, of all parts, and the problems of this run.
+        the runs of this plan that are finished, of all parts, and the problems of this run.
 
     Raises:
         InputError: data or models that cannot be used at all.
@@ -139,7 +139,7 @@ def process_all(
     (out / "maps").mkdir(parents=True, exist_ok=True)
     subjects = subjects_of(plan)
     models = Models(plan, device)
-    wanted: dict[tuple[str, ...], bool] = {}  # look → whether its map must be there
+    wanted: dict[tuple[str, ...], bool] = {}  # run → whether its map must be there
     for spec in plan.methods:
         for subject in subjects:
             about = _mark(plan, spec, models) | {"data": subject.data.name, "subject": subject.name}
@@ -174,7 +174,7 @@ def process_all(
 
 
 def _mark(plan: Plan, spec: MethodSpec, models: Models) -> Row:
-    """By what a method's looks are known."""
+    """By what a method's runs are known."""
     digest = models.digests[spec.name]
     return {"method": spec.name, "model": digest, "sensitivity": spec.sensitivity, "seed": plan.seed}
 
@@ -188,7 +188,7 @@ def _end_line(path: Path) -> None:
 def _process_subject(
     subject: Subject, model: Model, settings: RunSettings, mark: Row, done: Mapping[tuple[str, ...], Row], out: Path
 ) -> Iterator[Row]:
-    """One method's looks at one scan, as far as they are not done."""
+    """One method's runs on one scan, as far as they are not done."""
     about = mark | {"data": subject.data.name, "subject": subject.name}
     todo = [c for c in subject.conditions if key_of(about | {"condition": c.words}) not in done]
     if not todo:
@@ -236,7 +236,7 @@ def _read(subject: Subject) -> tuple[Scan, np.ndarray | None]:
 
 
 def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
-    """What is kept of one look: scores, and the metrics where it is known what is not normal."""
+    """What is kept of one run: scores, and the metrics where it is known what is not normal."""
     row: Row = {
         "verdict": finding.verdict,
         "default_score": finding.search["default_score"],
@@ -255,6 +255,6 @@ def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
 
 
 def map_path(out: Path, row: Mapping[str, Any]) -> Path:
-    """Where the error map of a look lies."""
+    """Where the error map of a run lies."""
     name = hashlib.sha256("/".join(key_of(row)).encode()).hexdigest()[:20]
     return out / "maps" / f"{name}.npz"

@@ -1,4 +1,4 @@
-"""From finished looks to the numbers of the tables: one function a protocol."""
+"""From finished runs to the numbers of the tables: one function a protocol."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Results:
-    """A benchmark's finished looks, and what belongs to which protocol."""
+    """A benchmark's finished runs, and what belongs to which protocol."""
 
     plan: Plan
     subjects: Sequence[Subject]
@@ -41,7 +41,7 @@ class Results:
     out: Path
 
     def of(self, protocol: ProtocolSpec, method: str, data: str, condition: Condition) -> list[Row]:
-        """One method's looks at a protocol's scans of one data set, in one condition."""
+        """One method's runs on a protocol's scans of one data set, in one condition."""
         names = [subject.name for subject in self.subjects if subject.data.name == data]
         allowed = set(names[: protocol.limit or None])
         return [
@@ -161,7 +161,7 @@ def detection(
     """How well a score tells spoiled scans from the same data as they are, see `ranking.scan_detection`.
 
     Args:
-        results: the looks.
+        results: the runs.
         protocol: `detection` or `severity`.
         method: whose score.
         data: clean data; with the protocol's `spoiled`, these are compared with all of those.

@@ -9,13 +9,13 @@ import numpy as np
 from itermask.evaluation.metrics.scan import scan_metrics
 from itermask.types import Finding, Scan, top_axis
 
-LARGEST = "largest slice"  # added to a look's condition for the map of its slice
+LARGEST = "largest slice"  # added to a run's condition for the map of its slice
 SIZES_CM2 = (5.0, 15.0)  # the slice's lesion area: small, middle, large
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One axial slice of a look; its arrays are volumes of length 1 along the head.
+    """One axial slice of a run; its arrays are volumes of length 1 along the head.
 
     Attributes:
         finding: the finding, with the maps of the slice alone.
@@ -84,7 +84,7 @@ def lesion_free(scan: Scan, finding: Finding, lesion: np.ndarray) -> dict[str, f
 
 
 def as_slice_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A look's row as if the slice with its largest lesion were all there is."""
+    """A run's row as if the slice with its largest lesion were all there is."""
     return row | {"condition": f"{row['condition']}, {LARGEST}", "metrics": row["slice"]}
 
 

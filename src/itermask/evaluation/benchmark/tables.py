@@ -96,9 +96,7 @@ def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
                 rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])
             title = protocol.title or ("Inserted lesions" if kinds else "Lesions")
             title += f": {', '.join(filter(None, (name, data)))}"
-            note = (
-                f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels. {UNDEFINED}"
-            )
+            note = f"{count} scans. *Label-free* is the mask a user gets; best thresholds use the labels. {UNDEFINED}"
             sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
     return sections
 
@@ -117,9 +115,7 @@ def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
             flagged = [number(free["flagged_cm2"]), percent(free["flagged_share"]), percent(free["clean"])]
             by_size.append([method.name, *(with_interval(size, counted=True) for size in sizes), *flagged])
         title = f"{protocol.title or 'The slice with the largest lesion'}: {data}"
-        note = (
-            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels."
-        )
+        note = f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds use the labels."
         note += f" {UNDEFINED}"
         sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
         of = f"pixels of {protocol.pixel:g} mm" if protocol.pixel else "area"

@@ -34,7 +34,7 @@ def setting(results: Results) -> str:
     failed = sum("problem" in row for row in results.rows)
     text = f"Methods: {'; '.join(methods)}. Seed {results.plan.seed}; {platform.machine()}, torch {torch.__version__}. "
     text += "Means over scans with 95 % bootstrap intervals, drawn by subject, in brackets."
-    return text + (f" {failed} looks failed and are left out." if failed else "")
+    return text + (f" {failed} runs failed and are left out." if failed else "")
 
 
 def what_of(spec: MethodSpec) -> str:

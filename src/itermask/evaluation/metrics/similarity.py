@@ -1,6 +1,6 @@
 """How well a reconstruction repeats what is normal in a scan; what is not normal ought to differ.
 
-Both measures look at normal tissue only: brain voxels outside the label. Nothing else has any influence.
+Both measures use normal tissue only: brain voxels outside the label. Nothing else has any influence.
 """
 
 import numpy as np

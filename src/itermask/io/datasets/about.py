@@ -75,10 +75,10 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
     cells = {name.lower(): cell for name, cell in row.items() if cell.lower() not in MISSING}
     split = cells.get("split", "")
     if split and split not in SPLITS:
-        raise InputError(f"{where}: split is {split!r}, not one of {', '.join(SPLITS)}; mend it or leave it empty")
+        raise InputError(f"{where}: split is {split!r}, not one of {', '.join(SPLITS)}; fix it or leave it empty")
     said = cells.get("healthy", "").lower()
     if said and said not in _YES + _NO:
-        raise InputError(f"{where}: healthy is {said!r}, neither yes nor no; mend it or leave it empty")
+        raise InputError(f"{where}: healthy is {said!r}, neither yes nor no; fix it or leave it empty")
     healthy = said in _YES if said else None
     if healthy is None and any(cells.get(column, "").lower() in CONTROLS for column in ("group", "diagnosis")):
         healthy = True

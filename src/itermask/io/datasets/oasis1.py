@@ -55,7 +55,7 @@ def _read_table(root: Path) -> dict[str, About]:
             try:
                 healthy = float(group["cdr"]) == 0 if "cdr" in group else None
             except ValueError:
-                raise InputError(f"{table}: line {number}: CDR is {group['cdr']!r}, not a number; mend it") from None
+                raise InputError(f"{table}: line {number}: CDR is {group['cdr']!r}, not a number; fix it") from None
             about[row.get("ID", "")] = About(healthy=healthy, group=group)
     return about
 

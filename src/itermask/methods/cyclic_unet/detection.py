@@ -1,4 +1,4 @@
-"""How translation methods look at a scan: there and back slice by slice, scored away from the brain's border."""
+"""How translation methods process a scan: there and back slice by slice, scored away from the brain's border."""
 
 from typing import TYPE_CHECKING
 

@@ -27,7 +27,7 @@ WIDTHS = [32, 64, 96, 128]
 class CyclicUNet(FixedThresholdMethod):
     """Translation a → b → a of axial slices; what does not come back as it was is the anomaly.
 
-    Trains on registered pairs: sequence a, the one that is looked at, and sequence b.
+    Trains on registered pairs: sequence a, the one that is processed, and sequence b.
 
     Attributes:
         slices: slices of a subject in one training example.

@@ -94,7 +94,7 @@ def validation_threshold(
 ) -> float:
     """The error that `exceeding` of the pixels exceed that training masks hide in healthy slices.
 
-    Without refinement there is but one look, with everything hidden; its pixels count then.
+    Without refinement there is only one pass, with everything hidden; its pixels count then.
 
     Args:
         method: its settings.

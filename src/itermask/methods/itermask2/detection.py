@@ -1,4 +1,4 @@
-"""How IterMask2 looks at one scan: first look, stop threshold, refinement of every slice, scores."""
+"""How IterMask2 processes one scan: first pass, stop threshold, refinement of every slice, scores."""
 
 import itertools
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Search:
         images: these slices (slices, X, Y).
         brains: boolean, same shape.
         reconstruct: hides and reconstructs pixels of them, see `itermask.core.slice_refinement`.
-        first: what the first look expects, same shape.
+        first: what the first pass expects, same shape.
         curve: the threshold curve of all slices together, at even percents; empty where nothing needs it.
         curve_passes: network passes that it took.
         profile: features for the healthy-profile distance.
@@ -89,7 +89,7 @@ def reconstructor(
 def explore(
     method: "IterMask2", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
-    """The first look at every slice, the threshold curve if the scan's own threshold is asked for, and the profile.
+    """The first pass over every slice, the threshold curve if the scan's own threshold is asked for, and the profile.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -144,7 +144,7 @@ def _curve(
 def finalize(method: "IterMask2", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
     """Stop threshold, refinement of every slice, and the scores.
 
-    Scores: `mask_size` (share of the brain in the slices that were looked at) and `mean_error` (of the final error map
+    Scores: `mask_size` (share of the brain in the slices that were processed) and `mean_error` (of the final error map
     over it).
     """
     threshold, trace = method.rule.threshold(search, point)
@@ -181,14 +181,14 @@ def refine(
     progress: Progress | None,
     revealed: np.ndarray | None = None,
 ) -> SliceRefinement:
-    """The slices' masks, by refinement or by the first look alone.
+    """The slices' masks, by refinement or by the first pass alone.
 
     Args:
         method: its settings.
         search: of the scan.
         threshold: the stop threshold.
         progress: called now and then.
-        revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first look's being 1.
+        revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first pass's being 1.
     """
 
     def look(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
@@ -211,7 +211,7 @@ def refine(
 
 
 def error_level(search: Search) -> float:
-    """The scan's own error level: the median, over the brain of all slices, of the first look's errors.
+    """The scan's own error level: the median, over the brain of all slices, of the first pass's errors.
 
     With everything hidden, an ordinary pixel's error grows with the contrast and the noise of the scan. Most of a brain
     is ordinary, so a lesion hardly moves the median.

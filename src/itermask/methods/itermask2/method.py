@@ -28,7 +28,7 @@ EXCEEDING = 0.2  # the paper's
 
 @dataclass
 class IterMask2(Method[detection.Search]):
-    """Iterative mask refinement on slices: a first look at everything, then a mask that shrinks slice by slice.
+    """Iterative mask refinement on slices: a first pass over everything, then a mask that shrinks slice by slice.
 
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
@@ -42,13 +42,13 @@ class IterMask2(Method[detection.Search]):
             network learns to distrust the edges that a lesion leaves in the guidance (not in the paper).
         weights: loss weights of hidden brain, visible brain and background.
         slices: slices of a volume in one training example.
-        iterate: refine; False takes the first look for everything: its error, above the threshold, is the mask.
-        start_share: share of a slice's brain that is hidden after the first look.
+        iterate: refine; False takes the first pass for everything: its error, above the threshold, is the mask.
+        start_share: share of a slice's brain that is hidden after the first pass.
         copy_visible: take visible pixels for what they are, so that a mask can only shrink.
         min_shrink: a slice has settled when a pass reveals a smaller share of its mask than this.
         stop: where the threshold comes from: `own`, from the curve of the scan's slices together, as IterMask3D finds
             it; `validation`, the error that 20 % of hidden healthy pixels exceed, as in the paper; `level`, the same in
-            units of each scan's own error level, the median of its first look; `fixed`, the smallest with which healthy
+            units of each scan's own error level, the median of its first pass; `fixed`, the smallest with which healthy
             masks are small. The operating point has a `gamma`, a `multiple` of the level, or the `threshold` itself.
         exceeding: the share of hidden healthy pixels, for `level` and `validation`.
         focused: place the curve's passes where it is steep, see IterMask3D.

@@ -1,4 +1,4 @@
-"""How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
+"""How IterMask3D processes one scan: threshold curve, stop threshold, refinement, scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How MMCCD looks at a scan: strip after strip is hidden, and every pixel is judged only where it was."""
+"""How MMCCD processes a scan: strip after strip is hidden, and every pixel is judged only where it was."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
 
 
 def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
-    """The noise of one look: the same whatever else is looked at.
+    """Return the noise of one sample: the same whatever else is sampled.
 
     Args:
         seed: of the scan.

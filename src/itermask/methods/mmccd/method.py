@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from itermask.runtime.base import Runtime
 
-PUBLISHED = {"strips": 64, "ddim_steps": 100, "share": 0, "skip": False, "erode": 7.5}  # how the paper looks at a scan
+PUBLISHED = {"strips": 64, "ddim_steps": 100, "share": 0, "skip": False, "erode": 7.5}  # how the paper processes a scan
 
 
 @dataclass

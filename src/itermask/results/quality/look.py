@@ -1,6 +1,6 @@
 """A scan, made ready to be measured: its brain's box, intensities relative to the brain's level, what is well inside.
 
-Everything that the score looks at lies within the brain, so it is the same with the skull on or off; and on the scan's
+Everything that the score uses lies within the brain, so it is the same with the skull on or off; and on the scan's
 own voxels, for noise, ringing and stripes are averaged away by any coarser grid.
 """
 

@@ -22,7 +22,7 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
         `gain`: root mean square of slices' mean over the mean of their neighbours, logarithm;
         `stray`: largest part of slices' mean difference from their neighbours, over the usual one, logarithm.
     """
-    # The slices' own axes, of which some lines only are looked at, lie first; the axis across them last.
+    # The slices' own axes, of which only some lines are examined, lie first; the axis across them last.
     slices, where = thinned(image, spacing, axis), thinned(inside, spacing, axis)
     areas = where.sum((0, 1))
     full = np.flatnonzero(areas >= COVERED * areas.max())

@@ -7,7 +7,7 @@ a healthy brain's power falls steadily with the frequency. All frequencies are i
 import numpy as np
 from scipy import fft, ndimage
 
-FEWEST = 32  # slices along an axis whose frequencies are looked at
+FEWEST = 32  # slices along an axis whose frequencies are examined
 LOWEST = 1 / 40  # cycles/mm; slower changes are anatomy
 COARSE = 2.0  # mm, voxels on which plane waves through the whole volume are looked for
 

@@ -7,7 +7,7 @@ as such; their levels in the flattest places, at the median and at edges are com
 import numpy as np
 
 STRIDES = {"fine": 1.0, "middle": 2.0, "coarse": 4.0}  # mm; at least one, two and four voxels
-APART = 1.6  # mm, between lines that are looked at
+APART = 1.6  # mm, between lines that are examined
 FLAT, EDGY = 15.0, 85.0  # percentiles of the places
 FEWEST = 12  # slices along an axis that is looked along
 

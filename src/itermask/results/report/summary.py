@@ -35,7 +35,7 @@ def summary_files(scan: Scan, finding: Finding) -> tuple[bytes, np.ndarray]:
     notes and the notice. It names neither patient nor study, which an archive shows beside it.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         finding: on the scan's grid.
 
     Example:

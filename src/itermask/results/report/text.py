@@ -27,7 +27,7 @@ TRUST = (
 
 
 def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
-    """What was looked at, and with what.
+    """What was processed, and with what.
 
     Example:
         >>> dict(facts(scan, finding))["Sequence"]

@@ -60,7 +60,7 @@ def prior_for(prepared: Prepared, prior: np.ndarray | None = None) -> np.ndarray
     """The share of white matter that is expected in each voxel of a prepared scan.
 
     Of a scan's own slices the box holds all from the first to the last with brain, also those that are too empty to be
-    looked at; so the whole box counts along them.
+    processed; so the whole box counts along them.
 
     Args:
         prepared: the scan on a model's grid.
