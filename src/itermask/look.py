@@ -151,7 +151,7 @@ def as_scan(
 
 
 def _is_one(scan: Any) -> bool:
-    """Whether `scan` is a single scan; an `InputError` if it is neither one nor several."""
+    """Return whether `scan` is a single scan; an `InputError` if it is neither one nor several."""
     if isinstance(scan, (Scan, str, os.PathLike, np.ndarray, nib.spatialimages.SpatialImage)):
         return True
     if isinstance(scan, Iterable) and not isinstance(scan, (bytes, dict)):
@@ -171,7 +171,7 @@ def _each(
     sequence: str | None,
     on_refusal: OnRefusal | None,
 ) -> Iterator[Finding]:
-    """The findings of several scans, with each model loaded once."""
+    """Yield the findings of several scans, with each model loaded once."""
     loaded: dict[Path, Model] = {}
     for one in scans:
         try:
@@ -188,7 +188,7 @@ def _each(
 
 
 def _model_for(scan: Scan, model: Model | str | Path | None, loaded: dict[Path, Model]) -> Model:
-    """The model for a scan, from those loaded already if it is among them."""
+    """Return the model for a scan, from those loaded already if it is among them."""
     if isinstance(model, Model):
         return model
     choice = find(model, known_sequence(scan), scan)
@@ -198,7 +198,7 @@ def _model_for(scan: Scan, model: Model | str | Path | None, loaded: dict[Path, 
 
 
 def _masked(scan: Scan, mask: OneMask) -> Scan:
-    """A scan with a brain mask, which must lie on its grid."""
+    """Return a scan with a brain mask, which must lie on its grid."""
     if isinstance(mask, (str, os.PathLike)):
         found, notes = read_brain_mask(Path(mask), scan.image.shape, scan.affine)
         return replace(scan, brain_mask=found).noted(*notes)

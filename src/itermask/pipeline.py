@@ -65,7 +65,7 @@ class RunSettings:
             raise InputError(f"the seed must not be negative, but is {self.seed}")
 
     def point_for(self, model: Model) -> OperatingPoint:
-        """The operating point to use with a model: its calibration's, or the published one, as changed here.
+        """Return the operating point to use with a model: its calibration's, or the published one, as changed here.
 
         Raises:
             InputError: gamma is given and the model's method has none.
@@ -157,7 +157,7 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
 
 
 def known_sequence(scan: Scan) -> str:
-    """The scan's sequence; an `InputError` asks for it if nothing tells.
+    """Return the scan's sequence; an `InputError` asks for it if nothing tells.
 
     Example:
         >>> known_sequence(scan)
@@ -375,7 +375,7 @@ def quality_summary(quality: Quality) -> dict[str, Any]:
 
 
 def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
-    """What a reader must know of a scan whose own slices were processed."""
+    """Yield what a reader must know of a scan whose own slices were processed."""
     learned = model.calibration.get("planes", [prepared.plane])
     if prepared.plane not in learned:
         yield f"The slices are {prepared.plane}, but the model has learned {' and '.join(learned)} ones."
@@ -388,7 +388,7 @@ def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
 
 
 def _warnings(detection: Detection) -> Iterator[str]:
-    """Sentences that a reader must know."""
+    """Yield sentences that a reader must know."""
     trace = detection.trace
     if trace.get("crossed") is False:
         yield "No part of the brain stands apart from the rest, so the mask holds only what exceeds the model’s limit."
@@ -419,7 +419,7 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def _versions(model: Model) -> dict[str, str]:
-    """What computed this finding."""
+    """Return what computed this finding."""
     found: dict[str, Any] = {"python": platform.python_version(), "model": model.card["version"]}
     for package in ("itermask", "numpy", "scipy", "nibabel", "torch"):
         try:

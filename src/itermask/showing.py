@@ -216,7 +216,7 @@ def region_table(finding: Finding) -> Any:
 
 
 def _scan_of(finding: Finding) -> Scan:
-    """The scan of a finding; an `InputError` says how to get a finding with one."""
+    """Return the scan of a finding; an `InputError` says how to get a finding with one."""
     if finding.scan is None:
         raise InputError(
             "this finding does not hold its scan; take one from itermask.run, or use dataclasses.replace(…, scan=scan)"

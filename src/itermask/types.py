@@ -120,7 +120,7 @@ class Scan:
 
 
 def top_axis(scan: Scan) -> tuple[int, int]:
-    """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones.
+    """Return the array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones.
 
     Example:
         >>> top_axis(Scan(np.zeros((2, 2, 2)), np.eye(4), "T1w"))
@@ -232,7 +232,7 @@ class Finding:
         return region_table(self)
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the arrays, as `finding.json` holds it."""
+        """Return everything but the arrays, as `finding.json` holds it."""
         return {
             "format": FORMAT,
             "headline": self.headline,

@@ -276,7 +276,7 @@ def test_a_condition_does_the_same_whoever_asks_and_more_when_severer():
 
 def test_a_protocol_asks_for_what_it_compares():
     severe = ProtocolSpec("severity", ("d",), artifacts=("noise",), severities=(1.0, 2.0))
-    assert [c.words for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
+    assert [c.label for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
     assert conditions_of(ProtocolSpec("detection", ("d",), spoiled=("e",))) == [AS_IS]
     every = conditions_of(ProtocolSpec("detection", ("d",)))
     assert len(every) > 10  # all artifacts there are, and the scan as it is

@@ -53,7 +53,7 @@ def benchmark(
 
 
 def _part(text: str) -> tuple[int, int]:
-    """`k/n` as numbers."""
+    """Return `k/n` as numbers."""
     try:
         number, count = (int(word) for word in text.split("/"))
     except ValueError:

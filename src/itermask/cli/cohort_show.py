@@ -25,7 +25,7 @@ MEMORY_OF_RATE = 3600.0  # seconds of the past by which the time left is estimat
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """`i/n` as numbers.
+    """Return `i/n` as numbers.
 
     Raises:
         InputError: it is not that, or i is not within 1 to n.
@@ -46,7 +46,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 def engine_for(
     dask: str | None, workers: int | None, memory: float | None, time_limit: float, shard: tuple[int, int]
 ) -> "Callable[[Iterator[Task], Plan], Generator[Outcome]]":
-    """Dask or processes of this machine, as the options say.
+    """Return Dask or processes of this machine, as the options say.
 
     Raises:
         InputError: options that cannot be.
@@ -68,7 +68,7 @@ def engine_for(
     limit = None if memory is None else memory * 2**30
     name = "{}of{}".format(*shard)
     return lambda tasks, plan: work_locally(
-        tasks, plan, workers=workers, memory=room, time_limit=60 * time_limit, shard=name
+        tasks, plan, workers=workers, memory=limit, time_limit=60 * time_limit, shard=name
     )
 
 
@@ -93,7 +93,7 @@ def check_ahead(plan: "Plan") -> None:
 
 @contextmanager
 def cohort_bar(title: str) -> "Iterator[Callable[[Tally], None]]":
-    """A bar with the time left on standard error; where that is no terminal, or `NO_COLOR` is set, a line a minute."""
+    """Show a bar with the time left on standard error; a line a minute without terminal or with `NO_COLOR`."""
     errors = console(stderr=True)
     if not errors.is_terminal:
         yield _Lines(title)
@@ -226,7 +226,7 @@ def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int)
 def _summary(
     jobs: "Sequence[Job]", out: Path, tally: "Tally | None", tables: Tables | None, failed: int
 ) -> dict[str, Any]:
-    """What a run came to, as JSON holds it."""
+    """Return what a run came to, as JSON holds it."""
     from itermask.apps.cohort.manifest import FAILED, read_record
 
     records = [record for job in jobs if (record := read_record(out, job.name)) is not None]

@@ -122,7 +122,7 @@ def _say(path: Path, as_json: bool, **how: "str | Path | None") -> None:
 
 
 def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
-    """Labels and texts of what is known of a scan."""
+    """Yield labels and texts of what is known of a scan."""
     yield "scan", found.scan
     for label, text in found.about:
         yield label.lower(), text
@@ -152,12 +152,12 @@ def _section(lines: "Console", titles: tuple[str, ...], rows: Sequence[tuple[str
 
 
 def _state(tool: "Tool") -> str:
-    """Whether a tool is there, with its weights; else how to get it."""
+    """Return whether a tool is there, with its weights; else how to get it."""
     if tool.version is None:
         return escape(f"not installed: {tool.install}")
     return escape(f"{tool.version}, {tool.problem or 'weights are there'}")
 
 
 def _text(text: str, install: str) -> str:
-    """What there is, and the command that adds what is not."""
+    """Return what there is, and the command that adds what is not."""
     return escape(f"{text}: {install}" if install else text)

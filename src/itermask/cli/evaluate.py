@@ -55,7 +55,7 @@ def evaluate(
 
 
 def _numbers(text: str) -> list[float]:
-    """Numbers with commas between."""
+    """Return numbers with commas between."""
     try:
         return [float(number) for number in text.split(",")]
     except ValueError as error:
@@ -83,7 +83,7 @@ def _print(found: "Evaluation", out: Path | None) -> None:
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    """Mean, spread and interval of every metric."""
+    """Return mean, spread and interval of every metric."""
     table = Table("metric", "mean", "std", "95 % interval", "defined", box=None, pad_edge=False)
     for metric, values in summary["metrics"].items():
         mean, std, low, high = (_number(values[key]) for key in ("mean", "std", "low", "high"))

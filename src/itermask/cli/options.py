@@ -58,12 +58,12 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only list what wo
 
 
 def sequence_option(help: str) -> Any:
-    """`--sequence`, which commands use differently, with the known sequences offered."""
+    """Return `--sequence`, which commands use differently, with the known sequences offered."""
     return typer.Option("--sequence", help=help, autocompletion=complete.sequences)
 
 
 def brain_mask_option(otherwise: str) -> Any:
-    """`--brain-mask` of one scan; `otherwise` says what happens without."""
+    """Return `--brain-mask` of one scan; `otherwise` says what happens without."""
     return typer.Option("--brain-mask", help=f"Brain mask on the scan's grid; else {otherwise}.")
 
 

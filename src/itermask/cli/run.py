@@ -151,7 +151,7 @@ class _Run:
 
 
 def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: Path | None) -> dict[str, Any]:
-    """One scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
+    """Return one scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
     from itermask.io.outputs import MISSING, OUTPUTS, PASSES
     from itermask.results.regions import voxel_ml
 
@@ -177,7 +177,7 @@ def _check_threads(asked: int | None) -> None:
 
 
 def _threads(asked: int | None) -> int:
-    """The threads asked for; else one for each core that this process may use, or fewer if OMP_NUM_THREADS says so."""
+    """Return the threads asked for; else one for each core that is usable, or fewer if OMP_NUM_THREADS says so."""
     from torch import get_num_threads
 
     from itermask.apps.cohort.memory import usable_cores

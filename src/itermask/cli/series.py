@@ -31,7 +31,7 @@ def series(
 
 
 def _plain(found: "Found") -> dict[str, Any]:
-    """Everything that was found, as JSON holds it."""
+    """Return everything that was found, as JSON holds it."""
     return {
         "series": [plain_series(each) for each in found.series],
         "left_out": [{"file": left.name, "reason": left.reason} for left in found.left_out],
@@ -39,7 +39,7 @@ def _plain(found: "Found") -> dict[str, Any]:
 
 
 def plain_series(series: "Series") -> dict[str, Any]:
-    """One series, as JSON holds it."""
+    """Return one series, as JSON holds it."""
     return {
         "label": series.label,
         "number": series.number,
@@ -121,7 +121,7 @@ def whose(series: "Sequence[Series]") -> dict[str, tuple[str]]:
 
 
 def _voxels(series: "Series") -> str:
-    """Number and size of voxels."""
+    """Return the number and size of voxels."""
     columns, rows, _ = series.shape
     size = "" if series.spacing is None else f", {'×'.join(f'{edge:.3g}' for edge in series.spacing)} mm"
     return f"{columns}×{rows}{size}"

@@ -16,7 +16,7 @@ COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
 
 @contextmanager
 def progress_bar(title: str) -> Iterator["StageBar"]:
-    """A bar on standard error; nothing where that is no terminal or `NO_COLOR` is set."""
+    """Show a bar on standard error; nothing where that is no terminal or `NO_COLOR` is set."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     errors = console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:

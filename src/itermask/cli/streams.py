@@ -28,7 +28,7 @@ def open_streams() -> None:
 
 
 def wants_json(words: Sequence[str]) -> bool:
-    """Whether a command line asks for JSON, also one that cannot be read otherwise.
+    """Return whether a command line asks for JSON, also one that cannot be read otherwise.
 
     >>> wants_json(["run", "--json", "scan.nii"]), wants_json(["run", "--", "--json"])
     (True, False)
@@ -38,7 +38,7 @@ def wants_json(words: Sequence[str]) -> bool:
 
 
 def one_line(text: str) -> str:
-    r"""A message on one line; a line break in a file's name is written as `\n`.
+    r"""Return a message on one line; a line break in a file's name is written as `\n`.
 
     >>> one_line("a\nb: no such file")
     'a\\nb: no such file'

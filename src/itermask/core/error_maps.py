@@ -33,7 +33,7 @@ def check_image(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """E = (x − x̂)²·B, float32.
+    """Return E = (x − x̂)²·B, float32.
 
     Raises:
         ValueError: the reconstruction has another shape or is not finite in the brain.
@@ -51,7 +51,7 @@ def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) 
 
 
 def smoothed_error(sigma: tuple[float, ...]) -> Measure:
-    """An error measure that averages the squared error over a Gaussian neighbourhood in the brain.
+    """Return an error measure that averages the squared error over a Gaussian neighbourhood in the brain.
 
     Args:
         sigma: standard deviation in voxels along each axis; all zero gives the plain squared error.

@@ -202,7 +202,7 @@ def training_mask(
 
 
 def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
-    """The smallest part of a box that holds the brain and that a network takes.
+    """Return the smallest part of a box that holds the brain and that a network takes.
 
     Args:
         brain: boolean brain mask; an empty one gives the whole box.
@@ -231,7 +231,7 @@ def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
 
 
 def remove_small_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
-    """A mask without its connected parts (faces touching) of fewer than `smallest` voxels.
+    """Return a mask without its connected parts (faces touching) of fewer than `smallest` voxels.
 
     Example:
         >>> remove_small_parts(np.array([True, True, False, True]), smallest=2).tolist()
@@ -246,7 +246,7 @@ def remove_small_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, channels: list[np.ndarray]) -> np.ndarray:
-    """Noise fill, and the channels beside it: (1 + len(channels), …) float32.
+    """Return noise fill, and the channels beside it: (1 + len(channels), …) float32.
 
     Args:
         image: scaled intensities.
@@ -263,7 +263,7 @@ def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, chan
 
 
 def erode_slices(brain: np.ndarray, spacing: tuple[float, ...], radius: float) -> np.ndarray:
-    """The brain without its border, slice by slice: erosion by a disk.
+    """Return the brain without its border, slice by slice: erosion by a disk.
 
     Args:
         brain: boolean (X, Y, Z).

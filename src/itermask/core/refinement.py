@@ -95,7 +95,7 @@ def refine(
 
 
 def record_passes(reconstruct: Reconstruct, revealed: np.ndarray) -> Reconstruct:
-    """`reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
+    """Return `reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
 
     So every voxel ends with the number of the pass that revealed it for good.
 

@@ -43,7 +43,7 @@ class SliceRefinement:
 
 
 def slice_errors(images: np.ndarray, reconstructions: np.ndarray, brains: np.ndarray) -> np.ndarray:
-    """E = (x − x̂)²·B of every slice, float32.
+    """Return E = (x − x̂)²·B of every slice, float32.
 
     Raises:
         ValueError: the shapes differ, or a reconstruction is not finite in the brain.
@@ -62,7 +62,7 @@ def slice_errors(images: np.ndarray, reconstructions: np.ndarray, brains: np.nda
 
 
 def largest_errors(errors: np.ndarray, brains: np.ndarray, share: float = START_SHARE) -> np.ndarray:
-    """The pixels of each slice's brain with the largest errors.
+    """Return the pixels of each slice's brain with the largest errors.
 
     Args:
         errors: (slices, X, Y).
@@ -162,7 +162,7 @@ def refine_slices(
 def _reconstruct(
     images: np.ndarray, reconstruct: Reconstruct, which: np.ndarray, masks: np.ndarray, number: int, copy_visible: bool
 ) -> np.ndarray:
-    """One pass over some slices; what is visible is copied from the image."""
+    """Return one pass over some slices; what is visible is copied from the image."""
     expected = reconstruct(which, masks, number)
     return np.where(masks, expected, images[which]) if copy_visible else expected
 
@@ -170,7 +170,7 @@ def _reconstruct(
 def first_iteration(
     images: np.ndarray, brains: np.ndarray, reconstructions: np.ndarray, share: float = START_SHARE
 ) -> SliceRefinement:
-    """What refinement begins with: the largest errors of a pass in which nothing of the brain was visible.
+    """Return what refinement begins with: the largest errors of a pass in which nothing of the brain was visible.
 
     Args:
         images: scaled intensities (slices, X, Y).
@@ -194,7 +194,7 @@ def first_iteration(
 def threshold_first_pass(
     images: np.ndarray, brains: np.ndarray, reconstructions: np.ndarray, threshold: float
 ) -> SliceRefinement:
-    """No refinement: what exceeds the threshold in a pass in which nothing of the brain was visible.
+    """Return without refinement what exceeds the threshold in a pass in which nothing of the brain was visible.
 
     Args:
         images: scaled intensities (slices, X, Y).
@@ -222,7 +222,7 @@ def threshold_first_pass(
 def hidden_errors(
     images: np.ndarray, brains: np.ndarray, reconstruct: Reconstruct, masks: np.ndarray, number: int = 0
 ) -> np.ndarray:
-    """Errors (1D) of the pixels that `masks` hide, from one pass.
+    """Return errors (1D) of the pixels that `masks` hide, from one pass.
 
     Example:
         >>> image, brain = np.array([[[1.0, 3.0]]]), np.ones((1, 1, 2), bool)
@@ -247,7 +247,7 @@ def best_thresholds(
     rise: float = RISE,
     highest: float = HIGHEST,
 ) -> np.ndarray:
-    """The best Dice of each slice over start shares and thresholds: an upper bound for tables, as it sees the labels.
+    """Return each slice's best Dice over start shares and thresholds: an upper bound, as it sees the labels.
 
     From each start share a slice is refined, first with the threshold `rise`; whenever its mask has settled the
     threshold rises by `rise`, up to `highest`.
@@ -286,7 +286,7 @@ def best_thresholds(
 
 
 def _dice(masks: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Dice of each slice; 1 where both are empty."""
+    """Return the Dice of each slice; 1 where both are empty."""
     both = (masks & labels).sum(axis=(1, 2))
     total = masks.sum(axis=(1, 2)) + labels.sum(axis=(1, 2))
     return np.where(total > 0, 2 * both / np.maximum(total, 1), 1.0)

@@ -25,7 +25,7 @@ class HiddenStrips(NamedTuple):
 
 
 def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
-    """Evenly spread first pixels of strips that together hide every pixel of an axis.
+    """Return evenly spread first pixels of strips that together hide every pixel of an axis.
 
     Args:
         size: pixels along the axis.
@@ -49,7 +49,7 @@ def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
 
 
 def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: int) -> np.ndarray:
-    """Mask of some strips of one direction.
+    """Return the mask of some strips of one direction.
 
     Args:
         shape: (X, Y) of the slice.
@@ -71,7 +71,7 @@ def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: i
 
 
 def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
-    """Part strips into groups whose members lie apart, as few groups as their order allows.
+    """Split strips into groups whose members lie apart, as few groups as their order allows.
 
     Args:
         offsets: rising first pixels.
@@ -93,7 +93,7 @@ def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
 
 
 def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -> list[HiddenStrips]:
-    """All that is hidden of a slice, one after the other, in both directions.
+    """Return all that is hidden of a slice, one after the other, in both directions.
 
     Args:
         shape: (X, Y) of the slice.
@@ -117,7 +117,7 @@ def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -
 
 
 def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap: int | None = None) -> np.ndarray:
-    """Mask of one strip at a random even offset in a random direction, or of a comb of such strips.
+    """Return the mask of one strip at a random even offset in a random direction, or of a comb of such strips.
 
     Args:
         shape: (X, Y) of the slice.
@@ -141,7 +141,7 @@ def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap
 def mean_where_hidden(
     shape: tuple[int, int, int, int], parts: Iterable[tuple[int, np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every pixel's mean over the parts that hid it; what a part says of its visible pixels does not count.
+    """Return every pixel's mean over the parts that hid it; what a part says of its visible pixels does not count.
 
     Args:
         shape: (slices, maps, X, Y) of the result.

@@ -68,7 +68,7 @@ def threshold_curve(
 def focused_percents(
     coarse: float = 20.0, focus: float = 80.0, shrink: float = 0.5**0.5, finest: float = 0.3
 ) -> np.ndarray:
-    """Where to put a curve's points so that few passes resolve its steep end.
+    """Return where to put a curve's points so that few passes resolve its steep end.
 
     Beyond `focus`, every point leaves the same share of what was hidden before, so that a small lesion's end of the
     curve is as well resolved as a large one's.
@@ -93,7 +93,7 @@ def focused_percents(
 
 
 def resample_curve(percents: np.ndarray, curve: np.ndarray, points: int) -> np.ndarray:
-    """A curve with points anywhere, read off at `points` even percents, as `stop_threshold` takes it.
+    """Return a curve with points anywhere, read off at `points` even percents, as `stop_threshold` takes it.
 
     Between the points runs a monotone cubic (scipy's PCHIP), from no error at 0 %: straight lines would put every
     crossing of a slope at a point.
@@ -123,7 +123,7 @@ class CurveMasks:
         self._kept.append(np.packbits(mask[self._brain]))
 
     def at(self, percent: float) -> np.ndarray:
-        """The mask at a place of the percent axis: that of the last pass up to there, the whole brain before the first.
+        """Return the mask at a percentage: that of the last pass up to there, the whole brain before the first.
 
         Returns:
             boolean, the brain mask's shape.

@@ -237,7 +237,7 @@ def _measure(case: PredictedScan) -> _Measured:
 
 
 def _on_grid(path: Path, label: Volume) -> Volume:
-    """A file that lies on the label's grid."""
+    """Return a file that lies on the label's grid."""
     volume = read_volume(path)
     check_same_grid(volume, label)
     return volume
@@ -250,7 +250,7 @@ def _summarise(
     size_limits: Sequence[float],
     seed: int,
 ) -> dict[str, Any]:
-    """The summary; puts `best_shared_threshold_dice` into the rows."""
+    """Return the summary; puts `best_shared_threshold_dice` into the rows."""
     summary: dict[str, Any] = {
         "scans": len(done),
         "subjects": len({row["subject"] for row, _ in done}),
@@ -282,7 +282,7 @@ def _summarise(
 
 
 def _text(value: Any) -> str:
-    """A table's cell; `n/a` where a number is undefined."""
+    """Return a table's cell; `n/a` where a number is undefined."""
     if isinstance(value, float):
         return "n/a" if np.isnan(value) else f"{value:.6g}"
     return " ".join(str(value).split())

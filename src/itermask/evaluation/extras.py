@@ -8,7 +8,7 @@ from itermask.errors import MissingExtraError
 
 
 def sklearn_metrics() -> ModuleType:
-    """scikit-learn's `metrics`.
+    """Return scikit-learn's `metrics`.
 
     Raises:
         MissingExtraError: not installed.
@@ -21,7 +21,7 @@ def sklearn_metrics() -> ModuleType:
 
 
 def structural_similarity() -> Callable[..., Any]:
-    """scikit-image's function of that name.
+    """Return scikit-image's function of that name.
 
     Raises:
         MissingExtraError: not installed.

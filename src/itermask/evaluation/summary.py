@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: int = 0) -> dict[str, dict[str, float]]:
-    """Each metric over scans.
+    """Return each metric over scans.
 
     Args:
         rows: one scan's numbers each, and `subject`, whose it is; without it each scan is another subject's.
@@ -46,14 +46,14 @@ def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: i
 
 
 def _subjects(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Whose each row is; a subject of its own for a row that does not say."""
+    """Return whose each row is; a subject of its own for a row that does not say."""
     return [row.get("subject", place) for place, row in enumerate(rows)]
 
 
 def summarise_groups(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], metrics: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for each group apart; `names` has each row's group, and their first rows the groups' order.
+    """Return `summarise` for each group apart; `names` has each row's group, and their first rows the groups' order.
 
     Example:
         >>> rows = [{"dice": 0.4}, {"dice": 0.6}]
@@ -72,7 +72,7 @@ def summarise_groups(
 def summarise_sizes(
     rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], limits: Sequence[float], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan.
+    """Return `summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan.
 
     Example:
         >>> list(summarise_sizes([{"dice": 0.4, "label_ml": 2.0}], ["dice"], [1, 10]))
@@ -86,7 +86,7 @@ def summarise_sizes(
 def summarise_lesions(
     volumes: np.ndarray, detected: np.ndarray, limits: Sequence[float]
 ) -> dict[str, dict[str, float]]:
-    """Single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none.
+    """Return single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none.
 
     Example:
         >>> summarise_lesions(np.array([0.5, 2.0]), np.array([False, True]), [1])["≥1 mL"]["rate"]
@@ -102,7 +102,7 @@ def summarise_lesions(
 
 
 def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dict[str, dict[str, float]]:
-    """How well scan scores tell scans with a lesion from those without.
+    """Return how well scan scores tell scans with a lesion from those without.
 
     Args:
         rows: one scan's numbers each, with `label_ml` and any of `SCAN_SCORES`.
@@ -140,7 +140,7 @@ def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dic
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """The summary, as `evaluate` makes it, for reading."""
+    """Return the summary, as `evaluate` makes it, for reading."""
     lone = summary["predictions_without_label"]
     lines = [
         "# Evaluation",
@@ -191,7 +191,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _metric_table(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A row for each group and metric; a single group without a name needs no column for it."""
+    """Return a row for each group and metric; a single group without a name needs no column for it."""
     named = list(groups) != [""]
     first = ["group", "scans"] if named else []
     columns = [*first, "metric", "mean", "standard deviation", "95 % interval", "scans where defined"]
@@ -213,5 +213,5 @@ def _number(value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that breaks no table and no line."""
+    """Return the text that breaks no table and no line."""
     return " ".join(str(text).split()).replace("|", "\\|")

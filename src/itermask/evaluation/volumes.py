@@ -73,7 +73,7 @@ def check_same_grid(volume: Volume, reference: Volume) -> None:
 
 
 def as_mask(volume: Volume, advice: str = "give a mask") -> np.ndarray:
-    """A volume as boolean mask: True above 0.
+    """Return a volume as boolean mask: True above 0.
 
     Args:
         volume: what the file holds; whole numbers, none negative, few different ones.

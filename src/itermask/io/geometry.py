@@ -20,7 +20,7 @@ CODES = range(6)
 
 
 def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The affine of a header, in millimetres, with sentences on what a reader must know of it.
+    """Return the affine of a header, in millimetres, with sentences on what a reader must know of it.
 
     The sform is used before the qform, and either before bare voxel sizes, as the NIfTI standard asks. Where both
     are given and contradict each other, the qform is used if the sform cannot be, is a bare scaling without an
@@ -72,14 +72,14 @@ _NO_ORIENTATION = (
 
 
 def _unit(header: Header) -> tuple[float, list[str]]:
-    """Millimetres in the header's unit, and a sentence where that is another."""
+    """Return millimetres in the header's unit, and a sentence where that is another."""
     code = int(header["xyzt_units"]) & 7
     name, scale = UNITS.get(code, UNITS[0])
     return scale, [] if scale == 1.0 else [f"The header's unit is the {name}; sizes were converted to millimetres."]
 
 
 def _usable(affine: np.ndarray | None) -> np.ndarray | None:
-    """An affine that has an inverse, whatever its unit; else None."""
+    """Return an affine that has an inverse, whatever its unit; else None."""
     if affine is None or not np.isfinite(affine).all():
         return None
     sizes = np.linalg.norm(affine[:3, :3].astype(np.float64), axis=0)
@@ -89,7 +89,7 @@ def _usable(affine: np.ndarray | None) -> np.ndarray | None:
 
 
 def _qform(header: Header) -> np.ndarray | None:
-    """The qform's affine; None if its quaternion is none."""
+    """Return the qform's affine; None if its quaternion is none."""
     if not np.asarray(header["pixdim"][1:4]).all():
         return None
     sign = float(header["pixdim"][0])
@@ -106,7 +106,7 @@ def _qform(header: Header) -> np.ndarray | None:
 def _of_one(
     path: Path, header: Header, sform_code: int, qform_code: int, sform: np.ndarray | None, sizes: np.ndarray
 ) -> Iterator[str]:
-    """Sentences where only one of sform and qform can be used."""
+    """Yield sentences where only one of sform and qform can be used."""
     if sform_code and qform_code:
         good, bad = ("sform", "qform") if sform is not None else ("qform", "sform")
         yield f"The header's {bad} cannot be used; its {good} was."
@@ -125,7 +125,7 @@ def _of_one(
 def _of_both(
     sform: np.ndarray, qform: np.ndarray, header: Header, scale: float, sizes: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Which of two places to use, and a sentence if they are not one."""
+    """Return which of two places to use, and a sentence if they are not one."""
     corners = _corners(header)
     apart = float(np.linalg.norm(((sform - qform) @ corners)[:3], axis=0).max()) * scale
     if apart <= APART:
@@ -167,16 +167,16 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
 
 
 def _corners(header: Header) -> np.ndarray:
-    """The eight corners of a volume, 4×8, in voxel indices."""
+    """Return the eight corners of a volume, 4×8, in voxel indices."""
     return np.array(np.meshgrid(*[(0, size - 1) for size in header.get_data_shape()[:3]], [1])).reshape(4, -1)
 
 
 def _differ(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two voxel sizes are different ones; of one that is 0 nothing is known."""
+    """Return whether two voxel sizes are different ones; of one that is 0 nothing is known."""
     known = (a > 0) & (b > 0)
     return bool((np.abs(a - b) > SAME_SIZE * np.maximum(a, b))[known].any())
 
 
 def _sizes(sizes: np.ndarray) -> str:
-    """Three lengths in words."""
+    """Return three lengths in words."""
     return " × ".join(f"{size:.4g}" for size in sizes)

@@ -16,7 +16,7 @@ ADVICE = "give a mask that is 0 outside the brain and 1 in it"
 def turned_onto(
     path: Path, data: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    """A volume with its axes brought into the order and directions of a grid that it lies on.
+    """Return a volume with its axes brought into the order and directions of a grid that it lies on.
 
     Args:
         path: for messages.
@@ -53,7 +53,7 @@ def turned_onto(
 
 
 def labels_in(path: Path, data: np.ndarray) -> np.ndarray:
-    """True where a map of labels is above 0.
+    """Return True where a map of labels is above 0.
 
     Raises:
         InputError: a voxel is NaN, infinite or negative.
@@ -67,7 +67,7 @@ def labels_in(path: Path, data: np.ndarray) -> np.ndarray:
 
 
 def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The brain in a mask, a map of labels or probabilities, with sentences on what had to be done.
+    """Return the brain in a mask, a map of labels or probabilities, with sentences on what had to be done.
 
     Args:
         path: for messages.
@@ -109,7 +109,7 @@ def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def whole(data: np.ndarray) -> bool:
-    """Whether all values are whole numbers.
+    """Return whether all values are whole numbers.
 
     Example:
         >>> whole(np.array([0.0, 1.0])), whole(np.array([0.5]))
@@ -119,7 +119,7 @@ def whole(data: np.ndarray) -> bool:
 
 
 def alike(data: np.ndarray) -> float:
-    """Share of neighbours, both above 0, that have the same value.
+    """Return the share of neighbours, both above 0, that have the same value.
 
     >>> alike(np.array([0, 1, 1, 2, 2, 0]).reshape(6, 1, 1))
     0.6666666666666666

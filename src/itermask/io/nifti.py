@@ -76,7 +76,7 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, Header]:
-    """Array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`.
+    """Return array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`.
 
     Example:
         >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
@@ -205,7 +205,7 @@ def usable(path: Path, image: np.ndarray) -> np.ndarray | None:
 
 
 def _of_background(background: np.ndarray | None) -> tuple[str, ...]:
-    """A sentence on a background of NaN, where there is one."""
+    """Return a sentence on a background of NaN, where there is one."""
     if background is None:
         return ()
     return (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
@@ -236,7 +236,7 @@ def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
 
 
 def reaching_border(mask: np.ndarray) -> np.ndarray:
-    """The parts of a mask that touch a face of the volume; across an axis of length 1 there is no face.
+    """Return the parts of a mask that touch a face of the volume; across an axis of length 1 there is no face.
 
     Example:
         >>> mask = np.zeros((5, 5, 5), bool)
@@ -251,7 +251,7 @@ def reaching_border(mask: np.ndarray) -> np.ndarray:
 
 
 def _without(mask: np.ndarray, background: np.ndarray, path: Path) -> np.ndarray:
-    """A brain mask without the scan's NaN background; refuse where much of it lies there."""
+    """Return a brain mask without the scan's NaN background; refuse where much of it lies there."""
     lost = int((mask & background).sum())
     if lost > RIM_SHARE * mask.sum():
         raise InputError(

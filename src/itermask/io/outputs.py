@@ -30,7 +30,7 @@ OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "rep
 
 
 def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
-    """An image with the scan's geometry, down to its header's fields and unit.
+    """Return an image with the scan's geometry, down to its header's fields and unit.
 
     Args:
         scan: whose grid it is.
@@ -63,7 +63,7 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
 
 
 def _is_place_of(scan: Scan) -> bool:
-    """Whether a scan still lies where its header says."""
+    """Return whether a scan still lies where its header says."""
     assert scan.header is not None
     try:
         return bool(np.array_equal(place(Path(scan.name), scan.header)[0], scan.affine))
@@ -85,7 +85,7 @@ def write_image(image: nib.Nifti1Image, path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value as strict JSON can hold it: numbers that are not finite become null.
+    """Return a value as strict JSON can hold it: numbers that are not finite become null.
 
     Example:
         >>> plain({"score": float("nan"), "sizes": [1.5, float("inf")]})

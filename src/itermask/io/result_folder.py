@@ -168,7 +168,7 @@ def _make(out: Path) -> list[Path]:
 
 
 def _lock(handle: int, wait: float) -> bool:
-    """Whether a folder could be locked; True where the system knows no locks."""
+    """Return whether a folder could be locked; True where the system knows no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -188,7 +188,7 @@ def _lock(handle: int, wait: float) -> bool:
 
 
 def read_mark(out: Path) -> dict[str, list[str]] | None:
-    """Digests by the name of a file that was written into a folder; None where there is no mark.
+    """Return digests by the name of a file that was written into a folder; None where there is no mark.
 
     Example:
         >>> read_mark(folder) is None
@@ -231,20 +231,20 @@ def expect(out: Path, part: Path, below: str = "") -> None:
 
 
 def _waits(part: Path, below: str, name: str) -> bool:
-    """Whether a name is of a file that is about to be moved."""
+    """Return whether a name is of a file that is about to be moved."""
     path = Path(name)
     return path.is_relative_to(below) and (part / path.relative_to(below)).exists() if below else (part / name).exists()
 
 
 def _umask() -> int:
-    """The process's mask of permissions; there is no way to ask but to set it."""
+    """Return the process's mask of permissions; there is no way to ask but to set it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def digest_of(path: Path) -> str:
-    """What tells a file's content from any other.
+    """Return what tells a file's content from any other.
 
     Example:
         >>> for name in ("a", "b"):
@@ -258,7 +258,7 @@ def digest_of(path: Path) -> str:
 
 
 def _is_listed(path: Path, digests: Iterable[str]) -> bool:
-    """Whether a file is what was written."""
+    """Return whether a file is what was written."""
     digests = tuple(digests)
     try:
         return bool(digests) and not path.is_symlink() and path.is_file() and digest_of(path) in digests
@@ -267,7 +267,7 @@ def _is_listed(path: Path, digests: Iterable[str]) -> bool:
 
 
 def _is_older(out: Path) -> bool:
-    """Whether a folder without a mark holds a finding, as versions without marks wrote it."""
+    """Return whether a folder without a mark holds a finding, as versions without marks wrote it."""
     try:
         found = json.loads((out / "finding.json").read_text(encoding="utf-8"))
         return "verdict" in found and "itermask" in found["versions"] and "notice" in found
@@ -276,7 +276,7 @@ def _is_older(out: Path) -> bool:
 
 
 def _key(path: Path) -> tuple[int, int] | None:
-    """What is the same for all names of a file; None where there is none."""
+    """Return what is the same for all names of a file; None where there is none."""
     try:
         about = path.stat()
     except (OSError, ValueError):
@@ -285,7 +285,7 @@ def _key(path: Path) -> tuple[int, int] | None:
 
 
 def _resolved(path: Path) -> Path:
-    """A path without links."""
+    """Return a path without links."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):

@@ -65,7 +65,7 @@ def read_scans(
 
 
 def _is_dicom(path: Path) -> bool:
-    """Whether a path is for DICOM; a path that cannot be is refused."""
+    """Return whether a path is for DICOM; a path that cannot be is refused."""
     try:
         return is_dicom(path)
     except OSError as error:

@@ -102,14 +102,14 @@ def _check_length(path: Path, length: int, wanted: int) -> None:
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:
-    """What a file holds, the first piece small, so that a wrong header is seen before the rest is read."""
+    """Yield what a file holds, the first piece small, so that a wrong header is seen before the rest is read."""
     yield file.read(HEAD)
     while piece := file.read(PIECE << 6):
         yield piece
 
 
 def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """What a gzip file holds, of all its members; `zlib` checks the checksum and the length of each."""
+    """Yield what a gzip file holds, of all its members; `zlib` checks the checksum and the length of each."""
     ahead = file.read(PIECE)
     if not ahead.startswith(GZIP):
         what = "empty" if not ahead else "not packed with gzip, though its name ends in .gz"
@@ -139,7 +139,7 @@ def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
 
 
 def reason(error: BaseException) -> str:
-    """An error's message on one line, without the path that stands beside it anyway.
+    """Return an error's message on one line, without the path that stands beside it anyway.
 
     >>> reason(OSError(28, "No space left on device"))
     'No space left on device'

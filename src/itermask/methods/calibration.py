@@ -25,7 +25,7 @@ THRESHOLDS = tuple(float(f"{0.001 * 2 ** (step / OCTAVE):.3g}") for step in rang
 
 
 def small(sizes: np.ndarray) -> bool:
-    """Whether healthy scans' masks are as small as they should be: median 0.2 % of the brain, 95th percentile 0.5 %.
+    """Return whether healthy masks are small: median 0.2 % of the brain at most, 95th percentile 0.5 %.
 
     Example:
         >>> small(np.array([0.001, 0.001, 0.003])), small(np.array([0.01, 0.01, 0.01]))
@@ -35,7 +35,7 @@ def small(sizes: np.ndarray) -> bool:
 
 
 def next_to_nothing(sizes: np.ndarray) -> bool:
-    """Whether 95 % of the healthy scans' masks are under 0.01 % of the brain.
+    """Return whether 95 % of the healthy scans' masks are under 0.01 % of the brain.
 
     Example:
         >>> next_to_nothing(np.array([0.0, 0.00005])), next_to_nothing(np.array([0.001, 0.002]))
@@ -45,7 +45,7 @@ def next_to_nothing(sizes: np.ndarray) -> bool:
 
 
 def first_that(candidates: Sequence[float], suits: Callable[[float], bool]) -> int:
-    """Place of the first of the rising `candidates` that suits, by bisection; the last if none does.
+    """Return the place of the first of the rising `candidates` that suits, by bisection; the last if none does.
 
     Args:
         candidates: rising numbers; from the first that suits on, all do.
@@ -63,7 +63,7 @@ def first_that(candidates: Sequence[float], suits: Callable[[float], bool]) -> i
 
 
 def threshold_point(sizes: MaskSizes) -> OperatingPoint:
-    """The smallest of `THRESHOLDS` with which healthy masks are small; the largest if none is.
+    """Return the smallest of `THRESHOLDS` with which healthy masks are small; the largest if none is.
 
     Args:
         sizes: operating point → mask size of every healthy scan, share of its brain.

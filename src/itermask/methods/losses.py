@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def squared_error(reconstruction: "Tensor", target: "Tensor", weight: "Tensor") -> "Tensor":
-    """Weighted mean squared error; every example counts the same.
+    """Return the weighted mean squared error; every example counts the same.
 
     Args:
         reconstruction: (batch, channels, X, Y[, Z]), any number format.

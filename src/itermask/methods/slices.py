@@ -17,7 +17,7 @@ BATCH = 16  # slices that a network sees at once
 
 
 def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
-    """Rising places along the third axis of the slices that hold enough brain.
+    """Return rising places along the third axis of the slices that hold enough brain.
 
     Args:
         brain: boolean (X, Y, Z).
@@ -41,7 +41,7 @@ def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
 def random_slices(
     volume: TrainingVolume, rng: np.random.Generator, count: int = 1, enough: float = ENOUGH
 ) -> list[TrainingVolume]:
-    """Random slices that hold enough brain; none twice, unless there are fewer than asked for.
+    """Return random slices that hold enough brain; none twice, unless there are fewer than asked for.
 
     Args:
         volume: a normal subject, images (sequences, X, Y, Z).
@@ -58,7 +58,7 @@ def random_slices(
 
 
 def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Some slices of a volume.
+    """Return some slices of a volume.
 
     Args:
         volume: (…, X, Y, Z).
@@ -75,7 +75,7 @@ def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 
 def into_volume(stack: np.ndarray, held: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """A copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`.
+    """Return a copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`.
 
     Example:
         >>> volume = np.zeros((1, 1, 3))

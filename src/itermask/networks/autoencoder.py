@@ -58,9 +58,9 @@ class ConvAutoencoder(nn.Module):
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, latent, X/divisor, …): all that the decoder gets."""
+        """Return (batch, in_channels, X, …) → (batch, latent, X/divisor, …): all that the decoder gets."""
         return self.encoder(to_blocks(x, self.block))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) → (batch, out_channels, X, …)."""
         return from_blocks(self.head(self.decoder(self.encode(x))), self.block)

@@ -64,7 +64,7 @@ class Stage(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, X, …) → (batch, outputs, X, …)."""
+        """Return (batch, inputs, X, …) → (batch, outputs, X, …)."""
         out = self.activation(self.first_norm(self.first(x)))
         out = self.second_norm(self.second(out))
         return self.activation(out + self.shortcut(x))
@@ -112,7 +112,7 @@ class BlockUNet(nn.Module):
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) → (batch, out_channels, X, …)."""
         x = to_blocks(x, self.block)
         skips = []
         for stage, down in zip(self.down_stages[:-1], self.down, strict=True):

@@ -60,7 +60,7 @@ class AlignedPlacement:
         return _sample(part, self.matrix[:3, :3], self.matrix[:3, 3] - lows, self.shape)
 
     def to_native(self, values: np.ndarray, window: Sequence[slice] | None = None) -> np.ndarray:
-        """Linear interpolation of an array on the box at the native voxel centres.
+        """Return linear interpolation of an array on the box at the native voxel centres.
 
         Args:
             values: array of the box's shape; outside the box counts as 0.
@@ -78,7 +78,7 @@ class AlignedPlacement:
 
 
 def _sample(image: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """`image` at `matrix @ index + offset` for all indices of `shape`, trilinear; beyond its ends a voxel of 0."""
+    """Return `image` at `matrix @ index + offset` for all indices of `shape`, trilinear; 0 beyond its ends."""
     import SimpleITK as sitk  # noqa: N813
 
     if 0 in shape:
@@ -104,7 +104,7 @@ def fit_aligned_box(
     box: Sequence[int],
     divisor: int,
 ) -> AlignedPlacement:
-    """Centre a brain in a model's box that lies along other axes than the scan's.
+    """Return the centre a brain in a model's box that lies along other axes than the scan's.
 
     Args:
         brain: boolean brain mask on the native grid, not empty.

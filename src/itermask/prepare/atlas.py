@@ -73,7 +73,7 @@ def template() -> Template:
 
 @cache
 def _nearest() -> np.ndarray:
-    """The number of the nearest part at every place of the finer grid; 0 where none is within `NEAREST`."""
+    """Return the number of the nearest part at every place of the finer grid; 0 where none is within `NEAREST`."""
     found = template()
     away, where = ndimage.distance_transform_edt(
         found.regions == 0, sampling=abs(found.regions_affine[0, 0]), return_indices=True

@@ -123,7 +123,7 @@ def fit_of(image: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, flo
 
 
 def _blocks(volume: np.ndarray, factors: list[int]) -> np.ndarray:
-    """Means over blocks; what is left over at the far ends is left out."""
+    """Return means over blocks; what is left over at the far ends is left out."""
     kept = [size // factor * factor for size, factor in zip(volume.shape, factors, strict=True)]
     volume = volume[tuple(slice(size) for size in kept)].astype(np.float32)
     for axis, factor in enumerate(factors):
@@ -133,7 +133,7 @@ def _blocks(volume: np.ndarray, factors: list[int]) -> np.ndarray:
 
 
 def _correlation_ratio(values: np.ndarray, groups: np.ndarray) -> float:
-    """Share of the variance that lies between groups, 0 to 1."""
+    """Return the share of the variance that lies between groups, 0 to 1."""
     centred = values - values.mean()
     total = float((centred**2).sum())
     counts, sums = np.bincount(groups), np.bincount(groups, centred)

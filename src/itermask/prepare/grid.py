@@ -53,7 +53,7 @@ class Grid:
 
 
 def grid_from(settings: Mapping[str, Any]) -> Grid:
-    """The grid that a model card states.
+    """Return the grid that a model card states.
 
     Args:
         settings: keys `spacing`, `box`, `divisor`, `intensity_scale`, perhaps `slice_area` and `align`.

@@ -16,7 +16,7 @@ FINEST = 1e-4  # mm: single-precision headers hold voxel sizes no better, and on
 
 
 def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
-    """The axis along which a stack counts its slices: the only one of length 1, else one with thick slices.
+    """Return the axis along which a stack counts its slices: the only one of length 1, else one with thick slices.
 
     Args:
         spacing: voxel size in mm along each of three axes.
@@ -38,7 +38,7 @@ def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
 
 
 def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
-    """The axis along which a scan is a stack of slices far apart, or a single slice; None for a volume.
+    """Return the axis along which a scan is a stack of slices far apart, or a single slice; None for a volume.
 
     Args:
         spacing: voxel size in mm along each of three axes.
@@ -107,7 +107,7 @@ class AxisPlacement:
         return _resample(image, self.ratio, offset, [range(size) for size in self.shape])
 
     def to_native(self, values: np.ndarray, window: Sequence[slice] | None = None) -> np.ndarray:
-        """Linear interpolation of an array on the box at the native voxel centres.
+        """Return linear interpolation of an array on the box at the native voxel centres.
 
         Args:
             values: array of the box's shape; outside the box counts as 0.
@@ -152,7 +152,7 @@ def _resample(
 
 
 def _take(image: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
-    """`image.take` along one axis, with 0 for indices outside."""
+    """Return `image.take` along one axis, with 0 for indices outside."""
     outside = (indices < 0) | (indices >= image.shape[axis])
     taken = image.take(np.where(outside, 0, indices), axis=axis)
     taken[(slice(None),) * axis + (outside,)] = 0
@@ -162,7 +162,7 @@ def _take(image: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
 def fit_box(
     brain: np.ndarray, affine: np.ndarray, spacing: Sequence[float], box: Sequence[int], divisor: int
 ) -> AxisPlacement:
-    """Centre a brain in a model's box.
+    """Return the centre a brain in a model's box.
 
     With a third voxel size of 0 the box's last axis counts the scan's own slices: those across `through_plane`, else
     axial ones. They are neither resampled nor merged, and the box holds all from the first to the last with brain.

@@ -157,7 +157,7 @@ def age_reasons(age: float | None, population: Population) -> Iterator[str]:
 
 
 def _extent(brain: np.ndarray, affine: np.ndarray) -> tuple[float, float, float]:
-    """Length of a mask's box along each array axis, mm."""
+    """Return the length of a mask's box along each array axis, mm."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     box = ndimage.find_objects(brain.view(np.uint8))[0]
     a, b, c = (float((cut.stop - cut.start) * size) for cut, size in zip(box, spacing, strict=True))
@@ -165,7 +165,7 @@ def _extent(brain: np.ndarray, affine: np.ndarray) -> tuple[float, float, float]
 
 
 def _part(brain: np.ndarray, extent: tuple[float, float, float]) -> Iterator[str]:
-    """What a reader of a few slices must know."""
+    """Yield what a reader of a few slices must know."""
     box = ndimage.find_objects(brain.view(np.uint8))[0]
     axis = int(np.argmin(extent))
     count = box[axis].stop - box[axis].start
@@ -201,7 +201,7 @@ def _check_volume(scan: Scan, volume: float, extent: tuple[float, float, float])
 
 
 def _unusual_volume(volume: float) -> Iterator[str]:
-    """A note on a brain that is small or large for an adult's."""
+    """Yield a note on a brain that is small or large for an adult's."""
     low, high = ADULT_ML
     if not low <= volume <= high:
         yield (
@@ -211,7 +211,7 @@ def _unusual_volume(volume: float) -> Iterator[str]:
 
 
 def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
-    """The registration that explains a brain best, missing tissue on the template's grid, and whether it lies wrong.
+    """Return the registration that fits best, missing tissue on the template's grid, and whether it lies wrong.
 
     A brain that does not fit as it lies is tried turned, and then with a part of it missing.
     """
@@ -235,7 +235,7 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
 
 
 def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray, least: float = TISSUES_FIT) -> bool:
-    """Whether a brain fits but for missing pieces: none of it lies outside, its tissues are where they should be."""
+    """Return whether a brain fits but for missing pieces: none lies outside, tissues are where they should be."""
     return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > least
 
 
@@ -248,13 +248,13 @@ TURNED = (
 
 
 def _on_template(copy: SmallCopy, found: Registration, grid: Template) -> np.ndarray:
-    """A brain's mask on the template's grid, 0 to 1."""
+    """Return a brain's mask on the template's grid, 0 to 1."""
     away = np.linalg.inv(copy.affine) @ np.linalg.inv(found.to_mni) @ grid.affine
     return np.asarray(ndimage.affine_transform(copy.mask, away[:3, :3], away[:3, 3], grid.brain.shape, order=1))
 
 
 def _voxel_ml(found: Registration, grid: Template) -> float:
-    """Volume of the scan's tissue in a voxel of the template, mL."""
+    """Return the volume of the scan's tissue in a voxel of the template, mL."""
     return float(grid.spacing**3 / abs(np.linalg.det(found.to_mni[:3, :3]))) / 1000
 
 
@@ -274,7 +274,7 @@ def missing_on_template(copy: SmallCopy, found: Registration) -> np.ndarray:
 
 
 def _surplus_ml(copy: SmallCopy, found: Registration) -> float:
-    """How much of a brain lies where the template surely has none, mL."""
+    """Return how much of a brain lies where the template surely has none, mL."""
     grid = template()
     return float(((grid.brain < 0.03) & (_on_template(copy, found, grid) > 0.7)).sum()) * _voxel_ml(found, grid)
 
@@ -282,7 +282,7 @@ def _surplus_ml(copy: SmallCopy, found: Registration) -> float:
 def _missing_tissue(
     scan: Scan, brain: np.ndarray, copy: SmallCopy, found: Registration, missing: np.ndarray
 ) -> tuple[np.ndarray | None, str, list[str]]:
-    """Missing tissue on the scan's grid (None if there is none), its words, and notes on what the image leaves out."""
+    """Return missing tissue on the scan's grid or None, its text, and notes on what the image leaves out."""
     grid = template()
     voxel = _voxel_ml(found, grid)
     notes, mask, words = [], np.zeros(brain.shape, bool), ""
@@ -305,7 +305,7 @@ def _missing_tissue(
 
 
 def _onto_scan(missing: np.ndarray, grid: Template, found: Registration, scan: Scan) -> np.ndarray:
-    """A mask on the template's grid, widened to where the template has more brain than not, on the scan's grid."""
+    """Return a mask of the template's grid on the scan's, widened to where the template has more brain than not."""
     wide = ndimage.binary_dilation(missing, iterations=2) & (grid.brain > 0.5)
     away = np.linalg.inv(grid.affine) @ found.to_mni @ scan.affine
     onto = ndimage.affine_transform(wide.astype(np.float32), away[:3, :3], away[:3, 3], scan.image.shape, order=1)
@@ -313,7 +313,7 @@ def _onto_scan(missing: np.ndarray, grid: Template, found: Registration, scan: S
 
 
 def _void(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
-    """Exactly empty pieces within the brain mask, of at least `VOID_ML`; None if there is none.
+    """Return exactly empty pieces within the brain mask, of at least `VOID_ML`; None if there is none.
 
     Empty is what equals the scan's lowest value, in blocks of 3 × 3 × 3 voxels or (in slices) 3 × 3.
     """
@@ -366,7 +366,7 @@ def which_part(missing: np.ndarray, share: float) -> str:
 
 
 def _contrast(sequence: str | None, found: Registration) -> list[str]:
-    """Why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
+    """Return why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
     fluid, grey, white = found.tissues
     if sequence == "T1w":
         right = white - grey > 0.12 and grey - fluid > 0.05 and found.explained >= UNFIT

@@ -60,7 +60,7 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
 
 
 def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
-    """The brain in the slices that hold enough of it, and how many others hold some."""
+    """Return the brain in the slices that hold enough of it, and how many others hold some."""
     areas = brain.sum((0, 1)) * grid.spacing[0] * grid.spacing[1] / 100
     enough = areas >= grid.slice_area
     if not (areas[enough] > 0).any():

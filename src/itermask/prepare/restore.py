@@ -9,7 +9,7 @@ from itermask.types import Prepared
 
 
 def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """Numbers of passes on the box → the scan's grid.
+    """Return numbers of passes on the box → the scan's grid.
 
     The mask after each pass is brought back as the anomaly mask is, so that what is above the last number is that mask
     to the voxel. This takes one interpolation a pass, over no more than the brain.
@@ -36,7 +36,7 @@ def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray)
 
 
 def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndarray) -> list[np.ndarray]:
-    """Real-valued maps on the box → the scan's grid, 0 outside the native mask `inside`.
+    """Return real-valued maps on the box → the scan's grid, 0 outside the native mask `inside`.
 
     Near the brain's border a map is interpolated from brain voxels only.
 
@@ -68,7 +68,7 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
 
 
 def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """One map on the box → the scan's grid, see `restore_maps`.
+    """Return one map on the box → the scan's grid, see `restore_maps`.
 
     Example:
         >>> from itermask.prepare.prepare import prepare
@@ -80,7 +80,7 @@ def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> n
 
 
 def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """A mask on the box → the scan's grid, True where at least half of the interpolated mask is.
+    """Return a mask on the box → the scan's grid, True where at least half of the interpolated mask is.
 
     Example:
         >>> from itermask.prepare.prepare import prepare
@@ -92,7 +92,7 @@ def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np
 
 
 def half_or_more(restored: np.ndarray) -> np.ndarray:
-    """A mask that was restored as a map, as booleans.
+    """Return a mask that was restored as a map, as booleans.
 
     Example:
         >>> half_or_more(np.array([0.2, 0.5, 0.9])).tolist()

@@ -97,7 +97,7 @@ def methods_text(used: Iterable[Used]) -> str:
 
 
 def _model(scan: Used) -> str:
-    """A model with its version and method."""
+    """Return a model with its version and method."""
     version = scan.versions.get("model")
     named = f"{scan.settings.get('model', 'unknown')}{f', version {version}' if version else ''}"
     method = scan.settings.get("method")
@@ -105,23 +105,23 @@ def _model(scan: Used) -> str:
 
 
 def _brain(scan: Used) -> str:
-    """Where a brain mask came from, in words."""
+    """Return where a brain mask came from, in words."""
     found = str(scan.settings.get("brain_mask", "unknown"))
     return BRAIN.get(found, "a source that was not recorded" if found == "unknown" else found)
 
 
 def _point(scan: Used) -> str:
-    """An operating point in words."""
+    """Return an operating point in words."""
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(scan.settings["operating_point"].items()))
 
 
 def _listed(words: Iterable[str]) -> str:
-    """Different words, each with how often where there are several."""
+    """Return different words, each with how often where there are several."""
     return _counted(Counter(words))
 
 
 def _counted(counts: Counter[str]) -> str:
-    """`a` where there is one; else `a (3 scans) and b (1 scan)`, the most frequent first."""
+    """Return `a` where there is one; else `a (3 scans) and b (1 scan)`, the most frequent first."""
     if len(counts) == 1:
         return next(iter(counts))
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))

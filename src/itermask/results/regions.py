@@ -55,7 +55,7 @@ class Region:
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
-    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells.
+    """Return whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells.
 
     Example:
         >>> is_registered(None)
@@ -77,7 +77,7 @@ def find_regions(
     missing: np.ndarray | None = None,
     most: int = MOST,
 ) -> tuple[list[Region], int]:
-    """The connected regions of a mask, the largest first.
+    """Return the connected regions of a mask, the largest first.
 
     Args:
         anomaly: boolean, 3D.
@@ -133,7 +133,7 @@ def _describe(
     to_mni: np.ndarray | None,
     to_template: np.ndarray | None,
 ) -> Region:
-    """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
+    """Return one region: its voxels within a box whose lowest voxel is `first`, and their errors."""
     voxels = np.argwhere(inside)
     away = (voxels - voxels.mean(axis=0)) @ affine[:3, :3].T
     voxel = first + voxels[np.argmin((away**2).sum(axis=1))]
@@ -164,12 +164,12 @@ def _describe(
 
 
 def _side(right: float, middle: float) -> str:
-    """Which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
+    """Return which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
     return "middle" if abs(right) <= middle else "left" if right < 0 else "right"
 
 
 def voxel_ml(affine: np.ndarray) -> float:
-    """Volume of a voxel in ml.
+    """Return the volume of a voxel in ml.
 
     Example:
         >>> round(voxel_ml(np.diag([2.0, 2.0, 5.0, 1.0])), 3)
@@ -179,7 +179,7 @@ def voxel_ml(affine: np.ndarray) -> float:
 
 
 def mni_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned.
+    """Return 4×4, scanner mm → mm along MNI axes; None where the scan was not aligned.
 
     Example:
         >>> mni_transform(finding) is None
@@ -190,7 +190,7 @@ def mni_transform(finding: Finding) -> np.ndarray | None:
 
 
 def template_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template.
+    """Return 4×4, scanner mm → MNI mm; None where the brain was not registered to the template.
 
     Example:
         >>> template_transform(finding) is None
@@ -201,7 +201,7 @@ def template_transform(finding: Finding) -> np.ndarray | None:
 
 
 def tells_sides(scan: Scan, finding: Finding) -> bool:
-    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates.
+    """Return whether left and right of the head are known: by a registration, or by the scan's own coordinates.
 
     Example:
         >>> tells_sides(scan, finding)
@@ -212,7 +212,7 @@ def tells_sides(scan: Scan, finding: Finding) -> bool:
 
 
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
-    """The regions of a finding's mask, see `find_regions`.
+    """Return the regions of a finding's mask, see `find_regions`.
 
     Example:
         >>> regions, count = regions_of(scan, finding, most=5)
@@ -236,7 +236,7 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
 
 
 def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
-    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`).
+    """Return a finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`).
 
     Example:
         >>> "regions" in with_regions(scan, finding)

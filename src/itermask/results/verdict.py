@@ -254,7 +254,7 @@ def is_missing(answer: Answer) -> bool:
 
 
 def _calm(quality: Answer) -> str:
-    """The headline where all is within the range."""
+    """Return the headline where all is within the range."""
     return "Nothing stands out" if quality.level is None else "Nothing stands out, and the image is clean"
 
 

@@ -10,7 +10,7 @@ NO_OPENVINO = "--device openvino needs OpenVINO; install it with pip install 'it
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Where PyTorch computes: `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """Return where PyTorch computes: `auto` takes CUDA, then Apple's MPS, then the CPU.
 
     With `openvino` that is the CPU too; what PyTorch then computes is the training and whatever else OpenVINO cannot.
 
@@ -41,7 +41,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes it natively, float32 elsewhere.
+    """Return bfloat16 where the device computes it natively, float32 elsewhere.
 
     Example:
         >>> import torch
@@ -58,7 +58,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Number format to train in.
+    """Return the number format to train in.
 
     Args:
         precision: `bf16`, `fp16`, `fp32`, or `auto`: the device's fast format, and float16 on a CUDA device that has no

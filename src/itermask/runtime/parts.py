@@ -15,7 +15,7 @@ Compute = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def part_size(axes: int, device: str) -> int:
-    """How many inputs are computed at once: 1 volume, or a few slices.
+    """Return how many inputs are computed at once: 1 volume, or a few slices.
 
     Args:
         axes: spatial axes of an input, 2 or 3.
@@ -58,6 +58,6 @@ def in_parts(compute: Compute, inputs: np.ndarray, extra: Mapping[str, np.ndarra
 
 
 def _filled(part: np.ndarray, size: int) -> np.ndarray:
-    """A part with its last entry repeated until there are `size`."""
+    """Return a part with its last entry repeated until there are `size`."""
     missing = size - len(part)
     return part if not missing else np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])

@@ -166,7 +166,7 @@ def robust_scale(values: np.ndarray) -> tuple[float, float]:
 
 
 def _sign(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> int:
-    """In half of the draws bright where grey matter is brighter than white matter, as lesions are; else by chance."""
+    """Draw the sign: in half of the draws bright where grey matter is the brighter, as lesions are; else any."""
     if rng.random() < 0.5:
         kinds = KIND_OF_GROUP[groups]
         grey, white = (image[(kinds == kind) & (groups > 0)] for kind in (GREY, WHITE))
@@ -182,7 +182,7 @@ def _blob(
     rng: np.random.Generator,
     uneven: float,
 ) -> tuple[Window, np.ndarray]:
-    """An ellipsoid of about `voxels` voxels with an uneven outline and a soft edge: its window and weights."""
+    """Return an ellipsoid of about `voxels` voxels with an uneven outline and a soft edge: its window and weights."""
     radius = (3 * voxels / (4 * np.pi)) ** (1 / 3)
     stretch = np.exp(rng.normal(0, 0.35, 3))
     radii = np.maximum(radius * stretch / np.prod(stretch) ** (1 / 3), 0.6)

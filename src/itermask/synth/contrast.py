@@ -177,7 +177,7 @@ def bend(image: np.ndarray, brain: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def _kind_medians(image: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Median intensities of fluid, grey and white matter; where one is missing, what lies between or beside them."""
+    """Return the median intensities of fluid, grey and white matter; a missing one is inferred from the others."""
     kinds = KIND_OF_GROUP[groups]
     found = np.full(3, np.nan)
     for kind in (FLUID, GREY, WHITE):
@@ -190,12 +190,12 @@ def _kind_medians(image: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(kind: int) -> tuple[int | None, int | None]:
-    """The tissues that a group's dark and bright voxels (in a T1-weighted scan) are mixed with."""
+    """Return the tissues that a group's dark and bright voxels (in a T1-weighted scan) are mixed with."""
     return {FLUID: (None, WHITE), GREY: (FLUID, WHITE), WHITE: (FLUID, None), MIXED: (None, None)}[kind]
 
 
 def _some(values: np.ndarray, count: int = 8000) -> np.ndarray:
-    """At most about `count` of the values, evenly taken: enough for their quantiles."""
+    """Return at most about `count` of the values, evenly taken: enough for their quantiles."""
     return values[:: max(1, values.size // count)]
 
 

@@ -113,7 +113,7 @@ def check_subjects(subjects: Iterable[str]) -> None:
 
 
 def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) -> list[float]:
-    """Profile distance of every scan from the healthy range that the other subjects' scans give."""
+    """Return the profile distance of every scan from the healthy range that the other subjects' scans give."""
     ranges: dict[str, HealthyProfiles] = {}
     for subject in set(subjects):
         ranges[subject] = fit_profiles([p for p, s in zip(profiles, subjects, strict=True) if s != subject])
@@ -121,7 +121,7 @@ def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) ->
 
 
 def calibration_metrics(calibration: dict[str, Any]) -> dict[str, float]:
-    """What a card reports of a calibration: the healthy scans' median and 95th percentile of every score.
+    """Return what a card reports of a calibration: the healthy scans' median and 95th percentile of every score.
 
     Example:
         >>> calibration_metrics({"healthy": {"focal": [0.0, 1.0, 2.0]}})

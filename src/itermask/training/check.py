@@ -94,7 +94,7 @@ def check_training(entries: Sequence[Entry], sequence: str, config: TrainingConf
 
 
 def _few(entries: Sequence[Entry]) -> list[str]:
-    """Notes on few subjects."""
+    """Return notes on few subjects."""
     notes = []
     for split, least, what in (
         ("train", FEW_TRAINING, "the model learns little of how heads differ"),
@@ -120,12 +120,12 @@ def _check_grids(entry: Entry) -> None:
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape without further axes of length 1."""
+    """Return a shape without further axes of length 1."""
     return (*shape[:3], *(size for size in shape[3:] if size != 1))
 
 
 def _header(path: Path) -> Any:
-    """A NIfTI file's image, whose voxels are not read.
+    """Return a NIfTI file's image, whose voxels are not read.
 
     Raises:
         InputError: it is none.
@@ -177,7 +177,7 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _box_notes(found: Fingerprint, config: TrainingConfig) -> list[str]:
-    """Notes on a grid that does not suit the scans; an `InputError` where training would fail."""
+    """Return notes on a grid that does not suit the scans; an `InputError` where training would fail."""
     notes = []
     if config.spacing[2] == 0:
         if found.thick < 0.5:

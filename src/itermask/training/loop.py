@@ -180,7 +180,7 @@ class Trainer:
         return True
 
     def _identity(self) -> dict[str, Any]:
-        """The settings that a resumed run must share."""
+        """Return the settings that a resumed run must share."""
         free = {"steps", "crop", "workers", "validate_every", "checkpoint_every", "decay_share"}
         method = {key: value for key, value in self.method.settings().items() if key not in self.method.test_time}
         described = self.config.as_dict() | {"world": self.world, "method_settings": method}
@@ -196,7 +196,7 @@ class Trainer:
             save_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer, about)
 
     def batches(self, paths: list[Path]) -> Iterator[dict[str, Tensor]]:
-        """This process's share of every remaining step's batch."""
+        """Yield this process's share of every remaining step's batch."""
         size = self.config.batch
         total = size * self.world
         numbers = [
@@ -299,7 +299,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, paths: list[Path], examples: int = 2) -> float:
-        """Mean loss of the averaged weights on fixed examples of the validation scans, shared among processes."""
+        """Return the averaged weights' mean loss on fixed validation examples, shared among processes."""
         trained = {key: value.clone() for key, value in self.networks.state_dict().items()}
         self.networks.load_state_dict(self.average)
         self.networks.eval()
@@ -319,7 +319,7 @@ class Trainer:
         return float(total[0] / total[1])
 
     def _agreed(self, wanted: int) -> int:
-        """The signal that any process of a distributed run has got; 0 if none has, so that all stop after one step."""
+        """Return the signal that any process of a distributed run has got, or 0, so that all stop after one step."""
         if self.world == 1:
             return wanted
         told = torch.tensor([wanted], device=self.device)
@@ -391,7 +391,7 @@ class Logs:
 
 
 def _join(device: str) -> tuple[int, int, torch.device]:
-    """Rank, number of processes and device of this process; joins torchrun's group if there is one."""
+    """Return rank, number of processes and device of this process; joins torchrun's group if there is one."""
     chosen = pick_device(device)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

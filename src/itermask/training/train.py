@@ -140,7 +140,7 @@ def _check_subjects(data: Path, entries: list[Entry]) -> None:
 def _prepare_all(
     entries: list[Entry], sequence: str, cache: Path, trainer: Trainer, report: Report
 ) -> list[tuple[Entry, Path]]:
-    """The scans to train on and validate with, and where they are prepared; distributed processes share the work."""
+    """Return the scans to train on and to validate with, and where they are; processes share the work."""
     wanted = [entry for entry in entries if entry.split in LEARNED]
     slices = by_slices(trainer.method, trainer.grid)
     for number, entry in list(enumerate(wanted))[trainer.rank :: trainer.world]:
@@ -151,7 +151,7 @@ def _prepare_all(
 
 
 def by_slices(method: Method, grid: Grid) -> bool:
-    """Whether a method may learn from the healthy slices of a scan with a lesion.
+    """Return whether a method may learn from the healthy slices of a scan with a lesion.
 
     Example:
         >>> from itermask.methods import build_method
@@ -164,7 +164,7 @@ def by_slices(method: Method, grid: Grid) -> bool:
 def _healthy(
     data: Path, prepared: list[tuple[Entry, Path]], trainer: Trainer, note: Note | None
 ) -> list[tuple[Entry, Path]]:
-    """The scans of which something healthy is left; an `InputError` where they are too few."""
+    """Return the scans of which something healthy is left; an `InputError` where they are too few."""
     healthy = [(entry, path) for entry, path in prepared if has_brain(path)]
     count = len(prepared) - len(healthy)
     if not count:
@@ -339,7 +339,7 @@ def calibrate_model(
 
 @contextmanager
 def _in_place(out: Path) -> Iterator[Path]:
-    """A folder to make a model in, whose files come into `out` at the end; after a failure all is as it was."""
+    """Make a folder for a model, whose files come into `out` at the end; after a failure all is as it was."""
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
@@ -379,7 +379,7 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
 
 
 def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], source: Path) -> dict[str, Any]:
-    """A card with another method of the same family, and other test-time settings.
+    """Return a card with another method of the same family, and other test-time settings.
 
     The other method keeps the card's settings but for those by which it differs from the card's method.
     """
@@ -401,7 +401,7 @@ def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], s
 
 
 def _built(source: Path, name: str, settings: dict[str, Any] | None = None) -> Method:
-    """A method for the model folder `source`; an `InputError` where there is none of the name or settings."""
+    """Return a method for the model folder `source`; an `InputError` where there is none of the name or settings."""
     try:
         return build_method(name, settings)
     except ValueError as error:

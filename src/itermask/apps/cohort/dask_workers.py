@@ -84,7 +84,7 @@ def work_on_dask(
 
 
 def _threads(client: Any, address: str) -> int:
-    """Threads of all workers there are now."""
+    """Return threads of all workers there are now."""
     try:
         return sum(client.nthreads().values())
     except (OSError, TimeoutError) as error:
@@ -96,14 +96,14 @@ def _gone(address: str) -> InputError:
 
 
 def _killed(future: Any) -> bool:
-    """Whether the scheduler has given a task up because the workers that had it died."""
+    """Return whether the scheduler has given a task up because the workers that had it died."""
     from distributed.scheduler import KilledWorker
 
     return future.status == "error" and isinstance(future.exception(), KilledWorker)
 
 
 def _outcome(future: Any, task: Task, address: str) -> Outcome:
-    """What became of a task."""
+    """Return what became of a task."""
     if future.status == "finished":
         return future.result()  # type: ignore[no-any-return]
     if _killed(future):

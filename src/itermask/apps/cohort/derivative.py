@@ -50,7 +50,7 @@ def check_tree(root: Path) -> None:
 
 
 def _fields(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing if it cannot be read."""
+    """Return what a JSON file holds; nothing if it cannot be read."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError):
@@ -59,7 +59,7 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def is_derivative_of_ours(out: Path) -> bool:
-    """Whether a folder's description says that this program made it.
+    """Return whether a folder's description says that this program made it.
 
     Example:
         >>> is_derivative_of_ours(folder)

@@ -64,7 +64,7 @@ def exports(sequence: str, rows: Sequence["Row"]) -> dict[str, str]:
 
 
 def _escaped(path: str) -> str:
-    """A path as a line of `.bidsignore` that means it alone."""
+    """Return a path as a line of `.bidsignore` that means it alone."""
     return "".join(f"\\{letter}" if letter in "*?[]!#\\ " else letter for letter in path)
 
 
@@ -90,7 +90,7 @@ def costs(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _entries(out: Path) -> Iterator[dict[str, Any]]:
-    """The logs' lines about scans; a line that was cut off is passed over."""
+    """Yield the logs' lines about scans; a line that was cut off is passed over."""
     for path in sorted((out / LOGS).glob("run-*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:

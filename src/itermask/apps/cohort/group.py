@@ -93,7 +93,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def columns(scores: Sequence[str]) -> list[str]:
-    """The table's columns, each once.
+    """Return the table's columns, each once.
 
     Example:
         >>> columns(["focal"])[:2]
@@ -103,7 +103,7 @@ def columns(scores: Sequence[str]) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The table as text, with tabs, sorted by name; `n/a` where there is nothing."""
+    """Return the table as text, with tabs, sorted by name; `n/a` where there is nothing."""
     scores = score_names(rows)
     lines = [columns(scores)]
     for row in rows:
@@ -113,14 +113,14 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A cell's text: numbers with six digits, nothing that would break a line."""
+    """Return a cell's text: numbers with six digits, nothing that would break a line."""
     if value is None or value == "":
         return MISSING
     return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 def dictionary(rows: Sequence[Row]) -> str:
-    """What the table's columns mean, as JSON."""
+    """Return what the table's columns mean, as JSON."""
     scores = score_names(rows)
     told = {name: {"Description": f"{score_name(name)}; higher is less normal"} for name in scores}
     return json.dumps({name: COLUMNS.get(name) or told[name] for name in columns(scores)}, indent=1) + "\n"

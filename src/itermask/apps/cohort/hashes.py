@@ -19,7 +19,7 @@ Stamp = tuple[int, int]  # size in bytes, modification time in ns
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal.
+    """Return SHA-256 of a file's content, in hexadecimal.
 
     Example:
         >>> import tempfile
@@ -59,7 +59,7 @@ class Hashes:
             self._file.write("\n")  # ends a line that was cut off
 
     def of(self, path: Path | None) -> str | None:
-        """A file's hash; None for no file, and for one that cannot be read."""
+        """Return a file's hash; None for no file, and for one that cannot be read."""
         if path is None:
             return None
         try:
@@ -86,7 +86,7 @@ class Hashes:
 
 @cache
 def model_hash(model: str | None, sequence: str | None) -> str:
-    """Which model a job gets: a hash of weights and card.
+    """Return which model a job gets: a hash of weights and card.
 
     Without a name the model is chosen by sequence and by the scan's slices; the hash is then of all bundled models
     for the sequence, so that no scan has to be opened for it.

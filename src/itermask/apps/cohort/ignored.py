@@ -53,7 +53,7 @@ def matcher(lines: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _pattern(text: str) -> str:
-    """A regular expression for one line; what lies below a folder that fits, fits too."""
+    """Return a regular expression for one line; what lies below a folder that fits, fits too."""
     folder = text.endswith("/")
     text = text.rstrip("/")
     anchored = "/" in text

@@ -17,7 +17,7 @@ TABLES = (".tsv", ".csv")
 def list_jobs(
     data: Sequence[Path], sequences: Sequence[str], out: Path, given: str | None = None
 ) -> tuple[list[Job], dict[str, dict[str, str]]]:
-    """The scans to process, and what is known of the people.
+    """Return the scans to process, and what is known of the people.
 
     A folder is read as a data set (see `itermask.io.datasets`), with its brain masks; one that is not recognised is
     taken
@@ -51,7 +51,7 @@ def list_jobs(
 
 
 def _of(source: Path, sequences: Sequence[str], given: str | None) -> list[tuple[Job, dict[str, str]]]:
-    """The jobs of one folder, table or file."""
+    """Return the jobs of one folder, table or file."""
     if source.is_dir():
         tree = walk(source)
         if any(adapter.collect(tree) for adapter in (*SPECIFIC, *GENERIC)):
@@ -64,7 +64,7 @@ def _of(source: Path, sequences: Sequence[str], given: str | None) -> list[tuple
 
 
 def _of_cases(cases: Iterable[Case], sequences: Sequence[str]) -> list[tuple[Job, dict[str, str]]]:
-    """A job for each wanted sequence of each case."""
+    """Return a job for each wanted sequence of each case."""
     found = []
     for case in cases:
         for sequence, path in case.paths.items():
@@ -77,7 +77,7 @@ def _of_cases(cases: Iterable[Case], sequences: Sequence[str]) -> list[tuple[Job
 
 
 def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tuple[Job, dict[str, str]]]:
-    """A job for each file, named after its path below `root`."""
+    """Return a job for each file, named after its path below `root`."""
     found: list[tuple[Job, dict[str, str]]] = []
     for path in paths:
         if not path.exists():
@@ -93,7 +93,7 @@ def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tupl
 
 
 def safe(name: str) -> str:
-    """A name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front.
+    """Return a name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front.
 
     Example:
         >>> safe("scan 1/a")
@@ -103,7 +103,7 @@ def safe(name: str) -> str:
 
 
 def age_and_sex(groups: Mapping[str, str]) -> dict[str, str]:
-    """Age and sex as tables call them, of what a data set says of a person.
+    """Return the age and sex as tables call them, of what a data set says of a person.
 
     Example:
         >>> age_and_sex({"age": "41", "sex": "F"})

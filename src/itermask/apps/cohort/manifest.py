@@ -54,7 +54,7 @@ class Record:
 
 
 def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
-    """All that a job's result depends on; where two are equal, so are the results."""
+    """Return all that a job's result depends on; where two are equal, so are the results."""
     work = {
         "scan": hashes.of(job.scan),
         "brain_mask": hashes.of(job.brain_mask),
@@ -67,12 +67,12 @@ def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
 
 
 def record_path(out: Path, name: str) -> Path:
-    """The file of a record."""
+    """Return the file of a record."""
     return out / MANIFEST / f"{name}.json"
 
 
 def read_record(out: Path, name: str) -> Record | None:
-    """The record of a job; None if there is none that can be read."""
+    """Return the record of a job; None if there is none that can be read."""
     try:
         return Record(**json.loads(record_path(out, name).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -80,7 +80,7 @@ def read_record(out: Path, name: str) -> Record | None:
 
 
 def read_records(out: Path) -> list[Record]:
-    """All records of a results folder, of all shards, sorted by name.
+    """Return all records of a results folder, of all shards, sorted by name.
 
     Example:
         >>> read_records(folder)
@@ -91,7 +91,7 @@ def read_records(out: Path) -> list[Record]:
 
 
 def known_jobs(out: Path) -> list[Job]:
-    """The jobs of a results folder's records, for work that needs no scan.
+    """Return the jobs of a results folder's records, for work that needs no scan.
 
     Raises:
         InputError: there is no record.
@@ -103,7 +103,7 @@ def known_jobs(out: Path) -> list[Job]:
 
 
 def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool = False) -> str:
-    """What is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be processed."""
+    """Return what is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be processed."""
     record = read_record(plan.out, job.name)
     if record is None:
         return "new"
@@ -115,7 +115,7 @@ def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool =
 
 
 def _complete(out: Path, record: Record) -> bool:
-    """Whether all files of a record are there and have their size."""
+    """Return whether all files of a record are there and have their size."""
     try:
         return all((out / name).stat().st_size == size for name, size in record.outputs.items())
     except OSError:

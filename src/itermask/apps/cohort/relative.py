@@ -121,14 +121,14 @@ def relative_to_groups(rows: Sequence[Row], keys: Sequence[str] = SCANNER) -> tu
 
 
 def _name(row: Row, keys: Sequence[str]) -> str:
-    """What a row's group is called."""
+    """Return what a row's group is called."""
     figures = row.record.figures
     values = [row.record.session if key == "session_id" else figures.get(key) for key in keys]
     return " ".join(f"{value:g} T" if isinstance(value, float) else str(value) for value in values if value)
 
 
 def _group(name: str, members: Sequence[Row]) -> Group:
-    """A group's middle, and whether it moves together."""
+    """Return a group's middle, and whether it moves together."""
     quality = np.array([value for value, _ in map(extents, members) if value is not None])
     focal = np.array([np.log1p(value) for _, value in map(extents, members) if value is not None])
     middle = float(np.median(quality)) if len(quality) else None
@@ -140,7 +140,7 @@ def _group(name: str, members: Sequence[Row]) -> Group:
 
 
 def _spreads(members: Sequence[Row]) -> tuple[float, float]:
-    """Robust standard deviations of a group's extents and of its focal scores' logarithms."""
+    """Return robust standard deviations of a group's extents and of its focal scores' logarithms."""
     found: list[float] = []
     for values in zip(*[extents(row) for row in members], strict=True):
         known = np.array([value for value in values if value is not None], dtype=float)
@@ -151,7 +151,7 @@ def _spreads(members: Sequence[Row]) -> tuple[float, float]:
 
 
 def _relative(row: Row, group: Group, spreads: tuple[float, float]) -> Mapping[str, Any]:
-    """A row's columns relative to its group."""
+    """Return a row's columns relative to its group."""
     quality, focal = extents(row)
     told: dict[str, Any] = {"reference_group": group.name or "all scans", "reference_scans": group.count}
     if quality is not None and group.quality is not None:

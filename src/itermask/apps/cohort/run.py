@@ -81,20 +81,20 @@ def check_names(jobs: Sequence[Job]) -> None:
 
 
 def shard_of(jobs: Sequence[Job], shard: tuple[int, int]) -> list[Job]:
-    """Every n-th job from the i-th, by name; i from 1 to n."""
+    """Return every n-th job from the i-th, by name; i from 1 to n."""
     number, count = shard
     return sorted(jobs, key=lambda job: job.name)[number - 1 :: count]
 
 
 def states(jobs: Sequence[Job], plan: Plan, retry_failed: bool = False) -> Iterator[tuple[Job, str]]:
-    """Each job with what a run would see in it, see `manifest.STATES`; nothing is written."""
+    """Yield each job with what a run would see in it, see `manifest.STATES`; nothing is written."""
     hashes = Hashes(plan.out / LOGS)
     for job in jobs:
         yield job, state_of(job, plan, work_of(job, plan, hashes), retry_failed)
 
 
 def not_processed(jobs: Sequence[Job], out: Path) -> str:
-    """A sentence on how many scans a results folder knows nothing of; "" if there are none."""
+    """Return a sentence on how many scans a results folder knows nothing of; "" if there are none."""
     count = sum(not record_path(out, job.name).exists() for job in jobs)
     if count == 0:
         return ""
@@ -155,7 +155,7 @@ class _Run:
         self.work: dict[str, dict[str, Any]] = {}  # of tasks that are under way
 
     def tasks(self, jobs: Iterable[Job]) -> Iterator[Task]:
-        """What is to be done, looked into when a worker asks for it."""
+        """Yield what is to be done, looked into when a worker asks for it."""
         for job in jobs:
             work = work_of(job, self.plan, self.hashes)
             state = self._state(job, work)
@@ -169,7 +169,7 @@ class _Run:
             self.report(self.tally)
 
     def _state(self, job: Job, work: dict[str, Any]) -> str:
-        """What is to be done about a job; a report can be drawn again wherever the scan is still the same."""
+        """Return what is to be done about a job; a report can be drawn again wherever the scan is still the same."""
         if not self.plan.reports_only:
             return state_of(job, self.plan, work, self.retry_failed)
         record = read_record(self.plan.out, job.name)
@@ -212,7 +212,7 @@ def _working_in(out: Path, shard: str) -> Iterator[None]:
 
 
 def _lock(file: TextIO, shared: bool = False) -> bool:
-    """Whether a file could be locked; True where the file system knows no locks."""
+    """Return whether a file could be locked; True where the file system knows no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -246,7 +246,7 @@ def _clean(out: Path, jobs: Sequence[Job]) -> None:
 
 @contextmanager
 def _log(out: Path, shard: str) -> Iterator[TextIO]:
-    """The run's log, `logs/run-<shard>.jsonl`: all that differs from run to run."""
+    """Open the run's log, `logs/run-<shard>.jsonl`: all that differs from run to run."""
     with open(out / LOGS / f"run-{shard}.jsonl", "a", encoding="utf-8") as log:
         started = {"started": _now(), "host": socket.gethostname(), "process": os.getpid()}
         log.write("\n" + json.dumps(started) + "\n")

@@ -51,7 +51,7 @@ def carry_out(task: Task, plan: Plan) -> Outcome:
 
 
 def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
-    """The outcome, and what the log should know of it."""
+    """Return the outcome, and what the log should know of it."""
     # Each attempt has a folder of its own: a worker that was taken for dead may still write to another.
     own = f"{task.part}-{secrets.token_hex(4)}"
     part = plan.out / own
@@ -96,7 +96,7 @@ def _redraw(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
 
 
 def loaded(plan: Plan, scan: Scan) -> Model:
-    """The model for a scan; each is loaded once in a process, and why it was chosen is told for each scan anew."""
+    """Return the model for a scan; each is loaded once in a process, and why it was chosen is told for each scan."""
     choice = find(plan.model, scan.sequence, scan)
     key = (str(choice.folder), plan.device)
     if key not in _loaded:
@@ -105,7 +105,7 @@ def loaded(plan: Plan, scan: Scan) -> Model:
 
 
 def figures_of(finding: Finding, source: Source | None = None) -> dict[str, Any]:
-    """What a cohort's tables show of a finding, in values that JSON can hold; None where there is no number.
+    """Return what a cohort's tables show of a finding, in values that JSON can hold; None where there is no number.
 
     Args:
         finding: of the scan.
@@ -175,5 +175,5 @@ def _unexpected(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """A message without line breaks, and without bytes of names that are no text, for tables."""
+    """Return a message without line breaks, and without bytes of names that are no text, for tables."""
     return shown(" ".join(text.split()))

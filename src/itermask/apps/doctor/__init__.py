@@ -55,7 +55,7 @@ class Examination:
         return not self.reasons
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as JSON holds it; `would_run` comes first."""
+        """Return everything, as JSON holds it; `would_run` comes first."""
         return {"would_run": self.would_run, **asdict(self)}
 
 
@@ -79,7 +79,7 @@ def examine(quick: bool = False, device: str = "auto") -> Examination:
 def _reasons(
     torch: Torch, runtimes: list[RuntimeState], models: list[ModelState], look: DemoRun | None, device: str
 ) -> list[str]:
-    """Why a scan would not run."""
+    """Return why a scan would not run."""
     if torch.problem:
         return [f"PyTorch cannot be used: {torch.problem}"]
     from itermask.runtime.device import pick_device
@@ -99,7 +99,7 @@ def _reasons(
 
 
 def _notes(machine: Machine, tools: list[Tool], models: list[ModelState], look: DemoRun | None) -> list[str]:
-    """What a person may want to fix."""
+    """Return what a person may want to fix."""
     found = [f"model {model.name} cannot be used: {model.problem}" for model in models if model.problem is not None]
     found += [f"{tool.name} is installed but {tool.problem}" for tool in tools if tool.version and tool.problem]
     if machine.free_memory_gib < MEMORY_GIB:

@@ -46,7 +46,7 @@ class Extra:
 
 
 def find_extras(package: str = "itermask") -> list[Extra]:
-    """The extras of an installed package, by name; none where it runs without being installed.
+    """Return the extras of an installed package, by name; none where it runs without being installed.
 
     Example:
         >>> all(found.name for found in find_extras())
@@ -69,7 +69,7 @@ def _extra(package: str, name: str, wanted: list[Requirement]) -> Extra:
 
 
 def missing_part(wanted: Requirement) -> str:
-    """What lacks to a requirement; "" if it is met."""
+    """Return what lacks to a requirement; "" if it is met."""
     try:
         there = version(wanted.name)
     except PackageNotFoundError:

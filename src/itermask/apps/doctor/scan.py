@@ -59,7 +59,7 @@ class Outlook:
         return not self.refusal
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as JSON holds it; `would_run` comes first."""
+        """Return everything, as JSON holds it; `would_run` comes first."""
         return {"would_run": self.would_run, **asdict(self), "about": dict(self.about)}
 
 
@@ -97,7 +97,7 @@ def foresee(
 
 
 def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str, Any]]:
-    """What is known, in the order in which `run` finds it out; each step may refuse."""
+    """Yield what is known, in the order in which `run` finds it out; each step may refuse."""
     from itermask.io.dicom.sources import why_no_results
     from itermask.models.folder import load_model
     from itermask.pipeline import check_alignment, check_sequence, check_thickness, known_sequence
@@ -131,7 +131,7 @@ def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str
 
 
 def _more_notes(scan: "Scan", model: "Model") -> Iterator[str]:
-    """What is odd about a mask that was given, and an age that the model has not learned."""
+    """Yield what is odd about a mask that was given, and an age that the model has not learned."""
     from itermask.prepare.given_mask import check_given
     from itermask.prepare.plausibility import Population, age_reasons
 

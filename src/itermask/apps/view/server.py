@@ -88,7 +88,7 @@ class ViewServer(WebServer):
         return {entry.scan: entry for entry in list_scans(self.out)}
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """The page, a part of it, the state, a thumbnail, or a file below the folder."""
+        """Return the page, a part of it, the state, a thumbnail, or a file below the folder."""
         name = self._asked(path)
         if name is None:
             return Answer(b"open the address that 'itermask view' has told\n", status=HTTPStatus.NOT_FOUND)
@@ -143,7 +143,7 @@ class ViewServer(WebServer):
         return _json(vars(kept) | {"version": seen + 1})
 
     def state(self, rater: str = "") -> dict[str, Any]:
-        """What the page shows: `rater`, `scans` (the least normal first, see `Entry`), `ratings` by scan, `longest`.
+        """Return what the page shows: `rater`, `scans` (the least normal first), `ratings` by scan, `longest`.
 
         Args:
             rater: who looks, if that is known; else the server's own rater.
@@ -164,12 +164,12 @@ class ViewServer(WebServer):
         }
 
     def _asked(self, path: str) -> str | None:
-        """What is asked for; None without the secret."""
+        """Return what is asked for; None without the secret."""
         told, slash, name = path.removeprefix("/").partition("/")
         return name if slash and hmac.compare_digest(told.encode(), self.secret.encode()) else None
 
     def _is_from_page(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request was sent by this server's own page."""
+        """Return whether a request was sent by this server's own page."""
         return (
             headers.get("origin") == f"{self.scheme}://{headers.get('host')}"
             and headers.get("sec-fetch-site", "same-origin") == "same-origin"
@@ -178,7 +178,7 @@ class ViewServer(WebServer):
         )
 
     def _page(self) -> bytes:
-        """The page, with its token."""
+        """Return the page, with its token."""
         text = _asset("page.html").decode()
         return text.replace("{{token}}", self.token).replace("{{folder}}", html.escape(self.out.name)).encode()
 
@@ -188,7 +188,7 @@ def _asset(name: str) -> bytes:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a path leads through a name that begins with a dot: what is being written, or not meant to be seen."""
+    """Return whether a path holds a name that begins with a dot: a file being written, or not meant to be seen."""
     return any(part.startswith(".") for part in name.split("/"))
 
 

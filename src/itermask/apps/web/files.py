@@ -17,7 +17,7 @@ KINDS = {
 
 
 def kind_of(path: Path) -> str:
-    """The media type of a file, told by its ending.
+    """Return the media type of a file, told by its ending.
 
     Example:
         >>> from pathlib import Path
@@ -28,7 +28,7 @@ def kind_of(path: Path) -> str:
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """A file below a folder.
+    """Return a file below a folder.
 
     Args:
         folder: any folder.

@@ -29,7 +29,7 @@ class Condition:
     fractions: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Its name in tables and file names."""
         if self.kind == "as is":
             return self.kind
@@ -41,7 +41,7 @@ AS_IS = Condition()
 
 
 def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
-    """The conditions whose results a protocol needs, the scan as it is among them where it is compared with it."""
+    """Return the conditions whose results a protocol needs; with the scan as it is where that is compared."""
     if protocol.kind in ("healthy", "segmentation", "slices") or protocol.spoiled:
         return [AS_IS]
     if protocol.kind == "matched" and not protocol.lesions:
@@ -53,23 +53,23 @@ def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
 
 
 def conditions_for(protocol: ProtocolSpec, data: str) -> list[Condition]:
-    """The conditions in which a protocol needs one of its data sets: as they are where they stand for healthy ones."""
+    """Return the conditions in which a protocol needs one of its data sets; healthy data as they are."""
     wanted = conditions_of(protocol) if data in (*protocol.data, *protocol.spoiled) else []
     return list(dict.fromkeys([*([AS_IS] if data in protocol.healthy else []), *wanted]))
 
 
 def artifacts_of(protocol: ProtocolSpec) -> tuple[str, ...]:
-    """A protocol's artifacts: the named ones, or all there are."""
+    """Return a protocol's artifacts: the named ones, or all there are."""
     return protocol.artifacts or tuple(sorted(ARTIFACTS))
 
 
 def lesions_of(protocol: ProtocolSpec) -> Mapping[str, float]:
-    """Kind of inserted lesion → contrast."""
+    """Return the kind of inserted lesion → contrast."""
     return protocol.lesions or {}
 
 
 def seed_for(seed: int, *words: str) -> int:
-    """The same seed for the same words, on every machine.
+    """Return the same seed for the same words, on every machine.
 
     Example:
         >>> seed_for(0, "ixi-001", "ghosting") == seed_for(0, "ixi-001", "ghosting")

@@ -32,7 +32,7 @@ class StoredMap:
     spacing: tuple[float, ...]
 
     def volume(self) -> np.ndarray:
-        """The error map in 3D, float32; 0 outside the brain."""
+        """Return the error map in 3D, float32; 0 outside the brain."""
         whole = np.zeros(self.brain.shape, dtype=np.float32)
         whole[self.brain] = self.error
         return whole
@@ -66,7 +66,7 @@ def save_map(path: Path, finding: Finding, lesion: np.ndarray, spacing: tuple[fl
 
 
 def has_map(path: Path) -> bool:
-    """Whether a run's map is there, with the places of its voxels, which earlier versions did not keep.
+    """Return whether a run's map is there, with the places of its voxels, which earlier versions did not keep.
 
     Example:
         >>> has_map(folder / "map.npz")
@@ -79,7 +79,7 @@ def has_map(path: Path) -> bool:
 
 
 def read_map(path: Path) -> StoredMap:
-    """The map of a run, see `has_map`."""
+    """Return the map of a run, see `has_map`."""
     with np.load(path, allow_pickle=False) as stored:
         shape = tuple(int(size) for size in stored["shape"])
         brain, lesion = (
@@ -92,7 +92,7 @@ def read_map(path: Path) -> StoredMap:
 
 
 def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors, labels and brain, one value a voxel; label voxels outside the brain come last, with an error of 0."""
+    """Return errors, labels and brain, one value a voxel; label voxels outside the brain last, with error 0."""
     with np.load(path, allow_pickle=False) as stored:
         outside = int(stored["outside"])
         errors = np.append(stored["error"], np.zeros(outside, dtype=np.float32))
@@ -101,7 +101,7 @@ def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, Any]:
-    """The numbers that are defined, to six digits.
+    """Return the numbers that are defined, to six digits.
 
     Example:
         >>> rounded({"dice": 0.123456789, "hd95": float("nan")})

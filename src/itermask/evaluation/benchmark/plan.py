@@ -47,7 +47,7 @@ class MethodSpec:
             raise ValueError("has settings, which only go with a config")
 
     def looks_at(self, data: str) -> bool:
-        """Whether it processes the data of a name.
+        """Return whether it processes the data of a name.
 
         Example:
             >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).looks_at("healthy heads")
@@ -201,11 +201,11 @@ class Plan:
             )
 
     def dataset(self, name: str) -> DataSpec:
-        """The data of a name."""
+        """Return the data of a name."""
         return next(spec for spec in self.data if spec.name == name)
 
     def path(self, name: str) -> Path:
-        """A path of the settings file, as the process can open it."""
+        """Return a path of the settings file, as the process can open it."""
         return self.folder / name
 
 
@@ -223,7 +223,7 @@ def read_plan(path: Path | str) -> Plan:
 
 
 def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
-    """A plan with some of its methods; all if no name is given.
+    """Return a plan with some of its methods; all if no name is given.
 
     A protocol's reference that is not among them is left out.
 
@@ -242,5 +242,5 @@ def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
 
 
 def sequence_of(spec: DataSpec) -> str:
-    """A data set's sequence under its canonical name."""
+    """Return a data set's sequence under its canonical name."""
     return canonical_sequence(spec.sequence)

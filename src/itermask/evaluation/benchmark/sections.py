@@ -46,7 +46,7 @@ class Section:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number, or a dash where there is none.
+    """Return a number, or a dash where there is none.
 
     Example:
         >>> number(0.1234), number(float("nan"))
@@ -56,7 +56,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage.
+    """Return a share as a percentage.
 
     Example:
         >>> percent(0.1234)
@@ -66,7 +66,7 @@ def percent(value: float) -> str:
 
 
 def with_interval(found: Cell, counted: bool = False) -> str:
-    """A mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
+    """Return a mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
     if not np.isfinite(found.interval.mean):
         return "–"
     mean, low, high = map(number, found.interval)

@@ -24,7 +24,7 @@ p{color:#52606d}"""
 
 
 def setting(results: Results) -> str:
-    """With what the figures were made."""
+    """Return with what the figures were made."""
     import torch
 
     methods = []
@@ -38,14 +38,14 @@ def setting(results: Results) -> str:
 
 
 def what_of(spec: MethodSpec) -> str:
-    """A method's model, or the settings that it has in place of one."""
+    """Return a method's model, or the settings that it has in place of one."""
     changed = ", ".join(f"{name} {value}" for name, value in (spec.settings or {}).items())
     what = f"model `{spec.model}`" if spec.model else f"not trained, `{spec.config}`"
     return f"{what}, {changed}" if changed else what
 
 
 def markdown(results: Results, sections: Sequence[Section], level: int = 3, pictures: str = "") -> str:
-    """The results for a document.
+    """Return the results for a document.
 
     Args:
         results: for the line that says with what they were made.
@@ -67,7 +67,7 @@ def markdown(results: Results, sections: Sequence[Section], level: int = 3, pict
 
 
 def page(results: Results, sections: Sequence[Section]) -> str:
-    """The results as one self-contained page."""
+    """Return the results as one self-contained page."""
     parts = [f"<p>{_marked(setting(results))}</p>"]
     for section in sections:
         parts.append(f"<h2>{html.escape(section.title)}</h2>")
@@ -86,7 +86,7 @@ def page(results: Results, sections: Sequence[Section]) -> str:
 
 
 def _marked(text: str) -> str:
-    """Text with Markdown's bold, italics and code as HTML."""
+    """Return the text with Markdown's bold, italics and code as HTML."""
     text = html.escape(text)
     text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
     text = re.sub(r"\*(.+?)\*", r"<i>\1</i>", text)
@@ -94,12 +94,12 @@ def _marked(text: str) -> str:
 
 
 def picture_name(section: Section) -> str:
-    """File name of a section's chart."""
+    """Return the file name of a section's chart."""
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") + ".svg"
 
 
 def chart(curves: Curves) -> str:
-    """Small charts side by side as SVG text; the same curves give the same text."""
+    """Return small charts side by side as SVG text; the same curves give the same text."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def as_masks(**masks: np.ndarray) -> list[np.ndarray]:
-    """The arrays as boolean masks of one shape, in the order given.
+    """Return the arrays as boolean masks of one shape, in the order given.
 
     Raises:
         ValueError: the shapes differ; the message names the masks.
@@ -23,7 +23,7 @@ def as_masks(**masks: np.ndarray) -> list[np.ndarray]:
 
 
 def errors_in_brain(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (floating-point) and labels (boolean) of the brain voxels, each 1D.
+    """Return errors (floating-point) and labels (boolean) of the brain voxels, each 1D.
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
@@ -47,7 +47,7 @@ def errors_in_brain(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> 
 
 
 def as_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
-    """Voxel size in mm along each axis, checked.
+    """Return the voxel size in mm along each axis, checked.
 
     Raises:
         ValueError: not one positive number for each of `dims` axes.
@@ -63,7 +63,7 @@ def as_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds a mask; the whole array if the mask is empty.
+    """Return the smallest box that holds a mask; the whole array if the mask is empty.
 
     Example:
         >>> bounding_box(np.array([[False, True, True], [False, False, False]]))

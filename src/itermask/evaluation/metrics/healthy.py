@@ -10,7 +10,7 @@ MM3_PER_ML = 1000.0
 
 
 def mask_volume(mask: np.ndarray, spacing: Sequence[float]) -> float:
-    """Volume of a mask in mL; 0 if it is empty.
+    """Return the volume of a mask in mL; 0 if it is empty.
 
     Args:
         mask: boolean, 3D.
@@ -30,7 +30,7 @@ def mask_volume(mask: np.ndarray, spacing: Sequence[float]) -> float:
 
 
 def share_of_brain(mask: np.ndarray, brain: np.ndarray) -> float:
-    """Share of the brain's voxels that a mask flags, `|M ∩ B| / |B|`, 0 to 1; NaN if the brain is empty.
+    """Return the share of the brain's voxels that a mask flags, `|M ∩ B| / |B|`, 0 to 1; NaN if the brain is empty.
 
     Raises:
         ValueError: the shapes differ.

@@ -90,12 +90,12 @@ def match_lesions(
 
 
 def _parts(mask: np.ndarray, cover: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes of a mask's connected parts, and how many voxels of each are covered."""
+    """Return sizes of a mask's connected parts, and how many voxels of each are covered."""
     numbered, count = ndimage.label(mask, neighbours)
     sizes = np.bincount(numbered[mask], minlength=count + 1)[1:]
     return sizes, np.bincount(numbered[mask & cover], minlength=count + 1)[1:]
 
 
 def _covered(sizes: np.ndarray, hits: np.ndarray, overlap: float) -> np.ndarray:
-    """Whether a voxel, and the wanted share, of each part is covered; rounding decides nothing."""
+    """Return whether a voxel, and the wanted share, of each part is covered; rounding decides nothing."""
     return (hits > 0) & (hits >= overlap * sizes - 1e-9)

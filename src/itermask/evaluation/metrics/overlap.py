@@ -9,7 +9,7 @@ from itermask.evaluation.metrics.arrays import as_masks
 
 
 def dice(prediction: np.ndarray, label: np.ndarray) -> float:
-    """Overlap of two masks, `2|P ∩ L| / (|P| + |L|)`.
+    """Return the overlap of two masks, `2|P ∩ L| / (|P| + |L|)`.
 
     Args:
         prediction: boolean mask, any shape.
@@ -30,7 +30,7 @@ def dice(prediction: np.ndarray, label: np.ndarray) -> float:
 
 
 def jaccard(prediction: np.ndarray, label: np.ndarray) -> float:
-    """Intersection over union, `|P ∩ L| / |P ∪ L|`, 0 to 1. Both empty: 1. One empty and the other not: 0.
+    """Return the intersection over union, `|P ∩ L| / |P ∪ L|`, 0 to 1. Both empty: 1. One empty and the other not: 0.
 
     Raises:
         ValueError: the shapes differ.
@@ -44,7 +44,7 @@ def jaccard(prediction: np.ndarray, label: np.ndarray) -> float:
 
 
 def precision(prediction: np.ndarray, label: np.ndarray) -> float:
-    """Share of the prediction that is right, `|P ∩ L| / |P|`; NaN if nothing is predicted.
+    """Return the share of the prediction that is right, `|P ∩ L| / |P|`; NaN if nothing is predicted.
 
     Raises:
         ValueError: the shapes differ.
@@ -58,7 +58,7 @@ def precision(prediction: np.ndarray, label: np.ndarray) -> float:
 
 
 def sensitivity(prediction: np.ndarray, label: np.ndarray) -> float:
-    """Share of the label that is found, `|P ∩ L| / |L|`; NaN if the label is empty.
+    """Return the share of the label that is found, `|P ∩ L| / |L|`; NaN if the label is empty.
 
     Raises:
         ValueError: the shapes differ.
@@ -72,6 +72,6 @@ def sensitivity(prediction: np.ndarray, label: np.ndarray) -> float:
 
 
 def _counts(prediction: np.ndarray, label: np.ndarray) -> tuple[int, int, int]:
-    """Numbers of voxels in both masks, in the prediction, and in the label."""
+    """Return numbers of voxels in both masks, in the prediction, and in the label."""
     prediction, label = as_masks(prediction=prediction, label=label)
     return int((prediction & label).sum()), int(prediction.sum()), int(label.sum())

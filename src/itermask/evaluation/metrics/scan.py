@@ -88,7 +88,7 @@ def scan_metrics(
     reconstruction: np.ndarray | None = None,
     image: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Everything that can be measured on one scan; `docs/evaluation.md` has each measure's definition.
+    """Return everything that can be measured on one scan; `docs/evaluation.md` has each measure's definition.
 
     Args:
         prediction: boolean mask, 3D; None if there is an error map only.

@@ -9,7 +9,7 @@ EMPTY = "no lesion"
 
 
 def size_groups(limits: Sequence[float], unit: str = "mL") -> list[str]:
-    """Names of the groups between rising limits, smallest first: `<1 mL`, `1–10 mL`, `≥10 mL`.
+    """Return names of the groups between rising limits, smallest first: `<1 mL`, `1–10 mL`, `≥10 mL`.
 
     Raises:
         ValueError: a limit is not positive or finite, or they do not rise, or there is none.
@@ -26,7 +26,7 @@ def size_groups(limits: Sequence[float], unit: str = "mL") -> list[str]:
 
 
 def size_group(volume: float, limits: Sequence[float], unit: str = "mL") -> str:
-    """Name of a volume's group; a volume equal to a limit is in the group above it, 0 is `no lesion`.
+    """Return the name of a volume's group; a volume equal to a limit is in the group above it, 0 is `no lesion`.
 
     Args:
         volume: of a scan's lesions together, or of one lesion; in the limits' unit.
@@ -52,7 +52,7 @@ def by_size(
     limits: Sequence[float],
     unit: str = "mL",
 ) -> dict[str, np.ndarray]:
-    """Values, such as each scan's Dice or each lesion's detection, sorted into groups by volume.
+    """Return values, such as each scan's Dice or each lesion's detection, sorted into groups by volume.
 
     Args:
         values: one a scan (or lesion).

@@ -9,7 +9,7 @@ from itermask.evaluation.metrics.arrays import as_masks, as_spacing, bounding_bo
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
-    """Voxels of a mask with a face on its outside; what lies beyond the array's border is outside.
+    """Return voxels of a mask with a face on its outside; what lies beyond the array's border is outside.
 
     Example:
         >>> surface(np.ones((3, 3), bool)).astype(int).tolist()
@@ -20,7 +20,7 @@ def surface(mask: np.ndarray) -> np.ndarray:
 
 
 def assd(prediction: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> float:
-    """Average symmetric surface distance, in mm.
+    """Return the average symmetric surface distance, in mm.
 
     The mean over the surface voxels of both masks together of the distance to the other mask's nearest
     surface voxel, between voxel centres (Heimann et al. 2009, IEEE TMI 28(8)).

@@ -56,7 +56,7 @@ class RankedErrors(NamedTuple):
     labelled: int
 
     def dice(self, thresholds: np.ndarray) -> np.ndarray:
-        """Dice of `error > threshold`, for each threshold; 1 if nothing is flagged and nothing labelled."""
+        """Return the Dice of `error > threshold`, for each threshold; 1 if nothing is flagged and nothing labelled."""
         flagged = len(self.errors) - np.searchsorted(self.errors, thresholds, side="right")
         flagged = flagged + self.more_lowest * (np.asarray(thresholds) < self.errors[0])
         hits = len(self.label_errors) - np.searchsorted(self.label_errors, thresholds, side="right")
@@ -87,7 +87,7 @@ def rank_errors(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> Rank
 
 
 def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> BestThreshold:
-    """The best Dice that any threshold on one scan's error map can reach: an upper bound, with the label seen.
+    """Return the best Dice that any threshold on one scan's error map can reach: an upper bound, with the label seen.
 
     All thresholds are tried. Label voxels outside the brain count as missed.
 
@@ -117,7 +117,7 @@ def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray)
 def best_shared_threshold(
     errors: Sequence[np.ndarray], labels: Sequence[np.ndarray], brains: Sequence[np.ndarray]
 ) -> SharedThreshold:
-    """The one threshold that gives a test set its best mean Dice, as the papers' tables choose it.
+    """Return the one threshold that gives a test set its best mean Dice, as the papers' tables choose it.
 
     The mean is over scans. Candidates are quantiles of all scans' brain errors pooled, closer together towards
     the highest, then closer together around the best; so the result is exact for small sets and within a small
@@ -145,7 +145,7 @@ def best_shared_threshold(
 
 
 def shared_threshold(scans: Sequence[RankedErrors]) -> SharedThreshold:
-    """`best_shared_threshold` for scans that are sorted already, so that no map need be kept.
+    """Return `best_shared_threshold` for scans that are sorted already, so that no map need be kept.
 
     Raises:
         ValueError: no scans.

@@ -24,7 +24,7 @@ class About:
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
-    r"""Rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
+    r"""Return rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
 
     Raises:
         InputError: unreadable, not text, or a column named twice.
@@ -54,7 +54,7 @@ def read_rows(table: Path) -> list[dict[str, str]]:
 
 
 def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = frozenset()) -> About:
-    """What one row says.
+    """Return what one row says.
 
     The columns `split` and `healthy` are taken as they are. Without `healthy`, a column `group` or `diagnosis`
     that says control (`control`, `healthy`, `HC`, `CN`, `normal`) makes the subject healthy. Every other
@@ -87,7 +87,7 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
 
 
 def read_participants(*folders: Path) -> dict[str, About]:
-    r"""What the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
+    r"""Return what the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
 
     Returns:
         an empty mapping if none of the folders holds one.

@@ -18,7 +18,7 @@ _NAME = re.compile(r"sub-((r\d{3})s\d{3})_ses-(\d+)(?:_space-[^_]+)?_(T1w|label-
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The ATLAS cases of a folder; `group` has the `site` (R001, …)."""
+    """Return the ATLAS cases of a folder; `group` has the `site` (R001, …)."""
     gathering = Gathering(tree.root)
     for file in tree.files:
         if match := _NAME.fullmatch(file.stem):

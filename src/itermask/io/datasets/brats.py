@@ -26,7 +26,7 @@ _FOLDER = re.compile(r"BraTS20_\w+_\d+", re.IGNORECASE)
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The BraTS cases of a folder; `group` has the `cohort` (GLI, MEN, …) since 2023.
+    """Return the BraTS cases of a folder; `group` has the `cohort` (GLI, MEN, …) since 2023.
 
     Example:
         >>> from itermask.io.datasets.tree import walk

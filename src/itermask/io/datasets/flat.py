@@ -17,7 +17,7 @@ _NAME = re.compile(rf"(.+?)_({'|'.join((*SEQUENCES, *MASKS))})", re.IGNORECASE)
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a folder of files named after case and sequence.
+    """Return the cases of a folder of files named after case and sequence.
 
     Example:
         >>> from itermask.io.datasets.tree import walk

@@ -13,7 +13,7 @@ from itermask.io.names import SEQUENCES, canonical_sequence
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a folder of case folders; the root may be a case itself.
+    """Return the cases of a folder of case folders; the root may be a case itself.
 
     Example:
         >>> from itermask.io.datasets.tree import walk

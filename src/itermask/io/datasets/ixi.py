@@ -24,7 +24,7 @@ _WHAT = {
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The IXI cases of a folder; `group` has the `site` and the columns of `participants.tsv`, if there is one.
+    """Return the IXI cases of a folder; `group` has the `site` and the columns of `participants.tsv`, if there is one.
 
     Example:
         >>> from itermask.io.datasets.tree import walk

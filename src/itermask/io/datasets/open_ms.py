@@ -49,7 +49,7 @@ class _Folder:
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The open MS cases of a folder; none without a file name that is particular to them."""
+    """Return the open MS cases of a folder; none without a file name that is particular to them."""
     folders: dict[Path, _Folder] = {}
     particular = False
     for file in tree.files:

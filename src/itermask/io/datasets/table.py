@@ -15,7 +15,7 @@ LOOKS_FOR = "a .tsv or .csv file with the columns participant_id and T1w, FLAIR,
 
 
 def read_table(table: Path) -> list[Case]:
-    r"""Cases of a `.tsv` (tabs) or `.csv` (commas) file, sorted by subject and session.
+    r"""Return cases of a `.tsv` (tabs) or `.csv` (commas) file, sorted by subject and session.
 
     Either a row is a case, with a column for each sequence (`T1w`, `FLAIR`, …; an empty cell is a missing image); or
     a row is an image, in the column `path`, with its `sequence` in a column or told by the file's name. Rows of one

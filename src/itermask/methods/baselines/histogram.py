@@ -11,7 +11,7 @@ PERCENTS = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
 def landmarks(values: np.ndarray) -> np.ndarray:
-    """The percentiles `PERCENTS` of the brain's intensities (1D), rising.
+    """Return the percentiles `PERCENTS` of the brain's intensities (1D), rising.
 
     Example:
         >>> found = landmarks(np.linspace(0.0, 100.0, 1001))
@@ -22,7 +22,7 @@ def landmarks(values: np.ndarray) -> np.ndarray:
 
 
 def rising(values: Sequence[float]) -> bool:
-    """Whether finite numbers never fall and do not all stay the same.
+    """Return whether finite numbers never fall and do not all stay the same.
 
     Example:
         >>> rising([0.0, 1.0, 1.0]), rising([1.0, 0.0]), rising([1.0, 1.0])

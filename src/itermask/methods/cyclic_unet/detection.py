@@ -14,7 +14,7 @@ FORWARD, BACKWARD = "a_to_b", "b_to_a"  # roles
 
 
 def cycle_reconstruct(prepared: Prepared, runtime: "Runtime") -> np.ndarray:
-    """What comes back of a scan: `a_to_b`, then `b_to_a`.
+    """Return what comes back of a scan: `a_to_b`, then `b_to_a`.
 
     The background of the translated slices is set to what it is in every prepared scan before they go back.
 

@@ -69,7 +69,7 @@ def batched(runtime: "Runtime", role: str, inputs: list[np.ndarray]) -> np.ndarr
 def reconstructor(
     method: "IterMask2", runtime: "Runtime", images: np.ndarray, fine: np.ndarray, seed: int
 ) -> Reconstruct:
-    """The masked autoencoder on a scan's slices: noise in the masks, then the network.
+    """Return the masked autoencoder on a scan's slices: noise in the masks, then the network.
 
     The noise follows from the seed and the number of the pass; all slices get the same, so that what comes of one does
     not depend on the others.
@@ -89,7 +89,7 @@ def reconstructor(
 def explore(
     method: "IterMask2", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
-    """The first pass over every slice, the threshold curve if the scan's own threshold is asked for, and the profile.
+    """Return the first pass over every slice, the threshold curve where the scan sets its own, and the profile.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -125,7 +125,7 @@ def _curve(
     first: np.ndarray,
     progress: Progress | None,
 ) -> tuple[np.ndarray, int]:
-    """IterMask3D's threshold curve of all slices together, read off at even percents; and the passes it took."""
+    """Return IterMask3D's threshold curve of all slices together, read off at even percents; and the passes it took."""
     percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
     numbers = itertools.count()
 
@@ -181,7 +181,7 @@ def refine(
     progress: Progress | None,
     revealed: np.ndarray | None = None,
 ) -> SliceRefinement:
-    """The slices' masks, by refinement or by the first pass alone.
+    """Return the slices' masks, by refinement or by the first pass alone.
 
     Args:
         method: its settings.
@@ -211,7 +211,7 @@ def refine(
 
 
 def error_level(search: Search) -> float:
-    """The scan's own error level: the median, over the brain of all slices, of the first pass's errors.
+    """Return the scan's own error level: the median, over the brain of all slices, of the first pass's errors.
 
     With everything hidden, an ordinary pixel's error grows with the contrast and the noise of the scan. Most of a brain
     is ordinary, so a lesion hardly moves the median.

@@ -115,11 +115,11 @@ class IterMask2(Method[detection.Search]):
             raise ValueError(f"the window must be a positive number of percent, not {self.window}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self) | {"weights": list(self.weights)}
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The masked autoencoder (noise-filled slice, guidance, perhaps the mask), and the network that looks first."""
+        """Return the masked autoencoder (noise-filled slice, guidance, perhaps the mask), and the first network."""
         channels = {ROLE: 3 if self.mask_channel else 2} | ({FIRST: 1} if self.first == "network" else {})
         return {
             role: ("block-unet", {"dims": 2, "in_channels": count, "widths": list(WIDTHS)})
@@ -131,7 +131,7 @@ class IterMask2(Method[detection.Search]):
         return training.example(self, volume, rng)
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error, mostly over what was hidden, see `weights`; what looks first has everything hidden."""
+        """Return the squared error, mostly of what was hidden, see `weights`; the first network has all hidden."""
         batch = {key: value.flatten(0, 1) for key, value in batch.items()}
         loss = squared_error(networks[ROLE](batch["input"]), batch["target"], batch["weight"])
         if self.first == "hidden":
@@ -155,7 +155,7 @@ class IterMask2(Method[detection.Search]):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """That of the stop rule: IterMask3D's gamma for `own`; the paper states none for the others."""
+        """Return that of the stop rule: IterMask3D's gamma for `own`; the paper states none for the others."""
         return self.rule.published_point()
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:

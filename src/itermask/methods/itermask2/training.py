@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def hidden_part(
     method: "IterMask2", brain: np.ndarray, spacing: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
-    """A training mask of a slice: squares or one of the other kinds, as the method's settings share them out.
+    """Return a training mask of a slice: squares or one of the other kinds, as the method's settings share them out.
 
     Args:
         method: whose settings count.
@@ -32,7 +32,7 @@ def hidden_part(
 
 
 def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """One training example: some slices of a normal brain.
+    """Return one training example: some slices of a normal brain.
 
     Args:
         method: whose settings count.
@@ -48,7 +48,7 @@ def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generato
 
 
 def _slice(method: "IterMask2", part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The example of one slice."""
+    """Return the example of one slice."""
     image, brain = part.images[0], part.brain
     seen = add_blob(image, brain, rng) if method.blobs and rng.random() < method.blobs else image
     hidden = hidden_part(method, brain, part.spacing, rng)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def reconstructor(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
 ) -> Reconstruct:
-    """`(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network.
+    """Return `(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network.
 
     With `method.crop` the network sees the brain's part of the box only, and beyond it the reconstruction is the image.
     The guidance is that of the whole box, and so is the noise, so that both are the same with and without.
@@ -121,7 +121,7 @@ def single_pass(
     rng: np.random.Generator,
     progress: Progress | None,
 ) -> Search:
-    """One pass with the whole brain hidden. The curve and the profile are of this pass's errors.
+    """Return one pass with the whole brain hidden. The curve and the profile are of this pass's errors.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.

@@ -16,7 +16,7 @@ def example(
     mask_channel: bool,
     weights: tuple[float, float, float],
 ) -> dict[str, np.ndarray]:
-    """One training example.
+    """Return one training example.
 
     Args:
         volume: a normal brain; its first sequence is used.

@@ -19,7 +19,7 @@ Sample = tuple[int, HiddenStrips]  # slice, and what is hidden of it
 
 
 def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
-    """All that has to be sampled for a scan, slice after slice.
+    """Return all that has to be sampled for a scan, slice after slice.
 
     Args:
         method: its settings.
@@ -53,7 +53,7 @@ def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
 def reconstruct_samples(
     method: "MMCCD", prepared: Prepared, runtime: "Runtime", seed: int, batch: list[Sample]
 ) -> np.ndarray:
-    """What comes back of a few slices, each with its strips hidden.
+    """Return what comes back of a few slices, each with its strips hidden.
 
     Args:
         method: its settings.
@@ -85,7 +85,7 @@ def error_and_reconstruction(
     runtime: "Runtime",
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Error map and reconstruction: means over the strips that hid a pixel.
+    """Return the error map and reconstruction: means over the strips that hid a pixel.
 
     Args:
         method: its settings.

@@ -18,7 +18,7 @@ Predict = Callable[[np.ndarray, int], np.ndarray]
 
 
 def sampling_times(count: int) -> list[int]:
-    """Steps of the process at which the network is asked, from the noisiest on.
+    """Return steps of the process at which the network is asked, from the noisiest on.
 
     Evenly spaced, so that each is exactly the step that the one before it leads to, and the last leads to the clean
     image.
@@ -39,7 +39,7 @@ def sampling_times(count: int) -> list[int]:
 
 
 def noised(clean: "Tensor", noise: "Tensor", time: "Tensor") -> "Tensor":
-    """Images at a step of the process.
+    """Return images at a step of the process.
 
     Args:
         clean: float32 (batch, channels, X, Y).
@@ -85,7 +85,7 @@ def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
 
 
 def _scheduler() -> Any:
-    """A new scheduler for a network that predicts the clean image."""
+    """Return a new scheduler for a network that predicts the clean image."""
     try:
         from monai.networks.schedulers import DDIMScheduler
     except ImportError as error:
@@ -102,5 +102,5 @@ def _scheduler() -> Any:
 
 @cache
 def _process() -> Any:
-    """The scheduler of training, which moves to the device of its images; sampling never takes it."""
+    """Return the scheduler of training, which moves to the device of its images; sampling never takes it."""
     return _scheduler()

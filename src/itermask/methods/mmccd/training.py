@@ -9,7 +9,7 @@ GAPS = (1, 4)  # between the strips of a comb, in widths of a strip
 
 
 def condition(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """A slice of sequence a with its hidden pixels replaced by noise; all (…, X, Y), float32.
+    """Return a slice of sequence a with its hidden pixels replaced by noise; all (…, X, Y), float32.
 
     Args:
         image: scaled intensities.
@@ -24,7 +24,7 @@ def condition(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray) -> np.nd
 
 
 def noise_and_condition(image: np.ndarray, rng: np.random.Generator, width: int, combs: float) -> dict[str, np.ndarray]:
-    """What chance adds to a pair of slices.
+    """Return what chance adds to a pair of slices.
 
     Args:
         image: the slice of sequence a (X, Y).

@@ -50,7 +50,7 @@ class ReferenceDetection:
 
 
 def reference_guidance(image: np.ndarray, spacing: tuple[float, ...], cutoff: float = CUTOFF_3D) -> np.ndarray:
-    """h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; the real part, float32.
+    """Return the guidance h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; the real part, float32.
 
     Source: "High-frequency guidance h".
 
@@ -74,7 +74,7 @@ def reference_reconstruct(
     mask_channel: bool = False,
     device: str = "cpu",
 ) -> Reconstruct:
-    """`(x, M) → x̂` on the whole box: fresh noise in M, then the network in float32. Source: "Test-time refinement".
+    """Return `(x, M) → x̂` on the whole box: fresh noise in M, then the network in float32.
 
     Args:
         network: in evaluation mode, on `device`; (1, channels, X, Y, Z) → (1, 1, X, Y, Z).
@@ -113,7 +113,7 @@ def reference_curve(image: np.ndarray, brain: np.ndarray, reconstruct: Reconstru
 
 
 def reference_step(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10.0) -> int:
-    """The first point (0-based) at which the slope exceeds gamma, the last if none does.
+    """Return the first point (0-based) at which the slope exceeds gamma, the last if none does.
 
     The slope is the derivative of a·tan(b·i), fitted to the points before the first above `fit_limit`; where R² over
     the first 80 % is below 0.85, the first differences' centred moving average of 5. Both are per percent.
@@ -174,7 +174,7 @@ def reference_detection(
     min_shrink: float = 0.01,
     threshold_limit: float = np.inf,
 ) -> ReferenceDetection:
-    """Both phases on one scan.
+    """Run both phases on one scan.
 
     Args:
         image: scaled intensities of the whole box, 3D.

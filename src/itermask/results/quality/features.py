@@ -10,7 +10,7 @@ from itermask.results.quality.texture import axis_features, noise_level
 
 
 def features(look: Look) -> dict[str, float]:
-    """Features of a scan, NaN where one cannot be computed; see `summarise`.
+    """Return features of a scan, NaN where one cannot be computed; see `summarise`.
 
     Example:
         >>> from itermask.results.quality.look import look_at
@@ -22,7 +22,7 @@ def features(look: Look) -> dict[str, float]:
 
 
 def summarise(look: Look, axes: dict[str, np.ndarray]) -> dict[str, float]:
-    """Features of a scan, whichever way its axes lie.
+    """Return features of a scan, whichever way its axes lie.
 
     Args:
         look: the scan, cut out.
@@ -57,7 +57,7 @@ def summarise(look: Look, axes: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def by_axis(look: Look) -> dict[str, np.ndarray]:
-    """Features along or across each axis: name → three values, NaN where an axis is too short.
+    """Return features along or across each axis: name → three values, NaN where an axis is too short.
 
     Example:
         >>> from itermask.results.quality.look import look_at

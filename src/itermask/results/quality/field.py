@@ -16,7 +16,7 @@ ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact
 
 
 def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Mean of the brain's voxels in blocks of about `mm`, which blocks are full enough, and the blocks' edges in mm."""
+    """Return the brain's mean in blocks of about `mm`, which blocks are full enough, and the blocks' edges."""
     total, weight, spacing = np.where(look.inside, look.image, 0), look.inside.astype(np.float32), []
     for axis, size in enumerate(look.spacing):
         count = max(1, round(mm / size))
@@ -28,7 +28,7 @@ def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[
 
 
 def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], calm: bool = False) -> np.ndarray:
-    """Logarithm of the slow field of third order, mean 0 over the brain.
+    """Return the logarithm of the slow field of third order, mean 0 over the brain.
 
     Args:
         image: coarse intensities.
@@ -77,7 +77,7 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], c
 
 
 def field_features(look: Look) -> dict[str, float]:
-    """How uneven the scan is, and what is left beside the slow field.
+    """Return how uneven the scan is, and what is left beside the slow field.
 
     Returns:
         `field`: logarithm of the field's 95th over its 5th percentile in the brain;
@@ -129,7 +129,7 @@ def field_features(look: Look) -> dict[str, float]:
 
 
 def _mirror(values: np.ndarray, known: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """The map mirrored about the middle of what is known along an axis."""
+    """Return the map mirrored about the middle of what is known along an axis."""
     weights = known.sum(tuple(a for a in range(3) if a != axis))
     middle = np.average(np.arange(len(weights)), weights=weights)
     places = np.rint(2 * middle - np.arange(len(weights))).astype(int)

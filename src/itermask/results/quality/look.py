@@ -97,7 +97,7 @@ def box_of(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Voxels at least `INSIDE` mm from where there is no tissue, along every axis that is long enough."""
+    """Return voxels at least `INSIDE` mm from where there is no tissue, along every axis that is long enough."""
     for axis, size in enumerate(spacing):
         width = 2 * max(1, round(INSIDE / size)) + 1
         if tissue.shape[axis] > 2 * width:
@@ -106,7 +106,7 @@ def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 
 
 def _local_mean(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Mean of the brain's voxels in a box of `BASE` mm about each voxel."""
+    """Return the mean of the brain's voxels in a box of `BASE` mm about each voxel."""
     total, weight = image, brain.astype(np.float32)
     for axis, size in enumerate(spacing):
         width = 2 * max(1, round(BASE / size / 2)) + 1
@@ -116,7 +116,7 @@ def _local_mean(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]
 
 
 def _grown(mask: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of every other voxel, on all voxels."""
+    """Return a mask of every other voxel, on all voxels."""
     for axis, step in enumerate(steps):
         if step > 1:
             mask = np.repeat(mask, step, axis=axis)
@@ -124,7 +124,7 @@ def _grown(mask: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> 
 
 
 def _interpolated(values: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """A smooth map of every other voxel, on all voxels; linear between them."""
+    """Return a smooth map of every other voxel, on all voxels; linear between them."""
     for axis, step in enumerate(steps):
         if step == 1:
             continue

@@ -40,7 +40,7 @@ class Number:
 def numbers(
     scan: Scan, look: Look, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
 ) -> tuple[dict[str, Number], dict[str, str]]:
-    """All numbers that can be computed, and why the others cannot.
+    """Return all numbers that can be computed, and why the others cannot.
 
     Args:
         scan: with its brain mask.
@@ -99,7 +99,7 @@ def numbers(
 
 
 def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray | None:
-    """Intensities of the air around the head, or None where there is none that was recorded.
+    """Return intensities of the air around the head, or None where there is none that was recorded.
 
     Args:
         image: whole scan.
@@ -121,7 +121,7 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
 
 
 def _constant(values: np.ndarray) -> bool:
-    """Whether more than nine in ten values are the same."""
+    """Return whether more than nine in ten values are the same."""
     some = values[np.random.default_rng(0).integers(len(values), size=1000)]
     if (some == np.median(some)).mean() < 0.7:  # drawn from such values, so few never are
         return False
@@ -129,7 +129,7 @@ def _constant(values: np.ndarray) -> bool:
 
 
 def smoothness(look: Look, axis: int) -> float | None:
-    """Full width at half maximum along an axis, mm, from neighbours' correlation (as AFNI's 3dFWHMx, first lag).
+    """Return the full width at half maximum along an axis, mm, from neighbours' correlation (AFNI's 3dFWHMx).
 
     Example:
         >>> from itermask.results.quality.look import look_at
@@ -152,14 +152,14 @@ def smoothness(look: Look, axis: int) -> float | None:
 
 
 def _inu_ratio(look: Look) -> float:
-    """The slow field's 95th over its 5th percentile in the brain."""
+    """Return the slow field's 95th over its 5th percentile in the brain."""
     image, full, spacing = coarse(look)
     dark, bright = np.percentile(fit_field(image, full, spacing)[full], ENDS)
     return float(np.exp(bright - dark))
 
 
 def _two_tissues(look: Look) -> tuple[float, float, float, float]:
-    """Centres and spreads of the two main clusters of the brain's intensities (Lloyd's algorithm on quantiles)."""
+    """Return centres and spreads of the brain's two main intensity clusters (Lloyd's algorithm on quantiles)."""
     values = look.image[look.inside][:: max(1, int(look.inside.sum() // 100_000))]
     values = np.sort(values)[int(0.03 * len(values)) : max(4, int(0.99 * len(values)))]
     low, high = np.percentile(values, [30, 75])
@@ -177,7 +177,7 @@ def _two_tissues(look: Look) -> tuple[float, float, float, float]:
 
 
 def _entropy_focus(image: np.ndarray) -> float:
-    """Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
+    """Return Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
     values = np.abs(image[image != 0])
     total = float(np.sqrt(np.vdot(values, values)))
     if total == 0 or image.size < 2:
@@ -188,7 +188,7 @@ def _entropy_focus(image: np.ndarray) -> float:
 
 
 def _against_air(inner: np.ndarray, outer: np.ndarray) -> dict[str, Number]:
-    """Numbers that need air: of the intensities of the brain and of the air."""
+    """Return numbers that need air: of the intensities of the brain and of the air."""
     deviation = 1.4826 * float(np.median(np.abs(outer - np.median(outer))))
     known = {}
     if deviation > 0:
@@ -205,13 +205,13 @@ def _against_air(inner: np.ndarray, outer: np.ndarray) -> dict[str, Number]:
 
 
 def _energy(values: np.ndarray) -> float:
-    """Mean square, summed with double precision."""
+    """Return the mean square, summed with double precision."""
     double = values.astype(np.float64)
     return float(np.vdot(double, double) / len(double))
 
 
 def _residual_jitter(residual: np.ndarray, brain: np.ndarray) -> Number:
-    """How much the slices' mean residual jumps from slice to slice, against the residual's own size."""
+    """Return how much the slices' mean residual jumps from slice to slice, against the residual's own size."""
     box = box_of(brain)
     residual, brain = residual[box], brain[box]
     size = float(np.sqrt(np.mean(residual[brain] ** 2))) + 1e-12

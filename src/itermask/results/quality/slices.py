@@ -12,7 +12,7 @@ COVERED = 0.25  # share of the brain's largest section that a slice must fill
 
 
 def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
-    """How much single slices across an axis differ from what their neighbours lead one to expect.
+    """Return how much single slices across an axis differ from what their neighbours lead one to expect.
 
     Returns:
         `jump`: largest logarithm of a slice's difference to the next over the usual one nearby;
@@ -55,7 +55,7 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
 
 
 def _roughness(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.ndarray:
-    """Logarithm of the level of second differences within each slice across an axis."""
+    """Return the logarithm of the level of second differences within each slice across an axis."""
     power = np.zeros(image.shape[axis])
     for along in range(3):
         if along == axis:
@@ -74,7 +74,7 @@ def _roughness(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...]
 def cut_features(
     image: np.ndarray, brain: np.ndarray, spacing: float, axis: int, ends_inside: tuple[bool, bool]
 ) -> dict[str, float]:
-    """Flat faces of the tissue across an axis.
+    """Return flat faces of the tissue across an axis.
 
     Args:
         image: intensities over the brain's level.
@@ -101,5 +101,5 @@ def cut_features(
 
 
 def empty_share(image: np.ndarray, brain: np.ndarray) -> float:
-    """Logarithm of the share of the brain mask that holds no signal."""
+    """Return the logarithm of the share of the brain mask that holds no signal."""
     return float(np.log(np.mean(image[brain] < EMPTY) + 1e-3))

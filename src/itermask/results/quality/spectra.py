@@ -13,7 +13,7 @@ COARSE = 2.0  # mm, voxels on which plane waves through the whole volume are loo
 
 
 def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean power of all lines along an axis.
+    """Return the mean power of all lines along an axis.
 
     Args:
         detail: high-pass image, 3D.
@@ -30,7 +30,7 @@ def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.nda
 
 
 def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, float]:
-    """How uneven the power along one axis is, and where it ends.
+    """Return how uneven the power along one axis is, and where it ends.
 
     Returns:
         `peak`: largest excess of one frequency over its neighbours, in natural logarithms;
@@ -76,7 +76,7 @@ def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, fl
 
 
 def plane_features(detail: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
-    """How far one wave within the slices across an axis stands out, whatever its phase in each slice.
+    """Return how far one wave within the slices across an axis stands out, whatever its phase in each slice.
 
     Returns:
         `weave`: largest excess of the slices' mean power at one frequency over its surroundings, natural logarithm.
@@ -94,7 +94,7 @@ def plane_features(detail: np.ndarray, spacing: tuple[float, ...], axis: int) ->
 
 
 def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
-    """How far one plane wave through the whole volume stands out.
+    """Return how far one plane wave through the whole volume stands out.
 
     Returns:
         `wave`: largest excess of the power at one point of k-space over its surroundings, natural logarithm; of
@@ -120,7 +120,7 @@ def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str,
 
 
 def _stands_out(power: np.ndarray, radius: np.ndarray) -> float:
-    """Largest logarithm of power over the mean of its surroundings, beyond the slowest frequencies."""
+    """Return the largest logarithm of power over the mean of its surroundings, beyond the slowest frequencies."""
     width = 9
     modes = ["wrap"] * (power.ndim - 1) + ["reflect"]
     count = width**power.ndim
@@ -132,13 +132,13 @@ def _stands_out(power: np.ndarray, radius: np.ndarray) -> float:
 
 
 def _smooth_course(f: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Low-order course of the logarithm of power over the logarithm of frequency."""
+    """Return the low-order course of the logarithm of power over the logarithm of frequency."""
     if len(p) < 8:
         return np.full_like(p, p.mean())
     return np.polynomial.Polynomial.fit(np.log(f), p, 5)(np.log(f))
 
 
 def _mean_power(f: np.ndarray, p: np.ndarray, low: float, high: float) -> float:
-    """Logarithm of the mean power between two frequencies."""
+    """Return the logarithm of the mean power between two frequencies."""
     band = (f >= low) & (f <= high)
     return float(np.log(np.exp(p[band]).mean())) if band.any() else float("nan")

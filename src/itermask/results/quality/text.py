@@ -31,7 +31,7 @@ LEAST = 0.4  # share of all faults' odds that the likely one has at least
 
 
 def leading(heads: dict[str, float]) -> str | None:
-    """The fault with most of the odds, in words; None where none has `LEAST` of them.
+    """Return the fault with most of the odds, in words; None where none has `LEAST` of them.
 
     Args:
         heads: kind of artifact → logarithm of its odds against a clean scan.
@@ -52,7 +52,7 @@ def leading(heads: dict[str, float]) -> str | None:
 
 
 def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Scan) -> str | None:
-    """The fault that explains most of the score, with its axis where it has one that can be told.
+    """Return the fault that explains most of the score, with its axis where it has one that can be told.
 
     Args:
         heads: kind of artifact → logarithm of its odds against a clean scan.

@@ -37,7 +37,7 @@ FEATURE_NAMES = {
 
 
 def score_name(name: str) -> str:
-    """A score's name for readers.
+    """Return a score's name for readers.
 
     Example:
         >>> score_name("focal")
@@ -47,7 +47,7 @@ def score_name(name: str) -> str:
 
 
 def feature_name(name: str) -> str:
-    """A profile feature's name for readers, as it stands within a sentence.
+    """Return a profile feature's name for readers, as it stands within a sentence.
 
     Example:
         >>> feature_name("bulk")
@@ -59,13 +59,13 @@ def feature_name(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name in code as words, with a capital."""
+    """Return a name in code as words, with a capital."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
 
 
 def finite(value: Any) -> float | None:
-    """A finite number as it is; None for anything else.
+    """Return a finite number as it is; None for anything else.
 
     Example:
         >>> finite(0.5), finite(float("nan")), finite("text")
@@ -77,7 +77,7 @@ def finite(value: Any) -> float | None:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, with a true minus sign; a dash if there is no number.
+    """Return three significant digits, with a true minus sign; a dash if there is no number.
 
     Example:
         >>> number(-0.123456), number(None)
@@ -91,7 +91,7 @@ def number(value: float | None) -> str:
 
 
 def score_value(name: str, value: float | None) -> str:
-    """A score's value for readers: shares in percent, else three significant digits.
+    """Return a score's value for readers: shares in percent, else three significant digits.
 
     Example:
         >>> score_value("mask_share", 0.0123)
@@ -104,7 +104,7 @@ def score_value(name: str, value: float | None) -> str:
 
 @contextmanager
 def _style() -> "Iterator[None]":
-    """The charts' look; the same finding gives the same file."""
+    """Set the charts' style; the same finding gives the same file."""
     from matplotlib import rc_context
 
     with rc_context(
@@ -129,7 +129,7 @@ def _style() -> "Iterator[None]":
 
 
 def _figure(height: float) -> "Figure":
-    """An empty figure of the charts' width and `height` inches."""
+    """Return an empty figure of the charts' width and `height` inches."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -139,7 +139,7 @@ def _figure(height: float) -> "Figure":
 
 
 def _svg(figure: "Figure") -> str:
-    """A figure as SVG, letters drawn as shapes, so that they fit everywhere."""
+    """Return a figure as SVG, letters drawn as shapes, so that they fit everywhere."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
@@ -147,7 +147,7 @@ def _svg(figure: "Figure") -> str:
 
 
 def threshold_chart(search: Mapping[str, Any]) -> str | None:
-    """The threshold curve with the chosen step; None if the search has no curve.
+    """Return the threshold curve with the chosen step; None if the search has no curve.
 
     The error axis ends soon above the chosen threshold, for the last points of a curve are often a hundred
     times higher than all others.
@@ -203,7 +203,7 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
 
 
 def is_limited(search: Mapping[str, Any]) -> bool:
-    """Whether the scan's own threshold was cut off at the model's limit.
+    """Return whether the scan's own threshold was cut off at the model's limit.
 
     Example:
         >>> is_limited({})
@@ -214,7 +214,7 @@ def is_limited(search: Mapping[str, Any]) -> bool:
 
 
 def mask_chart(search: Mapping[str, Any]) -> str | None:
-    """Voxels in the mask at the start and after each pass; None if the search does not tell them.
+    """Return voxels in the mask at the start and after each pass; None if the search does not tell them.
 
     Args:
         search: `Finding.search`; reads `mask_voxels`.
@@ -248,7 +248,7 @@ def mask_chart(search: Mapping[str, Any]) -> str | None:
 
 
 def score_chart(scores: Mapping[str, Mapping[str, float]]) -> str | None:
-    """A strip for each score: the healthy range, its median, and where this scan lies.
+    """Return a strip for each score: the healthy range, its median, and where this scan lies.
 
     Scores without a value and a healthy range are left out.
 
@@ -290,7 +290,7 @@ def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> 
     axes.plot([value], [0], "D", color=ALERT if outside else LINE, markersize=9, zorder=5)
 
     def at(mark: float) -> float:
-        """Where a mark stands on the strip, 0 to 1."""
+        """Return where a mark stands on the strip, 0 to 1."""
         return np.log(mark / start) / np.log(end / start) if logarithmic else (mark - start) / (end - start)
 
     side = "right" if at(value) > 0.8 else "left" if at(value) < 0.2 else "center"
@@ -308,7 +308,7 @@ def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> 
 
 
 def profile_chart(profile: Mapping[str, Mapping[str, float]]) -> str | None:
-    """A bar for each profile feature's distance from healthy scans; None if there is no profile.
+    """Return a bar for each profile feature's distance from healthy scans; None if there is no profile.
 
     Args:
         profile: `Finding.profile`; reads `z` of each feature.

@@ -55,7 +55,7 @@ class PlanePictures:
 
 
 def display_order(affine: np.ndarray) -> np.ndarray:
-    """Orientation transform (nibabel) that brings an array into L-P-I order, as near as its axes allow.
+    """Return the orientation transform (nibabel) that brings an array into L-P-I order, as near as its axes allow.
 
     Example:
         >>> display_order(np.eye(4)).tolist()
@@ -67,7 +67,7 @@ def display_order(affine: np.ndarray) -> np.ndarray:
 
 
 def brain_box(brain: np.ndarray, spacing: np.ndarray, margin: float = MARGIN) -> tuple[slice, ...]:
-    """Slices around the brain with `margin` mm to each side; the whole array if there is no brain.
+    """Return slices around the brain with `margin` mm to each side; the whole array if there is no brain.
 
     Example:
         >>> brain = np.zeros((20, 20, 20), bool)
@@ -86,7 +86,7 @@ def brain_box(brain: np.ndarray, spacing: np.ndarray, margin: float = MARGIN) ->
 
 
 def choose_slices(anomaly: np.ndarray, brain: np.ndarray, axis: int, count: int = SLICES) -> list[int]:
-    """Slices that show most: evenly through the brain, half of them moved to where the anomaly is largest.
+    """Return slices that show most: evenly through the brain, half of them moved to where the anomaly is largest.
 
     Args:
         anomaly: boolean.
@@ -123,7 +123,7 @@ def choose_slices(anomaly: np.ndarray, brain: np.ndarray, axis: int, count: int 
 
 
 def grey_window(image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-    """Intensities shown as black and as white: the brain's 0.5th and 99.5th percentile.
+    """Return intensities shown as black and as white: the brain's 0.5th and 99.5th percentile.
 
     Example:
         >>> low, high = grey_window(np.arange(1001.0), np.ones(1001, bool))
@@ -135,7 +135,7 @@ def grey_window(image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
 
 
 def error_ceiling(finding: Finding) -> float:
-    """Error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold.
+    """Return the error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold.
 
     Example:
         >>> error_ceiling(finding) > 0
@@ -149,7 +149,7 @@ def error_ceiling(finding: Finding) -> float:
 
 
 def colours(levels: np.ndarray) -> np.ndarray:
-    """Levels from 0 to 1 as uint8 RGB of the error map's colour map (one more axis, of 3).
+    """Return levels from 0 to 1 as uint8 RGB of the error map's colour map (one more axis, of 3).
 
     Example:
         >>> colours(np.array([0.0, 1.0])).shape
@@ -161,7 +161,7 @@ def colours(levels: np.ndarray) -> np.ndarray:
 
 
 def outline(mask: np.ndarray, width: int = 2) -> np.ndarray:
-    """Pixels just outside a mask, `width` pixels wide, so that the contour hides nothing of what it marks.
+    """Return pixels just outside a mask, `width` pixels wide, so that the contour hides nothing of what it marks.
 
     Example:
         >>> mask = np.zeros((5, 5), bool)
@@ -175,7 +175,7 @@ def outline(mask: np.ndarray, width: int = 2) -> np.ndarray:
 def scan_tile(
     image: np.ndarray, anomaly: np.ndarray, window: tuple[float, float], pixels: tuple[int, int]
 ) -> np.ndarray:
-    """One slice in grey with the anomaly's contour in red.
+    """Return one slice in grey with the anomaly's contour in red.
 
     Args:
         image: one slice as it is to be shown (rows, columns).
@@ -196,7 +196,7 @@ def scan_tile(
 
 
 def grey_tile(image: np.ndarray, window: tuple[float, float], pixels: tuple[int, int]) -> np.ndarray:
-    """One slice in grey; see `scan_tile`.
+    """Return one slice in grey; see `scan_tile`.
 
     Example:
         >>> grey_tile(np.zeros((4, 4)), (0.0, 1.0), (8, 8)).shape
@@ -208,7 +208,7 @@ def grey_tile(image: np.ndarray, window: tuple[float, float], pixels: tuple[int,
 
 
 def error_tile(error: np.ndarray, ceiling: float, pixels: tuple[int, int]) -> np.ndarray:
-    """One slice of an error map in colours from 0 to `ceiling`; see `scan_tile`.
+    """Return one slice of an error map in colours from 0 to `ceiling`; see `scan_tile`.
 
     Example:
         >>> error_tile(np.zeros((4, 4)), 1.0, (8, 8)).shape
@@ -218,12 +218,12 @@ def error_tile(error: np.ndarray, ceiling: float, pixels: tuple[int, int]) -> np
 
 
 def _resize(array: np.ndarray, pixels: tuple[int, int], how: Image.Resampling) -> np.ndarray:
-    """A slice on another grid, float32."""
+    """Return a slice on another grid, float32."""
     return np.asarray(Image.fromarray(np.ascontiguousarray(array, dtype=np.float32)).resize(pixels[::-1], how))
 
 
 def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[PlanePictures]:
-    """All planes worth a picture, cropped to the brain, all at the same scale.
+    """Return all planes worth a picture, cropped to the brain, all at the same scale.
 
     Planes in which the volume is a mere line (of a single slice, of a thin slab) are left out. Of a stack of thick
     slices these alone are shown, all of them if they are not too many, `STACK_ROW` a picture.
@@ -295,7 +295,7 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
 
 
 def _place(position: float, axis: int) -> str:
-    """A position in signed mm along a scanner axis: a letter such as L would tell a side that the zero does not."""
+    """Return a position in signed mm along a scanner axis; a letter such as L would name a side."""
     return f"{AXES[axis]} {signed(position)} mm"
 
 
@@ -310,19 +310,19 @@ def signed(value: float) -> str:
 
 
 def _pad(tile: np.ndarray, width: int) -> np.ndarray:
-    """A tile in the middle of a black one of `width` columns."""
+    """Return a tile in the middle of a black one of `width` columns."""
     spare = width - tile.shape[1]
     return np.pad(tile, ((0, 0), (spare // 2, spare - spare // 2), (0, 0)))
 
 
 def _join(tiles: list[np.ndarray]) -> np.ndarray:
-    """Tiles side by side, with white gaps."""
+    """Return tiles side by side, with white gaps."""
     spaced = [np.pad(tile, ((0, 0), (0, GAP), (0, 0)), constant_values=255) for tile in tiles[:-1]]
     return np.concatenate([*spaced, tiles[-1]], axis=1)
 
 
 def _label(tile: np.ndarray, edges: str, place: str) -> np.ndarray:
-    """A tile with the letters of its four edges, and where it lies in its lower left corner."""
+    """Return a tile with the letters of its four edges, and where it lies in its lower left corner."""
     picture = Image.fromarray(tile)
     draw = ImageDraw.Draw(picture)
     rows, columns = tile.shape[:2]
@@ -340,7 +340,7 @@ def _label(tile: np.ndarray, edges: str, place: str) -> np.ndarray:
 
 
 def tilt(affine: np.ndarray) -> float:
-    """Largest angle in degrees between an array axis and the scanner axis nearest to it.
+    """Return the largest angle in degrees between an array axis and the scanner axis nearest to it.
 
     Example:
         >>> round(tilt(np.eye(4)), 3)
@@ -351,7 +351,7 @@ def tilt(affine: np.ndarray) -> float:
 
 
 def png(rgb: np.ndarray) -> bytes:
-    r"""A picture as a PNG file.
+    r"""Return a picture as a PNG file.
 
     Example:
         >>> png(np.zeros((2, 2, 3), np.uint8))[:4]

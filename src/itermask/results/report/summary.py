@@ -9,7 +9,7 @@ import numpy as np
 from itermask import __version__
 from itermask.results.regions import regions_of
 from itermask.results.report import pictures
-from itermask.results.report import text as words
+from itermask.results.report import text
 from itermask.results.whose import facts_of
 from itermask.types import VERDICTS, Finding, Scan
 
@@ -93,7 +93,7 @@ class _Page:
 
 
 def _draw(scan: Scan, finding: Finding) -> "Figure":
-    """The page."""
+    """Return the page."""
     page = _Page()
     page.put(NOTICE, 11, bold=True, after=0.1)
     known = [f"{label}: {value}" for label, value in facts_of(scan.source) if label != "Study"]
@@ -104,11 +104,11 @@ def _draw(scan: Scan, finding: Finding) -> "Figure":
     ]
     page.put(" · ".join([*about, f"itermask {__version__}"]), 8, QUIET, after=0.1)
     page.put(finding.verdict[:1].upper() + finding.verdict[1:], 20, COLOURS.get(finding.verdict, INK), bold=True)
-    page.put(words.headline(finding), 11)
-    if not finding.headline and (why := words.reason(finding)):
+    page.put(text.headline(finding), 11)
+    if not finding.headline and (why := text.reason(finding)):
         page.put(why, 9)
     page.y -= 0.1
-    for row in words.question_rows(finding):
+    for row in text.question_rows(finding):
         page.put(row["asks"], 9, LEVELS.get(row["tone"], QUIET), bold=True)
         page.put(f"{row['sentence']} {row['number']}".strip(), 9, after=0.04)
     page.y -= 0.05
@@ -117,10 +117,10 @@ def _draw(scan: Scan, finding: Finding) -> "Figure":
     if scan.image.size:
         marked = "red outline: marked as anomaly" if finding.anomaly.any() else "nothing is marked"
         page.put(f"The patient’s right (R) is on the left of axial and coronal slices; {marked}.", 8, QUIET, after=0.08)
-    numbers = [f"{one['label']} {one['value']} ({one['note']})" for one in words.numbers(finding)]
+    numbers = [f"{one['label']} {one['value']} ({one['note']})" for one in text.numbers(finding)]
     page.put("; ".join(numbers).replace(" ()", "") + ".", 9, after=0.05)
     regions, count = regions_of(scan, finding, LISTED)
-    for number, row in enumerate(words.region_rows(regions), 1):
+    for number, row in enumerate(text.region_rows(regions), 1):
         image = f", instance number {row['instance']}" if row["instance"] else ""
         place = f"{row['part']}, " if row["part"] else ""
         page.put(f"Region {number}: {place}{row['volume']} ml, {row['place']} mm{image}", 8)
@@ -134,5 +134,5 @@ def _draw(scan: Scan, finding: Finding) -> "Figure":
         if page.y > EDGE + 0.75:  # room for four lines above the foot
             page.put(textwrap.shorten(sentence, 400, placeholder=" …"), 8)
     page.y = EDGE
-    page.put(f"{words.TRUST} {NOTICE}", 7, QUIET)
+    page.put(f"{text.TRUST} {NOTICE}", 7, QUIET)
     return page.figure

@@ -27,7 +27,7 @@ TRUST = (
 
 
 def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
-    """What was processed, and with what.
+    """Return what was processed, and with what.
 
     Example:
         >>> dict(facts(scan, finding))["Sequence"]
@@ -44,14 +44,14 @@ def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
 
 
 def _score_key(finding: Finding) -> str | None:
-    """Which of the scores is the scan-level score, if that can be told."""
+    """Return which of the scores is the scan-level score, if that can be told."""
     return next(
         (name for name, score in finding.scores.items() if charts.finite(score.get("value")) == finding.score), None
     )
 
 
 def _standing(percentile: float | None) -> str | None:
-    """A percentile in words."""
+    """Return a percentile in words."""
     percentile = charts.finite(percentile)
     if percentile is None:
         return None
@@ -63,7 +63,7 @@ def _standing(percentile: float | None) -> str | None:
 
 
 def headline(finding: Finding) -> str:
-    """What decided the verdict, in one sentence; of a finding without questions its score and where that stands.
+    """Return what decided the verdict, in one sentence; of a finding without questions its score and where that stands.
 
     Example:
         >>> type(headline(finding)).__name__
@@ -73,7 +73,7 @@ def headline(finding: Finding) -> str:
 
 
 def trust(finding: Finding) -> str:
-    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned.
+    """Return how much to trust the verdict: what the model's card says was measured on unseen scanners.
 
     Example:
         >>> type(trust(finding)).__name__
@@ -94,7 +94,7 @@ def trust(finding: Finding) -> str:
 
 
 def question_rows(finding: Finding) -> list[dict[str, str]]:
-    """The three questions with their answers, numbers and healthy ranges.
+    """Return the three questions with their answers, numbers and healthy ranges.
 
     Example:
         >>> len(question_rows(finding))
@@ -112,7 +112,7 @@ def question_rows(finding: Finding) -> list[dict[str, str]]:
 
 
 def _answer_number(answer: Mapping[str, Any]) -> str:
-    """A number with its healthy range in words; empty where there is none."""
+    """Return a number with its healthy range in words; empty where there is none."""
     value = charts.finite(answer["value"])
     if value is None:
         return ""
@@ -127,7 +127,7 @@ def _answer_number(answer: Mapping[str, Any]) -> str:
 
 
 def quality_rows(finding: Finding) -> list[tuple[str, str]]:
-    """The image-quality numbers as rows of text.
+    """Return the image-quality numbers as rows of text.
 
     Example:
         >>> type(quality_rows(finding)).__name__
@@ -141,7 +141,7 @@ def quality_rows(finding: Finding) -> list[tuple[str, str]]:
 
 
 def verdict_sentence(finding: Finding) -> str:
-    """The score and where it stands.
+    """Return the score and where it stands.
 
     Example:
         >>> type(verdict_sentence(finding)).__name__
@@ -156,7 +156,7 @@ def verdict_sentence(finding: Finding) -> str:
 
 
 def reason(finding: Finding) -> str:
-    """What the verdict rests on; empty where the finding does not tell.
+    """Return what the verdict rests on; empty where the finding does not tell.
 
     Example:
         >>> type(reason(finding)).__name__
@@ -180,7 +180,7 @@ def reason(finding: Finding) -> str:
 
 
 def numbers(finding: Finding) -> list[dict[str, str]]:
-    """The headline numbers: label, value, and a note under each.
+    """Return the headline numbers: label, value, and a note under each.
 
     Example:
         >>> [sorted(number) for number in numbers(finding)][:1]
@@ -214,7 +214,7 @@ def numbers(finding: Finding) -> list[dict[str, str]]:
 
 
 def share(fraction: float) -> str:
-    """A share of the brain in percent; tiny ones are not rounded to nothing.
+    """Return a share of the brain in percent; tiny ones are not rounded to nothing.
 
     Example:
         >>> share(0.0123)
@@ -227,13 +227,13 @@ def share(fraction: float) -> str:
 
 
 def _healthy_note(finding: Finding, key: str | None) -> str:
-    """The healthy median of a score, if known."""
+    """Return the healthy median of a score, if known."""
     median = charts.finite(finding.scores.get(key or "", {}).get("healthy_median"))
     return "" if median is None else f"healthy median {charts.score_value(key or '', median)}"
 
 
 def curve_note(search: Mapping[str, Any]) -> str:
-    """How the stop threshold was chosen."""
+    """Return how the stop threshold was chosen."""
     gamma = charts.finite(search.get("gamma"))
     slope = "the limit gamma" if gamma is None else f"gamma = {gamma:g} per percent"
     r_squared = charts.finite(search.get("r_squared"))
@@ -255,7 +255,7 @@ def curve_note(search: Mapping[str, Any]) -> str:
 
 
 def thousands(count: int) -> str:
-    """A count with narrow gaps between thousands.
+    """Return a count with narrow gaps between thousands.
 
     Example:
         >>> thousands(999), len(thousands(1234567))
@@ -265,7 +265,7 @@ def thousands(count: int) -> str:
 
 
 def score_rows(finding: Finding) -> list[dict[str, str]]:
-    """The scores as a table.
+    """Return the scores as a table.
 
     Example:
         >>> type(score_rows(finding)).__name__
@@ -280,7 +280,7 @@ def score_rows(finding: Finding) -> list[dict[str, str]]:
 
 
 def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
-    """The features most out of range, in plain words."""
+    """Return the features most out of range, in plain words."""
     z = {name: value for name, entry in profile.items() if (value := charts.finite(entry.get("z"))) is not None}
     far = sorted((name for name in z if abs(z[name]) > charts.Z_NORMAL), key=lambda name: -abs(z[name]))
     if not far:
@@ -294,7 +294,7 @@ def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Settings, timings and versions as rows of text.
+    """Return settings, timings and versions as rows of text.
 
     Example:
         >>> [title for title, rows in tables(finding)]
@@ -314,7 +314,7 @@ def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _plain_value(value: Any) -> str:
-    """A setting as text."""
+    """Return a setting as text."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if value is None:
@@ -325,7 +325,7 @@ def _plain_value(value: Any) -> str:
 
 
 def position_text(position: Sequence[float]) -> str:
-    """A position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`.
+    """Return a position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`.
 
     Example:
         >>> position_text([24.2, -12.0, 40.0])
@@ -335,7 +335,7 @@ def position_text(position: Sequence[float]) -> str:
 
 
 def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
-    """The regions of the anomaly mask as a table.
+    """Return the regions of the anomaly mask as a table.
 
     Example:
         >>> region_rows([])
@@ -360,7 +360,7 @@ def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
 
 
 def slices_text(file_slices: Sequence[int], file_axis: int, instances: Sequence[int]) -> str:
-    """Which slices of the file are shown; of a DICOM series across its images by their instance numbers too.
+    """Return which slices of the file are shown; of a DICOM series across its images by their instance numbers too.
 
     >>> slices_text([0, 2], 2, [7, 6, 5])
     'instance numbers 7, 5; file slices 0, 2 (from 0) along the third array axis'
@@ -372,7 +372,7 @@ def slices_text(file_slices: Sequence[int], file_axis: int, instances: Sequence[
 
 
 def regions_note(shown: int, count: int, volume: float, registered: bool) -> str:
-    """How many regions there are, and how many of them the table leaves out.
+    """Return how many regions there are, and how many of them the table leaves out.
 
     Args:
         shown: how many the table has.

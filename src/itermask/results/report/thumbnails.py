@@ -19,7 +19,7 @@ ROW = re.compile(rb'<img src="data:image/png;base64,([A-Za-z0-9+/=]+)" alt="Scan
 
 
 def thumbnail(report: Path) -> bytes | None:
-    r"""A report's thumbnail as a PNG file.
+    r"""Return a report's thumbnail as a PNG file.
 
     Args:
         report: HTML file, as `itermask.results.report.write_report` writes it.
@@ -42,7 +42,7 @@ def thumbnail(report: Path) -> bytes | None:
 
 @lru_cache(KEPT)
 def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
-    """The thumbnail of a report as it is since it was last changed."""
+    """Return the thumbnail of a report as it is since it was last changed."""
     try:
         rows = ROW.findall(report.read_bytes())
         pictures = [
@@ -62,7 +62,7 @@ def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
 
 
 def choose_tile(rows: list[tuple[np.ndarray, int]]) -> np.ndarray:
-    """The slice in which most pixels are the anomaly's contour; the middle one if there is no contour.
+    """Return the slice in which most pixels are the anomaly's contour; the middle one if there is no contour.
 
     Args:
         rows: pictures of slices side by side, with gaps of `GAP` pixels between them, uint8 (rows, columns, 3), and how

@@ -13,7 +13,7 @@ DEVIATION = 0.015  # of the reference intensity, for each step of severity, on p
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How strong the noise is.
+    """Draw how strong the noise is.
 
     Returns:
         `deviation`: standard deviation, in the image's intensities;
@@ -24,7 +24,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image plus Gaussian noise, with values below 0 set to 0."""
+    """Return the image plus Gaussian noise, with values below 0 set to 0."""
     noise = np.random.default_rng(parameters["seed"]).standard_normal(image.shape, dtype=np.float32)
     return np.maximum(image + np.float32(parameters["deviation"]) * noise, 0)
 

@@ -19,7 +19,7 @@ SPARED = 1 / 80  # cycles/mm, standard deviation of the spared centre
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How the k-space lines are modulated.
+    """Draw how the k-space lines are modulated.
 
     The modulation is near a crest or a trough at the centre of k-space, so that the ghosts brighten or darken
     the tissue that they lie on; a quarter of a period away they would add in quadrature and hardly show there.
@@ -46,7 +46,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after line `m` of k-space was multiplied by `1 + d·s(m)·cos(2π m/p + φ)`.
+    """Return the magnitude of the image after line `m` of k-space was multiplied by `1 + d·s(m)·cos(2π m/p + φ)`.
 
     `s(m) = 1 − exp(−m²/2c²)` spares the centre; `d` is the depth, `p` the period, `c` the spared lines.
     """

@@ -14,7 +14,7 @@ COARSER = 0.6  # mm, for each step of severity
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where k-space ends.
+    """Draw where k-space ends.
 
     Returns:
         `axis`: the one asked for or a random one;
@@ -29,7 +29,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image without the lines beyond the last; a line that is only partly within counts in part."""
+    """Return the magnitude of the image without the lines beyond the last; a line partly within counts in part."""
     axis, size = parameters["axis"], image.shape[parameters["axis"]]
     line = np.abs(fft.fftfreq(size, 1 / size))
     weight = np.clip(parameters["last_line"] - line + 0.5, 0, 1).astype(np.float32)

@@ -15,7 +15,7 @@ SPARED = 1 / 80  # cycles/mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which lines are lost.
+    """Draw which lines are lost.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
@@ -32,7 +32,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image without the lost lines."""
+    """Return the magnitude of the image without the lost lines."""
     axis = parameters["axis"]
     kept = np.ones(image.shape[axis], dtype=np.float32)
     kept[parameters["lines"]] -= np.array(parameters["losses"], dtype=np.float32)

@@ -15,7 +15,7 @@ WAVELENGTHS = (6.0, 25.0)  # mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which line is hit and how hard.
+    """Draw which line is hit and how hard.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
@@ -37,7 +37,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after complex Gaussian noise was added to every sample of the line."""
+    """Return the magnitude of the image after complex Gaussian noise was added to every sample of the line."""
     axis, size = parameters["axis"], image.shape[parameters["axis"]]
     rng = np.random.default_rng(parameters["seed"])
     shape = [1 if a == axis else n for a, n in enumerate(image.shape)]

@@ -15,7 +15,7 @@ TILT = (np.pi / 9, np.pi * 7 / 18)  # radians, 20 to 70 degrees, of the stripes 
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which point is hit and how hard.
+    """Draw which point is hit and how hard.
 
     Returns:
         `axis`: across the slices, the one asked for or a random one;
@@ -39,7 +39,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus one plane wave, with a phase of its own in each slice."""
+    """Return the magnitude of the image plus one plane wave, with a phase of its own in each slice."""
     axis = parameters["axis"]
     turns = np.random.default_rng(parameters["seed"]).random(image.shape[axis])
     wave = parameters["amplitude"] * along(np.exp(2j * np.pi * turns).astype(np.complex64), axis)

@@ -14,7 +14,7 @@ CENTRE = (0.3, 0.7)  # range of the band's centre, share of the brain's extent
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which lines are displaced and how far.
+    """Draw which lines are displaced and how far.
 
     Returns:
         `axis`: across the lines, the one asked for or a random one;
@@ -43,19 +43,19 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the band."""
+    """Return a boolean array of `shape`, True in the band."""
     band = np.zeros(shape, dtype=bool)
     band[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
     return band
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image with the band displaced, linear between voxels; every other voxel as it was."""
+    """Return the image with the band displaced, linear between voxels; every other voxel as it was."""
     band = slab(parameters["axis"], parameters["start"], parameters["stop"])
     shift = [parameters["shift"] if a == parameters["along"] else 0.0 for a in range(3)]
-    spoiled = image.copy()
-    spoiled[band] = ndimage.shift(image[band], shift, order=1, cval=parameters["background"])
-    return spoiled
+    corrupted = image.copy()
+    corrupted[band] = ndimage.shift(image[band], shift, order=1, cval=parameters["background"])
+    return corrupted
 
 
 register(Artifact("line_shift", draw, apply, region))

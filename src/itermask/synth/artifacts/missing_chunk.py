@@ -16,7 +16,7 @@ CENTRE = (0.4, 0.6)  # range of the middle slab's centre, share of the brain's e
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator, position: str) -> Parameters:
-    """Which slab is missing.
+    """Draw which slab is missing.
 
     Args:
         subject: the scan; `axis` is the slab's normal (the axis along the head if None).
@@ -53,14 +53,14 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the missing slab."""
+    """Return a boolean array of `shape`, True in the missing slab."""
     missing = np.zeros(shape, dtype=bool)
     missing[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
     return missing
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image with the slab set to background; every other voxel as it was."""
+    """Return the image with the slab set to background; every other voxel as it was."""
     return np.where(region(image.shape, parameters), np.float32(parameters["background"]), image)
 
 

@@ -12,7 +12,7 @@ DEVIATION = 0.015  # of the reference intensity, for each step of severity, on p
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How strong the noise is.
+    """Draw how strong the noise is.
 
     Returns:
         `deviation`: standard deviation in the real and in the imaginary channel, in the image's intensities;
@@ -23,7 +23,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus complex Gaussian noise."""
+    """Return the magnitude of the image plus complex Gaussian noise."""
     rng = np.random.default_rng(parameters["seed"])
     real, imaginary = parameters["deviation"] * rng.standard_normal((2, *image.shape), dtype=np.float32)
     return np.hypot(image + real, imaginary)

@@ -14,7 +14,7 @@ FWHM_OF_SIGMA = np.sqrt(8 * np.log(2))
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How wide a point becomes; nothing is random.
+    """Draw how wide a point becomes; nothing is random.
 
     Returns:
         `fwhm_mm`: full width at half maximum along each axis, 0 where nothing is smoothed;
@@ -28,7 +28,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after its k-space was multiplied by the Gaussian's transform.
+    """Return the magnitude of the image after its k-space was multiplied by the Gaussian's transform.
 
     In k-space the width may be less than a voxel; what leaves the volume at one side enters at the other.
     """

@@ -14,7 +14,7 @@ MOST_POINTS = 3
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which points of k-space are hit and how hard.
+    """Draw which points of k-space are hit and how hard.
 
     Directions are uniform in space, so the axis asked for plays no role; wavelengths are log-uniform between 5
     and 20 mm and rounded to the grid of k-space.
@@ -40,7 +40,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus the spikes.
+    """Return the magnitude of the image plus the spikes.
 
     A point of k-space is a plane wave `a·exp(i(2π k·r/n + φ))` in the image, so the waves are added there.
     """

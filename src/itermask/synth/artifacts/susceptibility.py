@@ -15,7 +15,7 @@ RADII = (32.0, 40.0)  # mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where the field is off and by how much.
+    """Draw where the field is off and by how much.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
@@ -36,7 +36,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the ball."""
+    """Return a boolean array of `shape`, True in the ball."""
     ball = np.zeros(shape, dtype=bool)
     box, offsets = _offsets(shape, parameters)
     ball[box] = _square(offsets, parameters) < 1
@@ -44,7 +44,7 @@ def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image read at `x + d(x)`, times `1 + ∂d/∂x`, along the phase axis; outside the ball as it was.
+    """Return the image read at `x + d(x)`, times `1 + ∂d/∂x`, along the phase axis; outside the ball as it was.
 
     `d = D·(1 − r²/R²)²` in a ball of radius `R`: smooth, and for every severity less steep than what would fold.
     """
@@ -55,13 +55,13 @@ def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
     slope = parameters["displacement_mm"] * -4 * inside * offsets[axis] / parameters["radius_mm"] ** 2
     places = np.array(np.broadcast_arrays(*np.ogrid[box]), dtype=float)
     places[axis] += displacement / spacing
-    spoiled = image.copy()
-    spoiled[box] = ndimage.map_coordinates(image, places, order=1, mode="nearest") * (1 + slope)
-    return spoiled
+    corrupted = image.copy()
+    corrupted[box] = ndimage.map_coordinates(image, places, order=1, mode="nearest") * (1 + slope)
+    return corrupted
 
 
 def _offsets(shape: tuple[int, ...], parameters: Parameters) -> tuple[tuple[slice, ...], list[np.ndarray]]:
-    """The box around the ball, and how far its voxels are from the centre along each axis, in mm."""
+    """Return the box around the ball, and how far its voxels are from the centre along each axis, in mm."""
     centre, spacing = parameters["centre"], parameters["spacing_mm"]
     reach = [int(parameters["radius_mm"] / step) + 1 for step in spacing]
     box = tuple(slice(max(0, centre[a] - reach[a]), min(shape[a], centre[a] + reach[a] + 1)) for a in range(3))
@@ -69,7 +69,7 @@ def _offsets(shape: tuple[int, ...], parameters: Parameters) -> tuple[tuple[slic
 
 
 def _square(offsets: list[np.ndarray], parameters: Parameters) -> np.ndarray:
-    """Squared distance from the centre, 1 on the ball's surface."""
+    """Return the squared distance from the centre, 1 on the ball's surface."""
     x, y, z = offsets
     return (x**2 + y**2 + z**2) / parameters["radius_mm"] ** 2
 

@@ -17,7 +17,7 @@ PLACES = (0.15, 0.85)  # range of the lines' places, share of the brain's extent
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where the lines lie and how strong they are.
+    """Draw where the lines lie and how strong they are.
 
     Returns:
         `axis`: the phase axis, which the lines run along, the one asked for or a random one;
@@ -44,7 +44,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True on the lines."""
+    """Return a boolean array of `shape`, True on the lines."""
     lines = np.zeros(shape, dtype=bool)
     for start, stop in parameters["lines"]:
         lines[slab(parameters["readout"], start, stop)] = True
@@ -52,19 +52,19 @@ def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus complex noise on the lines; every other voxel as it was.
+    """Return the magnitude of the image plus complex noise on the lines; every other voxel as it was.
 
     The station's phase is another one in every read-out, so that along the phase axis its energy is spread over all
     voxels; across a line it is the same.
     """
     rng = np.random.default_rng(parameters["seed"])
-    spoiled = image.copy()
+    corrupted = image.copy()
     for start, stop in parameters["lines"]:
         line = slab(parameters["readout"], start, stop)
         shape = [1 if a == parameters["readout"] else n for a, n in enumerate(image.shape)]
         noise = parameters["strength"] / np.sqrt(2) * rng.standard_normal((2, *shape), dtype=np.float32)
-        spoiled[line] = np.hypot(image[line] + noise[0], noise[1])
-    return spoiled
+        corrupted[line] = np.hypot(image[line] + noise[0], noise[1])
+    return corrupted
 
 
 register(Artifact("zipper", draw, apply, region))
