@@ -120,7 +120,7 @@ class Scan:
 
 
 def top_axis(scan: Scan) -> tuple[int, int]:
-    """Return the array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones.
+    """Return the array axis that runs along the head; with +1 if its top has high indices, −1 if low ones.
 
     Example:
         >>> top_axis(Scan(np.zeros((2, 2, 2)), np.eye(4), "T1w"))

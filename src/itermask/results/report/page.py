@@ -14,8 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from itermask.results.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
-from itermask.results.report import charts, embed, pictures
-from itermask.results.report import text
+from itermask.results.report import charts, embed, pictures, text
 from itermask.results.report.theme import theme
 from itermask.types import VERDICTS, Finding, Scan
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from itermask import __version__
 from itermask.results.regions import regions_of
-from itermask.results.report import pictures
-from itermask.results.report import text
+from itermask.results.report import pictures, text
 from itermask.results.whose import facts_of
 from itermask.types import VERDICTS, Finding, Scan
 
