@@ -50,7 +50,7 @@ class ReferenceDetection:
 
 
 def reference_guidance(image: np.ndarray, spacing: tuple[float, ...], cutoff: float = CUTOFF_3D) -> np.ndarray:
-    """Return the guidance h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; the real part, float32.
+    """Return the guidance h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; real, float32.
 
     Source: "High-frequency guidance h".
 
