@@ -14,7 +14,7 @@ from tiny_model import write_nifti
 
 from itermask import __version__
 from itermask.apps.cohort.derivative import check_tree, describe_derivative, validate
-from itermask.cli.cohort_show import parse_shard
+from itermask.cli.options import parse_part
 from itermask.errors import InputError
 
 VALIDATOR = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
@@ -205,8 +205,8 @@ def test_a_cohort_of_loose_scans_becomes_folders_a_table_and_a_page(command, mad
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/2/3", "-1/2"])
 def test_shards_that_are_none(text):
     with pytest.raises(InputError, match="write it as 1/4"):
-        parse_shard(text)
+        parse_part(text, "--shard")
 
 
 def test_shards():
-    assert parse_shard("3/12") == (3, 12)
+    assert parse_part("3/12", "--shard") == (3, 12)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from itermask.cli.options import DeviceOption
+from itermask.cli.options import DeviceOption, parse_part
 from itermask.cli.show import progress_bar
 from itermask.errors import InputError
 
@@ -34,7 +34,7 @@ def benchmark(
     from itermask.evaluation.benchmark.write import insert as insert_into
     from itermask.evaluation.benchmark.write import write_all
 
-    chosen = _part(part)
+    chosen = parse_part(part, "--part")
     plan = only_methods(read_plan(config), only or [], config)
     _check_out(out, config, insert)
     with progress_bar(config.stem) as bar:
@@ -50,17 +50,6 @@ def benchmark(
     print(f"{len(rows) - len(problems)} runs, {len(problems)} failed; {out / 'results.html'}")
     if problems:
         raise typer.Exit(1)
-
-
-def _part(text: str) -> tuple[int, int]:
-    """Return `k/n` as numbers."""
-    try:
-        number, count = (int(word) for word in text.split("/"))
-    except ValueError:
-        number, count = 0, 0
-    if not 1 <= number <= count:
-        raise InputError(f"--part {text}: write it as 1/4, 2/4, … up to 4/4")
-    return number, count
 
 
 def _check_out(out: Path, *inputs: Path | None) -> None:

@@ -16,7 +16,6 @@ from itermask.cli.cohort_show import (
     cohort_bar,
     engine_for,
     finish,
-    parse_shard,
     print_states,
     write_tables,
 )
@@ -39,6 +38,7 @@ from itermask.cli.options import (
     ShardOption,
     TimeLimitOption,
     WorkersOption,
+    parse_part,
     sequence_option,
     show_version,
 )  # fmt: skip
@@ -133,7 +133,7 @@ def bids(
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
-        part = parse_shard(shard)
+        part = parse_part(shard, "--shard")
         if work_dir is not None:
             use_work_dir(work_dir)
         by = parse_keys(reference_by)

@@ -24,25 +24,6 @@ EVERY = 60.0  # seconds between lines where standard error is no terminal
 MEMORY_OF_RATE = 3600.0  # seconds of the past by which the time left is estimated
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """Return `i/n` as numbers.
-
-    Raises:
-        InputError: it is not that, or i is not within 1 to n.
-
-    Example:
-        >>> parse_shard("2/4")
-        (2, 4)
-    """
-    try:
-        number, count = (int(word) for word in text.split("/"))
-    except ValueError:
-        number, count = 0, 0
-    if not 1 <= number <= count:
-        raise InputError(f"--shard {text}: write it as 1/4, 2/4, … up to 4/4")
-    return number, count
-
-
 def engine_for(
     dask: str | None, workers: int | None, memory: float | None, time_limit: float, shard: tuple[int, int]
 ) -> "Callable[[Iterator[Task], Plan], Generator[Outcome]]":

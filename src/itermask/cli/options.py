@@ -6,6 +6,7 @@ import typer
 
 from itermask import __version__
 from itermask.cli import complete
+from itermask.errors import InputError
 
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, mps or openvino.", autocompletion=complete.devices)
@@ -72,3 +73,26 @@ def show_version(context: typer.Context, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
         print(f"itermask {__version__}")
         raise typer.Exit
+
+
+def parse_part(text: str, option: str) -> tuple[int, int]:
+    """Return `i/n`, one part of n, as numbers.
+
+    Args:
+        text: what was given.
+        option: to which option, for the message.
+
+    Raises:
+        InputError: it is not that, or i is not within 1 to n.
+
+    Example:
+        >>> parse_part("2/4", "--shard")
+        (2, 4)
+    """
+    try:
+        number, count = (int(part) for part in text.split("/"))
+    except ValueError:
+        number, count = 0, 0
+    if not 1 <= number <= count:
+        raise InputError(f"{option} {text}: write it as 1/4, 2/4, … up to 4/4")
+    return number, count

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from itermask.errors import MissingExtraError
+from itermask.errors import needed
 
 
 def sklearn_metrics() -> ModuleType:
@@ -13,10 +13,8 @@ def sklearn_metrics() -> ModuleType:
     Raises:
         MissingExtraError: not installed.
     """
-    try:
+    with needed("scikit-learn", "evaluation"):
         from sklearn import metrics
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn is needed: pip install 'itermask[evaluation]'") from error
     return metrics
 
 
@@ -26,8 +24,6 @@ def structural_similarity() -> Callable[..., Any]:
     Raises:
         MissingExtraError: not installed.
     """
-    try:
+    with needed("scikit-image", "evaluation"):
         from skimage.metrics import structural_similarity as found
-    except ImportError as error:
-        raise MissingExtraError("scikit-image is needed: pip install 'itermask[evaluation]'") from error
     return found

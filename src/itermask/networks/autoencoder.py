@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from itermask.networks.block_unet import Stage, from_blocks, to_blocks
+from itermask.networks.block_unet import Stage, convolutions, from_blocks, to_blocks
 
 
 class ConvAutoencoder(nn.Module):
@@ -38,12 +38,9 @@ class ConvAutoencoder(nn.Module):
         group_size: int = 8,
     ) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ValueError(f"dims must be 2 or 3, not {dims}")
+        convolution, transposed = convolutions(dims)
         if latent < 1:
             raise ValueError(f"the bottleneck needs at least one channel, not {latent}")
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
-        transposed = nn.ConvTranspose3d if dims == 3 else nn.ConvTranspose2d
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
         first = in_channels * block**dims

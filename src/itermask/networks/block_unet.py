@@ -40,6 +40,23 @@ def from_blocks(x: Tensor, block: int) -> Tensor:
     return unfolded.permute(order).reshape(batch, channels, *[size * block for size in sizes])
 
 
+def convolutions(
+    dims: int,
+) -> tuple[type[nn.Conv2d] | type[nn.Conv3d], type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]]:
+    """Return the convolution, and the transposed one, of 2 or 3 spatial axes.
+
+    Raises:
+        ValueError: another number of axes.
+
+    Example:
+        >>> convolutions(2)[0].__name__
+        'Conv2d'
+    """
+    if dims not in (2, 3):
+        raise ValueError(f"dims must be 2 or 3, not {dims}")
+    return (nn.Conv3d, nn.ConvTranspose3d) if dims == 3 else (nn.Conv2d, nn.ConvTranspose2d)
+
+
 class Stage(nn.Module):
     """Two convolutions with group norm and SiLU, and a shortcut around them.
 
@@ -54,7 +71,7 @@ class Stage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dims: int, group_size: int) -> None:
         super().__init__()
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
+        convolution, _ = convolutions(dims)
         groups = max(1, outputs // group_size)
         self.first = convolution(inputs, outputs, 3, padding=1, bias=False)
         self.first_norm = nn.GroupNorm(groups, outputs)
@@ -95,10 +112,7 @@ class BlockUNet(nn.Module):
         group_size: int = 8,
     ) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ValueError(f"dims must be 2 or 3, not {dims}")
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
-        transposed = nn.ConvTranspose3d if dims == 3 else nn.ConvTranspose2d
+        convolution, transposed = convolutions(dims)
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
         first = in_channels * block**dims

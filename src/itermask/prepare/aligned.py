@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from itermask.prepare.placement import ANTI_ALIAS
+from itermask.prepare.placement import ANTI_ALIAS, indices_in
 
 REACH = 3  # standard deviations of the anti-aliasing that count
 
@@ -69,9 +69,7 @@ class AlignedPlacement:
         Returns:
             float32 array of the native shape, or of the window's.
         """
-        wanted = [range(size) for size in self.native_shape]
-        if window is not None:
-            wanted = [whole[part] for whole, part in zip(wanted, window, strict=True)]
+        wanted = indices_in(self.native_shape, window)
         back = np.linalg.inv(self.matrix)
         offset = back[:3, :3] @ [indices.start for indices in wanted] + back[:3, 3]
         return _sample(np.asarray(values, dtype=np.float32), back[:3, :3], offset, [len(one) for one in wanted])

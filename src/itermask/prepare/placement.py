@@ -52,6 +52,17 @@ def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
     return axis if axis is not None and (shape[axis] == 1 or spacing[axis] >= APART) else None
 
 
+def indices_in(shape: Sequence[int], window: Sequence[slice] | None) -> list[range]:
+    """Return the indices along each axis of a window of a grid; of all of the grid if it is None.
+
+    Example:
+        >>> indices_in((4, 4), (slice(1, 3), slice(0, 4)))
+        [range(1, 3), range(0, 4)]
+    """
+    whole = [range(size) for size in shape]
+    return whole if window is None else [indices[part] for indices, part in zip(whole, window, strict=True)]
+
+
 @dataclass(frozen=True)
 class AxisPlacement:
     """Axis-aligned map between a scan's native grid and a model's box.
@@ -116,9 +127,7 @@ class AxisPlacement:
         Returns:
             float32 array of the native shape, or of the window's.
         """
-        wanted = [range(size) for size in self.native_shape]
-        if window is not None:
-            wanted = [whole[part] for whole, part in zip(wanted, window, strict=True)]
+        wanted = indices_in(self.native_shape, window)
         oriented = [range(0)] * 3
         for size, indices, (axis, flip) in zip(self.native_shape, wanted, self.orientation, strict=True):
             flipped = range(size - indices.stop, size - indices.start)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.errors import MissingExtraError
+from itermask.errors import needed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,10 +86,8 @@ def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
 
 def _scheduler() -> Any:
     """Return a new scheduler for a network that predicts the clean image."""
-    try:
+    with needed("MONAI", "diffusion"):
         from monai.networks.schedulers import DDIMScheduler
-    except ImportError as error:
-        raise MissingExtraError("MONAI is needed: pip install 'itermask[diffusion]'") from error
     return DDIMScheduler(
         STEPS,
         schedule="linear_beta",
