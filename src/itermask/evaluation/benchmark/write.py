@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.plan import MethodSpec
 from itermask.evaluation.benchmark.results import Results
@@ -17,10 +19,6 @@ NOTICE = "For research use only; not a medical device and not a diagnosis."
 COLOURS = ("#2b5c8a", "#b3261e", "#2e7d4f", "#8a5a00", "#6a3d9a", "#52606d", "#00838f", "#ad1457")
 STYLES = ("-", "--")  # where there are more lines than colours
 PANELS_IN_A_ROW = 4
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:75rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.3rem .7rem;border-bottom:1px solid #cbd2d9;
-text-align:left;white-space:nowrap}h2{font-size:1.1rem;margin-top:2rem}.wide{overflow-x:auto}img{max-width:100%}
-p{color:#52606d}"""
 
 
 def setting(results: Results) -> str:
@@ -53,36 +51,27 @@ def markdown(results: Results, sections: Sequence[Section], level: int = 3, pict
         level: of the headings.
         pictures: folder of the charts as the document sees it; charts are left out if empty.
     """
-    lines = [setting(results), ""]
-    for section in sections:
-        lines += [f"{'#' * level} {section.title}", ""]
-        if section.note:
-            lines += [section.note, ""]
-        lines += [f"| {' | '.join(section.header)} |", "|---" * len(section.header) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in section.rows]
-        lines.append("")
-        if section.curves and pictures:
-            lines += [f"![{section.title}]({pictures}/{picture_name(section)})", ""]
-    return "\n".join(lines)
+    template = _templates().get_template("results.md.j2")
+    text = template.render(setting=setting(results), sections=sections, level=level, pictures=pictures)
+    return text.removesuffix("\n")  # of the blank line behind the last section
 
 
 def page(results: Results, sections: Sequence[Section]) -> str:
     """Return the results as one self-contained page."""
-    parts = [f"<p>{_marked(setting(results))}</p>"]
-    for section in sections:
-        parts.append(f"<h2>{html.escape(section.title)}</h2>")
-        if section.note:
-            parts.append(f"<p>{_marked(section.note)}</p>")
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-        body = "".join("<tr>" + "".join(f"<td>{_marked(cell)}</td>" for cell in row) + "</tr>" for row in section.rows)
-        parts.append(f"<div class=wide><table><tr>{head}</tr>{body}</table></div>")
-        if section.curves:
-            parts.append(chart(section.curves))
-    inner = "\n".join(parts)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title><style>{STYLE}</style>'
-        f"<h1>Benchmark</h1><p>{NOTICE}</p>\n{inner}\n</html>\n"
-    )
+    template = _templates().get_template("results.html.j2")
+    return template.render(notice=NOTICE, setting=setting(results), sections=sections)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("itermask.evaluation.benchmark", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"marked": _marked, "plain": html.escape, "chart": chart, "picture_name": picture_name}
+    return environment
 
 
 def _marked(text: str) -> str:
