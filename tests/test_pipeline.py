@@ -140,7 +140,7 @@ def test_two_runs_are_the_same_down_to_the_files_bytes(model, tmp_path, monkeypa
     assert summaries[0] == summaries[1]
 
 
-def test_a_finding_does_not_depend_on_what_was_looked_at_before(model, folder):
+def test_a_finding_does_not_depend_on_what_was_processed_before(model, folder):
     first = run(SCANS["straight"], model)
     run(SCANS["larger than the box"], model, RunSettings(seed=9, gamma=0.1))
     run(SCANS["single slice"], model)
@@ -254,7 +254,7 @@ def test_a_sequence_without_a_bundled_model_is_refused():
         ({"affine": np.zeros((4, 4))}, "0 × 0 × 0 mm"),
     ],
 )
-def test_what_cannot_be_looked_at_is_refused_by_name_in_one_line(model, changes, says):
+def test_what_cannot_be_processed_is_refused_by_name_in_one_line(model, changes, says):
     with pytest.raises(InputError, match=rf"^tiny_T1w: .*{says}.*$"):
         run(replace(SCANS["straight"], **changes), model)
 

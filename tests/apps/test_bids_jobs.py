@@ -196,7 +196,7 @@ def test_participants_give_age_and_sex(tree):
         participants(tree)
 
 
-def test_without_a_wish_the_sequences_of_the_models_are_looked_at(tmp_path, monkeypatch):
+def test_without_a_wish_the_sequences_of_the_models_are_processed(tmp_path, monkeypatch):
     card = json.loads((choice.BUNDLED / "t1w-2mm" / "card.json").read_text())
     for name, sequence in (("one", "T1w"), ("two", "FLAIR"), ("three", "T1w")):
         (tmp_path / name).mkdir()

@@ -84,7 +84,7 @@ def test_patterns_mean_what_they_mean_in_gitignore(pattern, path, out):
     assert matcher([pattern])(path) is out
 
 
-def test_what_bidsignore_names_is_not_looked_at(tmp_path):
+def test_what_bidsignore_names_is_not_processed(tmp_path):
     tree = write_bids(tmp_path / "tree", 3)
     assert len(find_jobs(tree, Selection())) == 3
     assert not ignored_in(tree)("sub-02/anat/sub-02_T1w.nii.gz")

@@ -104,7 +104,7 @@ def test_finished_work_is_kept_and_failures_are_tried_again_when_asked(again):
     assert contents(plan.out) == before
 
 
-def test_a_scan_that_was_mended_or_changed_is_looked_at_again(again):
+def test_a_scan_that_was_fixed_or_changed_is_processed_again(again):
     jobs, plan = again
     by_name = {job.name: job for job in jobs}
     write_bad(by_name["sub-cut_T1w"].scan, "good", scan_of(77))
