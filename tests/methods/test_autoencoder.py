@@ -13,8 +13,8 @@ from tiny_method import (
     dice,
     healthy_scan,
     same_finding,
-    with_ball,
     train_tiny,
+    with_ball,
 )
 
 import itermask

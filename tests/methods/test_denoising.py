@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_brain
-from tiny_method import RemembersNormal, bare_model, check_run, dice, healthy_scan, same_finding, with_ball, train_tiny
+from tiny_method import RemembersNormal, bare_model, check_run, dice, healthy_scan, same_finding, train_tiny, with_ball
 
 import itermask
 from itermask.methods import TrainingVolume

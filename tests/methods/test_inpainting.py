@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_method import KnowsNormal, bare_model, check_run, dice, healthy_scan, with_ball, train_tiny
+from tiny_method import KnowsNormal, bare_model, check_run, dice, healthy_scan, train_tiny, with_ball
 from typer.testing import CliRunner
 
 from itermask.cli.main import app

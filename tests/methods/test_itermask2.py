@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_itermask2 import QUICK, KnowsSlices, dice, found, with_ball, tiny_runtime, volume
+from tiny_itermask2 import QUICK, KnowsSlices, dice, found, tiny_runtime, volume, with_ball
 from tiny_slices import stack_grid, tiny_stack
 
 from itermask.core.guidance import high_frequency

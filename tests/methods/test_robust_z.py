@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny import tiny_brain, tiny_grid
-from tiny_method import check_run, dice, healthy_scan, same_finding, with_ball, train_tiny
+from tiny_method import check_run, dice, healthy_scan, same_finding, train_tiny, with_ball
 
 import itermask
 from itermask.errors import InputError
