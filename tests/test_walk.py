@@ -1,4 +1,4 @@
-"""The walk through one run in the architecture page: its lines are today's, and it is replaced between its marks only."""
+"""The walk through one run in the architecture page: its line numbers hold, and only the part between marks changes."""
 
 import sys
 from pathlib import Path
