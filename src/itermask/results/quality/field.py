@@ -7,7 +7,7 @@ edges, so edges are left out by weight, and no tissue, contrast or level needs t
 import numpy as np
 from scipy import ndimage
 
-from itermask.results.quality.look import Look
+from itermask.results.quality.crop import BrainCrop
 
 GRID = 6.0  # mm, voxels that the field is fitted on
 ORDER = 3
@@ -15,10 +15,10 @@ ROUNDS = 12
 ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact `bias_field`
 
 
-def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+def coarse(crop: BrainCrop, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     """Return the brain's mean in blocks of about `mm`, which blocks are full enough, and the blocks' edges."""
-    total, weight, spacing = np.where(look.inside, look.image, 0), look.inside.astype(np.float32), []
-    for axis, size in enumerate(look.spacing):
+    total, weight, spacing = np.where(crop.inside, crop.image, 0), crop.inside.astype(np.float32), []
+    for axis, size in enumerate(crop.spacing):
         count = max(1, round(mm / size))
         spacing.append(size * count)
         at = np.arange(0, total.shape[axis], count)
@@ -76,7 +76,7 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], c
     return np.where(full, field - field[full].mean(), 0)
 
 
-def field_features(look: Look) -> dict[str, float]:
+def field_features(crop: BrainCrop) -> dict[str, float]:
     """Return how uneven the scan is, and what is left beside the slow field.
 
     Returns:
@@ -89,11 +89,11 @@ def field_features(look: Look) -> dict[str, float]:
             side, lie beyond what is usual in this scan.
 
     Example:
-        >>> from itermask.results.quality.look import look_at
-        >>> type(field_features(look_at(scan))).__name__
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> type(field_features(crop_brain(scan))).__name__
         'dict'
     """
-    image, full, spacing = coarse(look)
+    image, full, spacing = coarse(crop)
     names = (
         *("field", "patch_bright", "patch_dark", "patch_peak"),
         *("lopsided", "lopsided_mean", "lopsided_peak"),
@@ -113,7 +113,7 @@ def field_features(look: Look) -> dict[str, float]:
         return dict.fromkeys(names, float("nan")) | {"field": float(bright - dark)}
     low, mid, high = np.percentile(soft[inner], [16, 50, 84])
     spread = max((high - low) / 2, 1e-3)
-    mirrored, known = _mirror(soft, inner, look.right)
+    mirrored, known = _mirror(soft, inner, crop.right)
     both = inner & known
     odd = np.abs(soft - mirrored)[both] if both.sum() > 100 else np.array([np.nan])
     usual, bright_end, brightest = np.percentile(soft[inner], [50, 95, 99.8])

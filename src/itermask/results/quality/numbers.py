@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from itermask.results.quality.crop import BrainCrop, box_of
 from itermask.results.quality.field import ENDS, coarse, fit_field
-from itermask.results.quality.look import Look, box_of
 from itermask.types import Scan
 
 AIR_SHARE = 0.1  # of the volume that must be air with signal of its own for numbers that need air
@@ -38,13 +38,13 @@ class Number:
 
 
 def numbers(
-    scan: Scan, look: Look, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
+    scan: Scan, crop: BrainCrop, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
 ) -> tuple[dict[str, Number], dict[str, str]]:
     """Return all numbers that can be computed, and why the others cannot.
 
     Args:
         scan: with its brain mask.
-        look: the same scan, cut out.
+        crop: the same scan, cropped to its brain.
         found: its features.
         axes: its features along each axis.
         residual: the scan minus what a model expects, or None.
@@ -53,7 +53,7 @@ def numbers(
     left_out: dict[str, str] = {}
     noise = float(np.exp(found["noise"]))
     known["noise"] = Number(100 * noise, "%", "noise in flat tissue, of the brain's 90th percentile; lower is better")
-    low, high, spread_low, spread_high = _two_tissues(look)
+    low, high, spread_low, spread_high = _two_tissues(crop)
     known["snr"] = Number(
         high / max(noise, 1e-6),
         "ratio",
@@ -66,10 +66,10 @@ def numbers(
         "contrast of the two main tissues over their spread; higher is better",
     )
     known["inu_ratio"] = Number(
-        _inu_ratio(look), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
+        _inu_ratio(crop), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
     )
     for name, axis in zip(("fwhm_x", "fwhm_y", "fwhm_z"), range(3), strict=True):
-        width = smoothness(look, axis)
+        width = smoothness(crop, axis)
         if width is None:
             left_out[name] = "too few slices along this axis"
         else:
@@ -128,39 +128,39 @@ def _constant(values: np.ndarray) -> bool:
     return bool((values == np.median(values)).mean() > 0.9)
 
 
-def smoothness(look: Look, axis: int) -> float | None:
+def smoothness(crop: BrainCrop, axis: int) -> float | None:
     """Return the full width at half maximum along an axis, mm, from neighbours' correlation (AFNI's 3dFWHMx).
 
     Example:
-        >>> from itermask.results.quality.look import look_at
-        >>> smoothness(look_at(scan), axis=0) > 0
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> smoothness(crop_brain(scan), axis=0) > 0
         True
     """
-    if look.detail.shape[axis] < 4:
+    if crop.detail.shape[axis] < 4:
         return None
     near, far = [slice(None)] * 3, [slice(None)] * 3
     near[axis], far[axis] = slice(None, -1), slice(1, None)
-    both = look.inside[tuple(near)] & look.inside[tuple(far)]
+    both = crop.inside[tuple(near)] & crop.inside[tuple(far)]
     if both.sum() < 100:
         return None
-    one, other = look.detail[tuple(near)][both], look.detail[tuple(far)][both]
+    one, other = crop.detail[tuple(near)][both], crop.detail[tuple(far)][both]
     step = float(np.var(one - other))
-    ratio = step / max(2 * float(np.var(look.detail[look.inside])), 1e-12)
+    ratio = step / max(2 * float(np.var(crop.detail[crop.inside])), 1e-12)
     if not 0 < ratio < 1:
-        return look.spacing[axis]
-    return float(look.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
+        return crop.spacing[axis]
+    return float(crop.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
 
 
-def _inu_ratio(look: Look) -> float:
+def _inu_ratio(crop: BrainCrop) -> float:
     """Return the slow field's 95th over its 5th percentile in the brain."""
-    image, full, spacing = coarse(look)
+    image, full, spacing = coarse(crop)
     dark, bright = np.percentile(fit_field(image, full, spacing)[full], ENDS)
     return float(np.exp(bright - dark))
 
 
-def _two_tissues(look: Look) -> tuple[float, float, float, float]:
+def _two_tissues(crop: BrainCrop) -> tuple[float, float, float, float]:
     """Return centres and spreads of the brain's two main intensity clusters (Lloyd's algorithm on quantiles)."""
-    values = look.image[look.inside][:: max(1, int(look.inside.sum() // 100_000))]
+    values = crop.image[crop.inside][:: max(1, int(crop.inside.sum() // 100_000))]
     values = np.sort(values)[int(0.03 * len(values)) : max(4, int(0.99 * len(values)))]
     low, high = np.percentile(values, [30, 75])
     for _ in range(30):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from itermask.results.quality.look import EMPTY
+from itermask.results.quality.crop import EMPTY
 from itermask.results.quality.texture import APART, difference, thinned
 
 FEWEST = 12  # slices with brain along an axis that is looked along

@@ -1,4 +1,4 @@
-"""A scan, made ready to be measured: its brain's box, intensities relative to the brain's level, what is well inside.
+"""A scan cropped to its brain and ready to be measured: the brain's box, intensities relative to the brain's level, what is well inside.
 
 Everything that the score uses lies within the brain, so it is the same with the skull on or off; and on the scan's
 own voxels, for noise, ringing and stripes are averaged away by any coarser grid.
@@ -19,8 +19,8 @@ EMPTY = 0.02  # of the level; brain voxels below it hold no tissue
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the features are computed from.
+class BrainCrop:
+    """A scan cropped to its brain: what the features are computed from.
 
     Attributes:
         image: float32 box around the brain, intensities over the brain's 90th percentile.
@@ -43,7 +43,7 @@ class Look:
     open: tuple[tuple[bool, bool], ...]
 
 
-def look_at(scan: Scan) -> Look:
+def crop_brain(scan: Scan) -> BrainCrop:
     """Cut out the brain, and set its intensities in relation to its level.
 
     Args:
@@ -53,8 +53,8 @@ def look_at(scan: Scan) -> Look:
         ValueError: no brain mask, an empty one, or a brain that holds nothing but zeros.
 
     Example:
-        >>> type(look_at(scan)).__name__
-        'Look'
+        >>> type(crop_brain(scan)).__name__
+        'BrainCrop'
     """
     if scan.brain_mask is None or not scan.brain_mask.any():
         raise ValueError(f"{scan.name}: image quality needs a brain mask that is not empty")
@@ -80,7 +80,7 @@ def look_at(scan: Scan) -> Look:
     right = int(np.argmax(directions[0]))
     up = int(np.argmax(np.where(np.arange(3) == right, -1, directions[2])))
     open_ = tuple((part.start > 0, part.stop < size) for part, size in zip(box, scan.brain_mask.shape, strict=True))
-    return Look(image, brain, inside, detail, scan.spacing, right, up, open_)
+    return BrainCrop(image, brain, inside, detail, scan.spacing, right, up, open_)
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:
