@@ -324,7 +324,7 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
             largest.volume_ml if largest else 0.0,
             largest.place if largest else "",
             missing_ml,
-            plausible.missing_words,
+            plausible.missing_part,
         ),
     )
     brain, anomaly = finding.brain, finding.anomaly

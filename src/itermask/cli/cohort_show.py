@@ -112,7 +112,7 @@ class _Lines:
 
 
 def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_json: bool = False) -> None:
-    """What a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
+    """Print what a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
     from itermask.apps.cohort.run import TO_DO, states
 
     counts: Counter[str] = Counter()
@@ -189,7 +189,7 @@ def finish(
 
 
 def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int) -> None:
-    """The pages, a line on what was done, and on standard error what was not."""
+    """Print the pages, a line on what was done, and on standard error what was not."""
     from itermask.apps.cohort.manifest import MANIFEST
 
     for page in () if tables is None else tables.pages:

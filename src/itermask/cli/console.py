@@ -33,7 +33,7 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(value: Any, indent: int | None = 1) -> None:
-    """One JSON value on standard output; with `indent` None on one line.
+    """Print one JSON value on standard output; with `indent` None on one line.
 
     Raises:
         ValueError: a number in it is not finite, which JSON cannot hold.

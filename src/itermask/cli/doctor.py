@@ -58,7 +58,7 @@ def doctor(
 
 
 def _print(found: "Examination", lines: "Console") -> None:
-    """Everything in words, the answer last."""
+    """Print everything as text, the answer last."""
     machine, torch = found.machine, found.torch
     lines.print(f"[bold]itermask {found.version}[/bold], Python {machine.python}, {escape(machine.platform)}")
     lines.print(
@@ -143,7 +143,7 @@ def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
 
 
 def _section(lines: "Console", titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table with a line of space above."""
+    """Print a table with a line of space above."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

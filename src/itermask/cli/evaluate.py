@@ -63,7 +63,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _print(found: "Evaluation", out: Path | None) -> None:
-    """The means on standard output; what was not evaluated on standard error."""
+    """Print the means on standard output; what was not evaluated on standard error."""
     summary = found.summary
     problems, lines = console(stderr=True), console()
     for name, reason in found.failed:

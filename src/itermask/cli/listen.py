@@ -82,7 +82,7 @@ def _explain(folder: Path, config: "NodeConfig") -> None:
 
 
 def _log_to_stderr() -> None:
-    """Plain lines, with the time, of what the node does; no library's remarks on odd headers."""
+    """Log what the node does in plain lines with the time, without libraries' remarks on unusual headers."""
     warnings.filterwarnings("ignore", module="pydicom")
     log = logging.getLogger("itermask.node")
     handler = logging.StreamHandler()

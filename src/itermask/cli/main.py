@@ -64,14 +64,14 @@ def options(
 
 
 def collect_seldom() -> None:
-    """Loading PyTorch makes a million objects that stay until the end; searching them takes a second of a run."""
+    """Collect garbage less often: PyTorch makes a million lasting objects, and searching them takes a second a run."""
     gc.set_threshold(50_000)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
 
 
 def main() -> None:
-    """Entry point of the command: every end is an exit code, and at most one line says what went wrong."""
+    """Run the command: every end is an exit code, and at most one line says what went wrong."""
     open_streams()
     collect_seldom()
     as_json = wants_json(sys.argv[1:])

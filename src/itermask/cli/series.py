@@ -63,7 +63,7 @@ def plain_series(series: "Series") -> dict[str, Any]:
 
 
 def _print(found: "Found") -> None:
-    """A table of the series, then how many files were left out for each reason."""
+    """Print a table of the series, then how many files were left out for each reason."""
     from itermask.io.dicom.aside import left_out_lines
 
     lines = console()

@@ -36,7 +36,7 @@ class StageBar:
 
 
 def print_finding(name: str, finding: Finding, out: Path) -> None:
-    """The verdict, the answers to the three questions, notes, and where the report lies."""
+    """Print the verdict, the answers to the three questions, notes, and where the report lies."""
     lines = console()
     colour = COLOURS.get(finding.verdict, "white")
     lines.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")

@@ -91,7 +91,7 @@ def train(
 
 
 def _note(text: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(f"itermask: {text}", file=sys.stderr)
 
 

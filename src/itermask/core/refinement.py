@@ -47,7 +47,7 @@ def refine(
     on_pass: Callable[[int, int], None] | None = None,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
 ) -> Refinement:
-    """Phase 2: shrink the mask with one threshold until it settles.
+    """Run phase 2: shrink the mask with one threshold until it settles.
 
     Repeat: one pass with M; M' = {E > τ}; r = (|M| − |M'|)/|M|; M ← M'. Stops when r < `min_shrink`: a mask
     that grows stops too, and so does an empty one.

@@ -18,7 +18,7 @@ def threshold_curve(
     on_step: Callable[[int, float, np.ndarray, np.ndarray], None] | None = None,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
 ) -> np.ndarray:
-    """Phase 1: the error thresholds that reveal the brain percent by percent.
+    """Run phase 1: return the error thresholds that reveal the brain percent by percent.
 
     Starting from M = B, for i = 1 … steps: one pass with M, then T_i, the error that a fraction 1 − i/steps
     of the brain's voxels exceed, then M ← {E > T_i}.

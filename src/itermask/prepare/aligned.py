@@ -102,7 +102,7 @@ def fit_aligned_box(
     box: Sequence[int],
     divisor: int,
 ) -> AlignedPlacement:
-    """Return the centre a brain in a model's box that lies along other axes than the scan's.
+    """Centre a brain in a model's box that lies along other axes than the scan's.
 
     Args:
         brain: boolean brain mask on the native grid, not empty.

@@ -171,7 +171,7 @@ def _take(image: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
 def fit_box(
     brain: np.ndarray, affine: np.ndarray, spacing: Sequence[float], box: Sequence[int], divisor: int
 ) -> AxisPlacement:
-    """Return the centre a brain in a model's box.
+    """Centre a brain in a model's box.
 
     With a third voxel size of 0 the box's last axis counts the scan's own slices: those across `through_plane`, else
     axial ones. They are neither resampled nor merged, and the box holds all from the first to the last with brain.

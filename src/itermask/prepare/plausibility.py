@@ -73,7 +73,7 @@ class Plausibility:
             `tissue_fit`, `csf`, `grey_matter`, `white_matter` (brightness, 0 to 1), `missing_ml`; `age` where known.
         registration: to the template; None where the brain does not fit it, or was not compared.
         missing: boolean on the scan's grid, tissue that is missing; None if nothing is.
-        missing_words: which part of the brain is missing; empty if nothing is.
+        missing_part: which part of the brain is missing; empty if nothing is.
     """
 
     reasons: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Plausibility:
     numbers: dict[str, float] = field(default_factory=dict)
     registration: Registration | None = None
     missing: np.ndarray | None = None
-    missing_words: str = ""
+    missing_part: str = ""
 
     @property
     def judged(self) -> bool:

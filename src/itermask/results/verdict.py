@@ -96,7 +96,7 @@ class Verdict:
 def answer_judged(found: Plausibility) -> Answer:
     """Return whether the scan can be judged, in words."""
     volume = found.numbers.get("brain_ml")
-    missing = found.missing_words
+    missing = found.missing_part
     if found.reasons:
         level, sentence = None, " ".join(found.reasons)
     elif found.registration is not None:

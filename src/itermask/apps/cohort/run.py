@@ -255,7 +255,7 @@ def _log(out: Path, shard: str) -> Iterator[TextIO]:
 
 
 def _note(log: TextIO, outcome: Outcome, state: str) -> None:
-    """One line about one outcome."""
+    """Log one line about one outcome."""
     entry = {"finished": _now(), "name": outcome.job.name, "state": state}
     if outcome.reason:
         entry["reason"] = outcome.reason

@@ -256,7 +256,7 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 
 def serve(pipe: Connection, plan: Plan, function: Function, log: Path) -> None:
-    """What a worker does: one task after the other, until the pipe is closed.
+    """Work as a worker: one task after the other, until the pipe is closed.
 
     Args:
         pipe: to the main process.

@@ -126,7 +126,7 @@ class WebServer:
                 return request, address
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """A connection that came to nothing is no news."""
+                """Ignore a connection that failed."""
                 if isinstance(sys.exception(), OSError):  # cut, silent, or not encrypted
                     return
                 LOG.error("page: %r for %s", sys.exception(), client_address[0])

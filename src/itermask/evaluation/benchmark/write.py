@@ -138,7 +138,7 @@ def chart(curves: Curves) -> str:
 
 
 def write_all(results: Results, sections: Sequence[Section], out: Path) -> None:
-    """`results.md`, `results.html` and the charts into the benchmark's folder."""
+    """Write `results.md`, `results.html` and the charts into the benchmark's folder."""
     for section in sections:
         if section.curves:
             _write(out / picture_name(section), chart(section.curves))

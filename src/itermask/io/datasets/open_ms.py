@@ -73,7 +73,7 @@ def collect(tree: Tree) -> list[Case]:
 
 
 def _gather(folder: _Folder, gathering: Gathering) -> None:
-    """A mask without a study is of both visits."""
+    """Gather the images of each visit; a mask without a study is of both visits."""
     for study, what, path in folder.files:
         for session in [study] if study else folder.studies or [""]:
             if what in _WHAT:

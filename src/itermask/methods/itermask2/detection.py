@@ -129,7 +129,7 @@ def _curve(
     percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
     numbers = itertools.count()
 
-    def look(_images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def reconstructed(_images: np.ndarray, masks: np.ndarray) -> np.ndarray:
         number = next(numbers)
         return first if number == 0 else reconstruct(np.arange(len(images)), masks, CURVE_PASSES + number)
 
@@ -137,12 +137,12 @@ def _curve(
         if progress is not None:
             progress("threshold", (step + 1) / percents.size)
 
-    thresholds = threshold_curve(images, brains, look, percents=percents, on_step=on_step)
+    thresholds = threshold_curve(images, brains, reconstructed, percents=percents, on_step=on_step)
     return resample_curve(percents, thresholds, method.steps) if method.focused else thresholds, percents.size
 
 
 def finalize(method: "IterMask2", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
-    """Stop threshold, refinement of every slice, and the scores.
+    """Find the stop threshold, refine every slice, and compute the scores.
 
     Scores: `mask_size` (share of the brain in the slices that were processed) and `mean_error` (of the final error map
     over it).
@@ -191,7 +191,7 @@ def refine(
         revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first pass's being 1.
     """
 
-    def look(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
+    def reconstructed(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
         if revealed is not None:
             revealed[which] = np.where(masks, np.uint8(number + 1), revealed[which])
         return search.reconstruct(which, masks, number)
@@ -201,7 +201,7 @@ def refine(
     return refine_slices(
         search.images,
         search.brains,
-        look,
+        reconstructed,
         threshold,
         first_iteration(search.images, search.brains, search.first, method.start_share),
         min_shrink=method.min_shrink,
@@ -220,5 +220,5 @@ def error_level(search: Search) -> float:
 
 
 def _passes(progress: Progress | None) -> Callable[[int, int], None] | None:
-    """Tells how far the refinement is."""
+    """Return what reports how far the refinement is."""
     return None if progress is None else lambda passes, _pixels: progress("refinement", passes / MAX_PASSES)

@@ -33,7 +33,7 @@ class IterMask2(Method[detection.Search]):
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
         guidance: give the networks the high-frequency image; False is an ablation.
-        first: what looks first. `network` is a network of its own that sees the guidance alone, as in the paper;
+        first: which network makes the first pass. `network` is a separate one that sees the guidance alone, as in the paper;
             `hidden` is the masked autoencoder with the whole brain hidden.
         mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
         squares: share of training masks that are the paper's squares; the others are drawn from `masks`.
@@ -103,7 +103,7 @@ class IterMask2(Method[detection.Search]):
         if not isinstance(self.iterate, bool):
             raise ValueError(f"iterate is true or false, not {self.iterate!r}")
         if self.first == "network" and not self.guidance:
-            raise ValueError("a network that looks first sees nothing but the guidance; take first = hidden without it")
+            raise ValueError("the network of the first pass sees only the guidance; take first = hidden without it")
         if self.stop not in STOPS:
             raise ValueError(f"stop is one of {', '.join(STOPS)}, not {self.stop!r}")
         if self.slices < 1:

@@ -41,7 +41,7 @@ def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generato
 
     Returns:
         `input` (slices, channels, X, Y): the noise-filled slice, its guidance, and the mask if that is told; `target`
-        and `weight` (slices, 1, X, Y), and `weight_first` where a network of its own looks first; float32.
+        and `weight` (slices, 1, X, Y), and `weight_first` where the first pass has its own network; float32.
     """
     examples = [_slice(method, part, rng) for part in random_slices(volume, rng, method.slices)]
     return {key: np.stack([one[key] for one in examples]).astype(np.float32) for key in examples[0]}

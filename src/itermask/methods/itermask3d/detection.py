@@ -79,7 +79,7 @@ class Search:
 def explore(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
-    """Phase 1 on one prepared scan, and the profile.
+    """Run phase 1 on one prepared scan, and measure the profile.
 
     The profile takes the errors of the curve's first pass, where the whole brain is hidden, and of one more
     pass with nothing hidden. Without iteration there is the first pass alone, see `single_pass`.
@@ -140,7 +140,7 @@ def single_pass(
 
 
 def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
-    """Stop threshold, phase 2, and the scores.
+    """Find the stop threshold, run phase 2, and compute the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
     """

@@ -34,18 +34,18 @@ def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
     ]
 
 
-def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
+def sample_noise(seed: int, sample: Sample, shape: tuple[int, ...]) -> np.ndarray:
     """Return the noise of one sample: the same whatever else is sampled.
 
     Args:
         seed: of the scan.
-        look: slice and strips.
+        sample: slice and strips.
         shape: (X, Y).
 
     Returns:
         float32 (2, X, Y): where sampling starts, and what fills the strips.
     """
-    at, hiding = look
+    at, hiding = sample
     rng = np.random.default_rng([seed, at, hiding.axis, hiding.offsets[0]])
     return rng.standard_normal((2, *shape), dtype=np.float32)
 
@@ -63,11 +63,11 @@ def reconstruct_samples(
         batch: slices and strips that the networks see at once.
 
     Returns:
-        float32 (looks, X, Y), scaled intensities.
+        float32 (samples, X, Y), scaled intensities.
     """
     images = np.stack([prepared.image[..., at] for at, _ in batch])
     brains = np.stack([prepared.brain[..., at] for at, _ in batch])
-    start, fill = np.stack([sample_noise(seed, look, images.shape[1:]) for look in batch], axis=1)
+    start, fill = np.stack([sample_noise(seed, sample, images.shape[1:]) for sample in batch], axis=1)
     seen = condition(images, np.stack([hiding.mask for _, hiding in batch]), fill)
 
     def predict(noisy: np.ndarray, time: int) -> np.ndarray:

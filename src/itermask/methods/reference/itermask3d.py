@@ -96,7 +96,7 @@ def reference_reconstruct(
 
 
 def reference_curve(image: np.ndarray, brain: np.ndarray, reconstruct: Reconstruct, steps: int = 100) -> np.ndarray:
-    """Phase 1: T_i, the error that a share 1 − i/steps of the brain's voxels exceed, with a pass for each step.
+    """Run phase 1: return T_i, the error that a share 1 − i/steps of the brain's voxels exceed, with a pass for each step.
 
     Example:
         >>> image = np.arange(10.0)
@@ -143,7 +143,7 @@ def reference_step(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
 def reference_refine(
     image: np.ndarray, brain: np.ndarray, reconstruct: Reconstruct, threshold: float, min_shrink: float = 0.01
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Phase 2, from the whole brain: mask, error map and reconstruction of the last pass, and the passes it took.
+    """Run phase 2, from the whole brain: return mask, error map and reconstruction of the last pass, and its number.
 
     Example:
         >>> image = np.array([[0.0, 0.0, 3.0]])

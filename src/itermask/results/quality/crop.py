@@ -1,4 +1,4 @@
-"""A scan cropped to its brain and ready to be measured: the brain's box, intensities relative to the brain's level, what is well inside.
+"""A scan cropped to its brain and ready to be measured: the brain's box, relative intensities, what is well inside.
 
 Everything that the score uses lies within the brain, so it is the same with the skull on or off; and on the scan's
 own voxels, for noise, ringing and stripes are averaged away by any coarser grid.

@@ -271,7 +271,7 @@ def score_chart(scores: Mapping[str, Mapping[str, float]]) -> str | None:
 
 
 def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> None:
-    """One score's strip."""
+    """Draw one score's strip."""
     low, high = min(value, median, p95), max(value, median, p95)
     logarithmic = low > 0 and high > 8 * low
     if logarithmic:

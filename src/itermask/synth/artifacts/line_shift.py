@@ -23,6 +23,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `shift`: in voxels along it, either way;
         `shift_mm`: the same in mm;
         `background`: what follows, the image's minimum.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['along', 'axis', 'background', 'shift', 'shift_mm', 'start', 'stop']
     """
     axis = choose_axis(subject, rng)
     other = (axis + int(rng.integers(1, 3))) % 3
@@ -43,14 +52,34 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Return a boolean array of `shape`, True in the band."""
+    """Return a boolean array of `shape`, True in the band.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> damaged = region(image.shape, draw(subject, 5.0, rng))
+        >>> damaged.dtype, bool(damaged.any())
+        (dtype('bool'), True)
+    """
     band = np.zeros(shape, dtype=bool)
     band[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
     return band
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Return the image with the band displaced, linear between voxels; every other voxel as it was."""
+    """Return the image with the band displaced, linear between voxels; every other voxel as it was.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     band = slab(parameters["axis"], parameters["start"], parameters["stop"])
     shift = [parameters["shift"] if a == parameters["along"] else 0.0 for a in range(3)]
     corrupted = image.copy()
