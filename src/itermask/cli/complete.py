@@ -19,12 +19,22 @@ Offers = list[tuple[str, str]]  # words with what they mean
 
 
 def devices(incomplete: str) -> Offers:
-    """Return what `--device` takes."""
+    """Return what `--device` takes.
+
+    Example:
+        >>> devices("op")[0][0]
+        'openvino'
+    """
     return _fitting(DEVICES.items(), incomplete)
 
 
 def sequences(incomplete: str) -> Offers:
-    """Return sequences that go on from what is typed, in whatever case; `--sequence` takes any case."""
+    """Return sequences that go on from what is typed, in whatever case; `--sequence` takes any case.
+
+    Example:
+        >>> [name for name, _ in sequences("t1")][:1]
+        ['t1w']
+    """
     found = [name for name in SEQUENCES if name.lower().startswith(incomplete.lower())]
     return [(incomplete + name[len(incomplete) :], "") for name in found]
 
@@ -35,21 +45,36 @@ def models(incomplete: str) -> Offers:
 
 
 def methods(incomplete: str) -> Offers:
-    """Return methods by name."""
+    """Return methods by name.
+
+    Example:
+        >>> [name for name, _ in methods("iter")]
+        ['itermask2', 'itermask3d']
+    """
     from itermask.methods import method_names
 
     return _fitting([(name, "") for name in method_names()], incomplete)
 
 
 def presets(incomplete: str) -> Offers:
-    """Return what `--preset` takes."""
+    """Return what `--preset` takes.
+
+    Example:
+        >>> [name for name, _ in presets("any")]
+        ['any-2mm']
+    """
     from itermask.presets import presets as found
 
     return _fitting(found().items(), incomplete)
 
 
 def artifacts(incomplete: str) -> Offers:
-    """Return artifacts with what each is; these have to be imported, which takes a moment."""
+    """Return artifacts with what each is; these have to be imported, which takes a moment.
+
+    Example:
+        >>> [name for name, _ in artifacts("gh")]
+        ['ghosting']
+    """
     from itermask.synth.artifacts import ARTIFACTS, summary
 
     return _fitting([(name, summary(name)) for name in sorted(ARTIFACTS)], incomplete)

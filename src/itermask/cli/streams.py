@@ -51,7 +51,13 @@ def one_line(text: str) -> str:
 
 
 def tell(message: str, as_json: bool, code: int) -> int:
-    """Say in one line, or as a JSON object, why the command ends; gives the exit code."""
+    """Say in one line, or as a JSON object, why the command ends; gives the exit code.
+
+    Example:
+        >>> tell("a.nii.gz: no such file", as_json=True, code=2)
+        {"error": "a.nii.gz: no such file"}
+        2
+    """
     try:
         if as_json:
             print(json.dumps({"error": one_line(message)}), flush=True)
@@ -66,6 +72,10 @@ def flushed(code: int) -> int:
     """Write what is left to print; gives the exit code, another where that fails.
 
     Where nobody reads the pipe any more nothing is said and the code is 1 at least; a full disk is named and gives 2.
+
+    Example:
+        >>> flushed(0)
+        0
     """
     try:
         sys.stdout.flush()

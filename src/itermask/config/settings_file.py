@@ -111,6 +111,13 @@ def check_ranges(
 
     Raises:
         ValueError: names the first that is out of range, NaN or infinite.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> class Settings:
+        ...     steps: int = 100
+        ...
+        >>> check_ranges(Settings(), positive="steps")
     """
     rules = (
         (positive, lambda number: number > 0, "above 0"),

@@ -12,6 +12,10 @@ def sklearn_metrics() -> ModuleType:
 
     Raises:
         MissingExtraError: not installed.
+
+    Example:
+        >>> sklearn_metrics().__name__
+        'sklearn.metrics'
     """
     with needed("scikit-learn", "evaluation"):
         from sklearn import metrics
@@ -23,6 +27,10 @@ def structural_similarity() -> Callable[..., Any]:
 
     Raises:
         MissingExtraError: not installed.
+
+    Example:
+        >>> structural_similarity().__name__
+        'structural_similarity'
     """
     with needed("scikit-image", "evaluation"):
         from skimage.metrics import structural_similarity as found

@@ -90,6 +90,15 @@ def pair(items: Sequence[Item], others: Sequence[Item], role: str) -> tuple[dict
 
     Returns:
         item → partner, and for every item without one the reason, in words.
+
+    Example:
+        >>> for name in ("a/sub-01_pred.nii.gz", "b/sub-01_label.nii.gz"):
+        ...     (folder / name).parent.mkdir()
+        ...     (folder / name).touch()
+        ...
+        >>> pairs, reasons = pair(find_items(folder / "a"), find_items(folder / "b"), "label")
+        >>> len(pairs), len(reasons)
+        (1, 0)
     """
     named = [other for other in others if _says(other) in _FIRST[role]]
     rest = [other for other in others if _says(other) in _THEN[role]]

@@ -112,6 +112,10 @@ def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dic
         score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 % bootstrap by subject), and the
         numbers of scans, `healthy` and `anomalous`. Scores that a scan lacks are left out; nothing without scans of
         both kinds, or without scikit-learn.
+
+    Example:
+        >>> summarise_detection([])
+        {}
     """
     table: dict[str, dict[str, float]] = {}
     for name in SCAN_SCORES:

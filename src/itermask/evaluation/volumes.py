@@ -81,6 +81,11 @@ def as_mask(volume: Volume, advice: str = "give a mask") -> np.ndarray:
 
     Raises:
         InputError: the file looks like an image or a map, not like a mask.
+
+    Example:
+        >>> volume = Volume("label.nii.gz", np.array([[[0.0, 1.0]]]), np.eye(4))
+        >>> as_mask(volume).tolist()
+        [[[False, True]]]
     """
     data = volume.data
     if not np.isfinite(data).all():

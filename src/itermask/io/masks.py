@@ -30,6 +30,11 @@ def turned_onto(
 
     Raises:
         InputError: another shape, or a corner more than 1 mm away.
+
+    Example:
+        >>> data, changed = turned_onto(Path("brain.nii.gz"), np.zeros((2, 2, 2)), np.eye(4), (2, 2, 2), np.eye(4))
+        >>> data.shape, changed
+        ((2, 2, 2), False)
     """
     steps = np.linalg.inv(affine[:3, :3]) @ own[:3, :3]  # of the grid's voxels, for one of the volume's
     axes = np.abs(steps).argmax(axis=0)  # the grid's axis along which each of the volume's runs
@@ -57,6 +62,10 @@ def labels_in(path: Path, data: np.ndarray) -> np.ndarray:
 
     Raises:
         InputError: a voxel is NaN, infinite or negative.
+
+    Example:
+        >>> labels_in(Path("lesion.nii.gz"), np.array([[[0.0, 2.0]]])).tolist()
+        [[[False, True]]]
     """
     lowest, highest = data.min(), data.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
@@ -78,6 +87,11 @@ def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises:
         InputError: what is there is negative, infinite, an image, covers every voxel, or holds no brain.
+
+    Example:
+        >>> mask, notes = mask_in(Path("brain.nii.gz"), np.array([[[0.0, 1.0]]]))
+        >>> mask.tolist(), notes
+        ([[[False, True]]], ())
     """
     name, notes = shown(path.name), []
     if np.isnan(data.min()) and not np.isnan(data).all():

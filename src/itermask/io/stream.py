@@ -51,6 +51,12 @@ def read_stream(path: Path, measure: Measure) -> tuple[bytes, str]:
 
     Raises:
         InputError: too short, longer than it says, not gzip, or damaged: each member's checksum and length are checked.
+
+    Example:
+        >>> _ = (folder / "scan.nii").write_bytes(b"12345678")
+        >>> data, digest = read_stream(folder / "scan.nii", lambda head: 8)
+        >>> data
+        b'12345678'
     """
     packed = path.name.lower().endswith(".gz")
     try:

@@ -51,6 +51,11 @@ def random_slices(
 
     Returns:
         the slices: images (sequences, X, Y), brain (X, Y), spacing of the first two axes.
+
+    Example:
+        >>> volume = TrainingVolume(np.zeros((1, 8, 8, 8), np.float32), np.ones((8, 8, 8), bool), (1.0, 1.0, 1.0))
+        >>> [one.images.shape for one in random_slices(volume, np.random.default_rng(0), count=2)]
+        [(1, 8, 8), (1, 8, 8)]
     """
     indices = full_slices(volume.brain, enough)
     chosen = rng.choice(indices, count, replace=count > len(indices))

@@ -77,6 +77,10 @@ def align_name() -> str:
 
     Raises:
         MissingExtraError: SimpleITK or nilearn is not installed.
+
+    Example:
+        >>> align_name().split()[0]
+        'rigid,'
     """
     if any(importlib.util.find_spec(name) is None for name in ("SimpleITK", "nilearn")):
         raise MissingExtraError(

@@ -263,6 +263,11 @@ def missing_on_template(copy: SmallCopy, found: Registration) -> np.ndarray:
 
     Returns:
         boolean on the template's grid.
+
+    Example:
+        >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
+        >>> missing_on_template(copy, register(copy)).dtype
+        dtype('bool')
     """
     grid = template()
     absent = (grid.brain > SURE) & (_on_template(copy, found, grid) < ABSENT)

@@ -183,7 +183,13 @@ class _Sampler:
 
 
 def brightness(values: np.ndarray, tissues: np.ndarray) -> np.ndarray:
-    """Return the brightness of each tissue whose mixture fits `values` best (least squares)."""
+    """Return the brightness of each tissue whose mixture fits `values` best (least squares).
+
+    Example:
+        >>> tissues = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+        >>> brightness(np.array([2.0, 4.0, 3.0]), tissues).round(3).tolist()
+        [2.0, 4.0]
+    """
     moments = tissues @ tissues.T + 1e-6 * np.eye(len(tissues))
     return np.linalg.solve(moments, tissues @ values)
 
@@ -348,6 +354,12 @@ def register(
 
     Returns:
         the registration; whether it can be believed is for the caller to judge.
+
+    Example:
+        >>> from itermask.prepare.register import small_copy
+        >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
+        >>> type(register(copy)).__name__
+        'Registration'
     """
     from itermask.prepare.atlas import template
 

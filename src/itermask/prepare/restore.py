@@ -21,6 +21,12 @@ def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray)
 
     Returns:
         uint8 of the scan's shape: 1 and more in `inside`, 0 elsewhere.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_passes(prepared.brain.astype(np.uint8), prepared, scan.brain_mask).shape == scan.image.shape
+        True
     """
     restored = inside.astype(np.uint8)
     if not inside.any():

@@ -89,6 +89,10 @@ def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str,
     Returns:
         one of `VERDICTS`, and the names of the scores that led to it (empty if within the range).
         A model without a healthy range gives `UNKNOWN`.
+
+    Example:
+        >>> verdict({}, {})
+        ('unknown, as the model has no healthy range', [])
     """
     healthy = calibration.get("healthy", {})
     levels = {}

@@ -44,6 +44,11 @@ def in_parts(compute: Compute, inputs: np.ndarray, extra: Mapping[str, np.ndarra
 
     Raises:
         ValueError: the batch is empty, or an entry of `extra` has another length.
+
+    Example:
+        >>> inputs = np.arange(5.0).reshape(5, 1)
+        >>> in_parts(lambda part, extra: 2 * part, inputs, {}, size=2).ravel().tolist()
+        [0.0, 2.0, 4.0, 6.0, 8.0]
     """
     if not len(inputs):
         raise ValueError("a batch needs at least one input")

@@ -103,6 +103,12 @@ def apply_anomalies(image: np.ndarray, brain: np.ndarray, anomalies: list[Anomal
 
     Returns:
         float32 image with them, the same outside the brain; and float32 weights, 0 to 1, of where they are.
+
+    Example:
+        >>> image, brain = np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool)
+        >>> changed, label = apply_anomalies(image, brain, [])
+        >>> bool((changed == image).all()), bool(label.any())
+        (True, False)
     """
     scale = robust_scale(image[brain])[1]
     changed, where = image.astype(np.float32, copy=True), np.zeros(image.shape, np.float32)
@@ -132,6 +138,13 @@ def move_piece(
 
     Returns:
         as `apply_anomalies`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((24, 24, 24)).astype(np.float32)
+        >>> moved, label = move_piece(image, image >= 0, rng, (2.0, 2.0, 2.0))
+        >>> moved.shape, label.shape
+        ((24, 24, 24), (24, 24, 24))
     """
     inside = np.flatnonzero(brain)
     voxel_ml = float(np.prod(spacing)) / 1000

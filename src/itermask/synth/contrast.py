@@ -77,6 +77,13 @@ def draw_contrast(image: np.ndarray, groups: np.ndarray, rng: np.random.Generato
 
     Returns:
         the parameters for `apply_contrast`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((12, 12, 12)).astype(np.float32)
+        >>> groups = np.digitize(image, [0.3, 0.6]).astype(np.uint8) + 1
+        >>> type(draw_contrast(image, groups, rng)).__name__
+        'Contrast'
     """
     levels, name = draw_levels(rng)
     count = len(GROUPS)
@@ -133,6 +140,13 @@ def apply_contrast(image: np.ndarray, groups: np.ndarray, contrast: Contrast, rn
 
     Returns:
         float32, about 0 to 1 in the brain, 0 in the background.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((12, 12, 12)).astype(np.float32)
+        >>> groups = np.digitize(image, [0.3, 0.6]).astype(np.uint8) + 1
+        >>> apply_contrast(image, groups, draw_contrast(image, groups, rng), rng).shape
+        (12, 12, 12)
     """
     cluster = (image > contrast.edges[groups, 0]).astype(np.uint8) + (image > contrast.edges[groups, 1])
     index = groups.astype(np.intp) * CLUSTERS + cluster

@@ -65,6 +65,12 @@ def apply_acquisition(image: np.ndarray, brain: np.ndarray, scanner: Scanner, sp
 
     Returns:
         float32; 0 outside the brain.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> apply_acquisition(image, image >= 0, draw_scanner(rng), (1.0, 1.0, 1.0)).shape
+        (16, 16, 16)
     """
     image = np.where(brain, image, 0).astype(np.float32)
     sigma = [width / FULL_WIDTH / size for width, size in zip(scanner.blur, spacing, strict=True)]
@@ -85,7 +91,15 @@ def apply_acquisition(image: np.ndarray, brain: np.ndarray, scanner: Scanner, sp
 
 
 def add_noise(image: np.ndarray, brain: np.ndarray, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:
-    """Add the scanner's noise; of a magnitude image where `rician`. Returns float32, 0 outside the brain."""
+    """Add the scanner's noise; of a magnitude image where `rician`. Returns float32, 0 outside the brain.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> noisy = add_noise(image, image >= 0, draw_scanner(rng), rng)
+        >>> bool((noisy != image).any())
+        True
+    """
     level = scanner.noise * max(float(np.percentile(image[brain][::20], 99)), 1e-6)
     real = image + level * rng.standard_normal(image.shape, dtype=np.float32)
     if scanner.rician:

@@ -47,6 +47,13 @@ def calibrate(
 
     Raises:
         ValueError: too few subjects.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> healthy = [HealthyScan(prepared, str(number)) for number in range(4)]
+        >>> "operating_point" in calibrate(model, healthy)
+        True
     """
     check_subjects(scan.subject for scan in scans)
     report = progress or (lambda stage, share: None)
@@ -88,7 +95,14 @@ def calibrate(
 
 
 def with_variants(method: Method, scan: HealthyScan) -> list[HealthyScan]:
-    """Return a healthy scan and what the method makes of it in other contrasts, see `Method.variants`."""
+    """Return a healthy scan and what the method makes of it in other contrasts, see `Method.variants`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> healthy = HealthyScan(prepare(scan, model.grid), "sub-01")
+        >>> len(with_variants(model.method, healthy))
+        1
+    """
     made = method.variants(scan.prepared, np.random.default_rng(SEED))
     return [scan, *(replace(scan, prepared=one) for one in made)]
 
@@ -113,7 +127,14 @@ def check_subjects(subjects: Iterable[str]) -> None:
 
 
 def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) -> list[float]:
-    """Return the profile distance of every scan from the healthy range that the other subjects' scans give."""
+    """Return the profile distance of every scan from the healthy range that the other subjects' scans give.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> profiles = [{"level": float(value)} for value in rng.normal(size=8)]
+        >>> len(held_out_distances(profiles, list("abcdefgh")))
+        8
+    """
     ranges: dict[str, HealthyProfiles] = {}
     for subject in set(subjects):
         ranges[subject] = fit_profiles([p for p, s in zip(profiles, subjects, strict=True) if s != subject])

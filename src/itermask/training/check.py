@@ -248,7 +248,17 @@ def planned(found: Fingerprint, divisor: int = 16, room: int = ROOM) -> dict[str
 
 
 def plan_text(found: Fingerprint, plan: dict[str, Any]) -> str:
-    """Return a plan as a settings file in TOML, with what it rests on as comments."""
+    """Return a plan as a settings file in TOML, with what it rests on as comments.
+
+    Example:
+        >>> found = Fingerprint(10, (1.0, 1.0, 1.0), (140.0, 180.0, 140.0), 0.0, 10)
+        >>> print(plan_text(found, {"spacing": (2.0, 2.0, 2.0), "box": (80, 96, 80)}))
+        # Planned from 10 training scans, of 10 of which the brain was measured.
+        # Right, anterior, superior: median voxel 1 × 1 × 1 mm, largest brain 140 × 180 × 140 mm.
+        # Stacks of thick slices: 0 %.
+        spacing = [2.0, 2.0, 2.0]
+        box = [80, 96, 80]
+    """
     lines = [
         f"# Planned from {found.scans} training scans, of {found.seen} of which the brain was measured.",
         f"# Right, anterior, superior: median voxel {_mm(found.spacing)} mm, largest brain {_mm(found.brain)} mm.",

@@ -24,6 +24,9 @@ def check_networks(method: Method, networks: Mapping[str, nn.Module] | nn.Module
 
     Raises:
         InputError: a network has other input or output channels than the method needs.
+
+    Example:
+        >>> check_networks(model.method, model.runtime.networks, model.grid)
     """
     if not networks:
         return

@@ -93,7 +93,12 @@ def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, floa
 
 
 def as_card(tried: Sequence[Tried]) -> list[dict[str, Any]]:
-    """Return a self-test as a card holds it."""
+    """Return a self-test as a card holds it.
+
+    Example:
+        >>> as_card([])
+        []
+    """
     return [{key: value for key, value in vars(one).items() if value is not None} for one in tried]
 
 

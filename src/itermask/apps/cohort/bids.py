@@ -89,6 +89,12 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
     Raises:
         InputError: no such folder; no scan; a participant or session that is asked for and not there; or two files
             of one name.
+
+    Example:
+        >>> (folder / "sub-01" / "anat").mkdir(parents=True)
+        >>> (folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz").touch()
+        >>> [job.name for job in find_jobs(folder, Selection(sequences=("T1w",)))]
+        ['sub-01_T1w']
     """
     ignored = ignored_in(root)
     tree = [file for file in walk(root).files if not ignored(file.path.relative_to(root).as_posix())]
@@ -129,6 +135,10 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
 
     Raises:
         InputError: a participant or session that is asked for and has no record.
+
+    Example:
+        >>> keeps(Selection(), []) is None
+        True
     """
     for wanted, prefix, present in (
         (selection.participants, "sub-", {record.subject for record in records}),

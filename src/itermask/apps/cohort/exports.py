@@ -26,7 +26,14 @@ STAGES = ("read", "load model", "find brain", "plausibility", "correct bias", "a
 
 
 def left_out(row: "Row") -> str:
-    """Return why a scan is left out; "" if it is kept."""
+    """Return why a scan is left out; "" if it is kept.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> from itermask.apps.cohort.rows import Row
+        >>> left_out(Row(Record("sub-01_T1w", "failed", {}, reason="a truncated file"), ""))
+        'a truncated file'
+    """
     if not row.ok:
         return row.record.reason or "could not be processed"
     verdict = str(row.record.figures.get("verdict", ""))
@@ -41,6 +48,10 @@ def exports(sequence: str, rows: Sequence["Row"]) -> dict[str, str]:
     Args:
         sequence: of the table.
         rows: of the table.
+
+    Example:
+        >>> sorted(exports("T1w", []))
+        ['group_T1w_bidsignore.txt', 'group_T1w_exclude.tsv', 'group_T1w_keep.json', 'group_T1w_keep.txt']
     """
     reasons = {row.record.name: left_out(row) for row in rows}
     out = [row for row in rows if reasons[row.record.name]]
@@ -102,7 +113,11 @@ def _entries(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_costs(out: Path) -> None:
-    """Write `logs/scans.tsv`; nothing where the logs tell of no scan."""
+    """Write `logs/scans.tsv`; nothing where the logs tell of no scan.
+
+    Example:
+        >>> write_costs(folder)
+    """
     told = costs(out)
     if not told:
         return

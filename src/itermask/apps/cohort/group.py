@@ -103,7 +103,12 @@ def columns(scores: Sequence[str]) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the table as text, with tabs, sorted by name; `n/a` where there is nothing."""
+    r"""Return the table as text, with tabs, sorted by name; `n/a` where there is nothing.
+
+    Example:
+        >>> table([]).split("\t")[0]
+        'name'
+    """
     scores = score_names(rows)
     lines = [columns(scores)]
     for row in rows:
@@ -120,7 +125,12 @@ def _cell(value: Any) -> str:
 
 
 def dictionary(rows: Sequence[Row]) -> str:
-    """Return what the table's columns mean, as JSON."""
+    """Return what the table's columns mean, as JSON.
+
+    Example:
+        >>> "verdict" in dictionary([])
+        True
+    """
     scores = score_names(rows)
     told = {name: {"Description": f"{score_name(name)}; higher is less normal"} for name in scores}
     return json.dumps({name: COLUMNS.get(name) or told[name] for name in columns(scores)}, indent=1) + "\n"

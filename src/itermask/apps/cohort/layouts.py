@@ -68,6 +68,10 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
 
     Returns:
         path by what it holds: `anomaly`, `brain`, `error`, `reconstruction`, `finding`, `report`.
+
+    Example:
+        >>> names_of(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")["report"]
+        'sub-01_T1w/report.html'
     """
     if layout == "folders":
         images = {name: f"{job.name}/{name}.nii.gz" for name in IMAGES}
@@ -89,14 +93,24 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
 
 
 def passes_name(job: Job, layout: str) -> str:
-    """Return the file that says by which pass each voxel was revealed, of a method that refines; see `names_of`."""
+    """Return the file that says by which pass each voxel was revealed, of a method that refines; see `names_of`.
+
+    Example:
+        >>> passes_name(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")
+        'sub-01_T1w/passes.nii.gz'
+    """
     if layout == "folders":
         return f"{job.name}/{PASSES}"
     return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-passes_dseg")
 
 
 def missing_name(job: Job, layout: str) -> str:
-    """Return the file that says where tissue is missing, of a scan of which some is; see `names_of`."""
+    """Return the file that says where tissue is missing, of a scan of which some is; see `names_of`.
+
+    Example:
+        >>> missing_name(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")
+        'sub-01_T1w/missing.nii.gz'
+    """
     if layout == "folders":
         return f"{job.name}/{MISSING}"
     return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-missing_mask")
@@ -146,7 +160,13 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
 
 
 def sizes(folder: Path, names: list[str]) -> dict[str, int]:
-    """Return the size in bytes by file."""
+    """Return the size in bytes by file.
+
+    Example:
+        >>> _ = (folder / "report.html").write_text("page")
+        >>> sizes(folder, ["report.html"])
+        {'report.html': 4}
+    """
     return {name: (folder / name).stat().st_size for name in sorted(names)}
 
 

@@ -35,6 +35,13 @@ def list_jobs(
 
     Raises:
         InputError: nothing there, a results folder inside the data, or a table that cannot be used.
+
+    Example:
+        >>> (folder / "scans").mkdir()
+        >>> (folder / "scans" / "a_T1w.nii.gz").touch()
+        >>> jobs, *_ = list_jobs([folder / "scans"], ("T1w",), folder / "out")
+        >>> len(jobs)
+        1
     """
     jobs: dict[str, Job] = {}
     about: dict[str, dict[str, str]] = {}

@@ -67,12 +67,22 @@ def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
 
 
 def record_path(out: Path, name: str) -> Path:
-    """Return the file of a record."""
+    """Return the file of a record.
+
+    Example:
+        >>> record_path(Path("out"), "sub-01_T1w").name
+        'sub-01_T1w.json'
+    """
     return out / MANIFEST / f"{name}.json"
 
 
 def read_record(out: Path, name: str) -> Record | None:
-    """Return the record of a job; None if there is none that can be read."""
+    """Return the record of a job; None if there is none that can be read.
+
+    Example:
+        >>> read_record(folder, "sub-01_T1w") is None
+        True
+    """
     try:
         return Record(**json.loads(record_path(out, name).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -172,7 +182,13 @@ def _move(part: Path, out: Path, names: Mapping[str, int]) -> None:
 
 
 def write_record(out: Path, record: Record) -> None:
-    """Write a record to a temporary name, then rename it."""
+    """Write a record to a temporary name, then rename it.
+
+    Example:
+        >>> write_record(folder, Record("sub-01_T1w", "done", {}))
+        >>> read_record(folder, "sub-01_T1w").state
+        'done'
+    """
     path = record_path(out, record.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")

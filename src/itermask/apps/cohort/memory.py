@@ -71,7 +71,12 @@ def fitting_workers(free: float, peak: float, cores: int) -> int:
 
 
 def oom_kills() -> int:
-    """Return how many processes Linux has killed for want of memory since it was started; 0 where that is not told."""
+    """Return how many processes Linux has killed for want of memory since it was started; 0 where that is not told.
+
+    Example:
+        >>> oom_kills() >= 0
+        True
+    """
     for line in _read(Path("/proc/vmstat")).splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])

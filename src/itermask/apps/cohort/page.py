@@ -74,6 +74,10 @@ def outliers_first(rows: Sequence[Row]) -> list[Row]:
 
     Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
     A spoiled image leads also where it could not be judged.
+
+    Example:
+        >>> outliers_first([])
+        []
     """
     order = {verdict: place for place, verdict in enumerate(WORST_FIRST)}
 

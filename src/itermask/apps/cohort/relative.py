@@ -72,7 +72,13 @@ def parse_keys(text: str | None) -> tuple[str, ...]:
 
 
 def extents(row: Row) -> tuple[float | None, float | None]:
-    """Return a scan's image-quality extent (1 at the borderline, 2 where outside begins) and its focal score."""
+    """Return a scan's image-quality extent (1 at the borderline, 2 where outside begins) and its focal score.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> extents(Row(Record("sub-01_T1w", "failed", {}), ""))
+        (None, None)
+    """
     figures = row.record.figures
     quality = number(figures.get("quality_extent"))
     focal = number(figures.get("scores", {}).get("focal"))
@@ -84,6 +90,11 @@ def is_spoiled(row: Row) -> bool:
 
     That is where image quality lies outside the range of clean scans, or is borderline and far from the scans of its
     own scanner. Of a group that moves together, what lies beyond the group counts.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> is_spoiled(Row(Record("sub-01_T1w", "failed", {}), ""))
+        False
     """
     quality, _ = extents(row)
     out, among = number(row.record.figures.get("stands_out")), number(row.relative.get("sorted_by"))
@@ -103,6 +114,10 @@ def relative_to_groups(rows: Sequence[Row], keys: Sequence[str] = SCANNER) -> tu
     Returns:
         the rows in the same order, each with `relative` filled where its group has at least `FEWEST` scans; and the
         groups by name.
+
+    Example:
+        >>> relative_to_groups([])
+        ([], [])
     """
     by_name: dict[str, list[Row]] = {}
     for row in rows:

@@ -99,7 +99,12 @@ def rows_of(
 
 
 def score_names(rows: Sequence[Row]) -> list[str]:
-    """Return all scores of the rows' models, in the order in which they first stand."""
+    """Return all scores of the rows' models, in the order in which they first stand.
+
+    Example:
+        >>> score_names([])
+        []
+    """
     return list(dict.fromkeys(name for row in rows for name in row.record.figures.get("scores", {})))
 
 

@@ -81,20 +81,35 @@ def check_names(jobs: Sequence[Job]) -> None:
 
 
 def shard_of(jobs: Sequence[Job], shard: tuple[int, int]) -> list[Job]:
-    """Return every n-th job from the i-th, by name; i from 1 to n."""
+    """Return every n-th job from the i-th, by name; i from 1 to n.
+
+    Example:
+        >>> shard_of([], (1, 4))
+        []
+    """
     number, count = shard
     return sorted(jobs, key=lambda job: job.name)[number - 1 :: count]
 
 
 def states(jobs: Sequence[Job], plan: Plan, retry_failed: bool = False) -> Iterator[tuple[Job, str]]:
-    """Yield each job with what a run would see in it, see `manifest.STATES`; nothing is written."""
+    """Yield each job with what a run would see in it, see `manifest.STATES`; nothing is written.
+
+    Example:
+        >>> list(states([], Plan(folder)))
+        []
+    """
     hashes = Hashes(plan.out / LOGS)
     for job in jobs:
         yield job, state_of(job, plan, work_of(job, plan, hashes), retry_failed)
 
 
 def not_processed(jobs: Sequence[Job], out: Path) -> str:
-    """Return a sentence on how many scans a results folder knows nothing of; "" if there are none."""
+    """Return a sentence on how many scans a results folder knows nothing of; "" if there are none.
+
+    Example:
+        >>> not_processed([], folder)
+        ''
+    """
     count = sum(not record_path(out, job.name).exists() for job in jobs)
     if count == 0:
         return ""

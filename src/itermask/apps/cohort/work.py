@@ -175,5 +175,10 @@ def _unexpected(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a message without line breaks, and without bytes of names that are no text, for tables."""
+    r"""Return a message without line breaks, and without bytes of names that are no text, for tables.
+
+    Example:
+        >>> one_line("first line\nsecond line")
+        'first line second line'
+    """
     return shown(" ".join(text.split()))

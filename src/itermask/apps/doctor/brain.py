@@ -35,7 +35,12 @@ class Tool:
 
 
 def find_tools() -> list[Tool]:
-    """Return all tools, the one that is tried first first."""
+    """Return all tools, the one that is tried first first.
+
+    Example:
+        >>> all(tool.name for tool in find_tools())
+        True
+    """
     return [_tool(*about) for about in TOOLS]
 
 

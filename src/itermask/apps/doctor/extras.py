@@ -69,7 +69,12 @@ def _extra(package: str, name: str, wanted: list[Requirement]) -> Extra:
 
 
 def missing_part(wanted: Requirement) -> str:
-    """Return what lacks to a requirement; "" if it is met."""
+    """Return what lacks to a requirement; "" if it is met.
+
+    Example:
+        >>> missing_part(Requirement("numpy>=1"))
+        ''
+    """
     try:
         there = version(wanted.name)
     except PackageNotFoundError:

@@ -73,7 +73,12 @@ def about_model(name: str, folder: Path) -> ModelState:
 
 
 def find_models() -> list[ModelState]:
-    """Return the bundled models, by name; each is loaded, and says what is wrong with it."""
+    """Return the bundled models, by name; each is loaded, and says what is wrong with it.
+
+    Example:
+        >>> "t1w-2mm" in [found.name for found in find_models()]
+        True
+    """
     return [_loaded(name, folder) for name, folder in bundled_models().items()]
 
 

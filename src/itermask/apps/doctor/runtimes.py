@@ -48,7 +48,12 @@ class RuntimeState:
 
 
 def find_torch() -> Torch:
-    """Return PyTorch and the processor."""
+    """Return PyTorch and the processor.
+
+    Example:
+        >>> find_torch().problem is None
+        True
+    """
     try:
         import torch
 

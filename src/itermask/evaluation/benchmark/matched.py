@@ -113,7 +113,14 @@ def found_at(
 
 
 def lesion_groups(protocol: ProtocolSpec) -> dict[str, list[Condition]]:
-    """Return the conditions of each kind of inserted lesion, then of all; one unnamed group for real lesions."""
+    """Return the conditions of each kind of inserted lesion, then of all; one unnamed group for real lesions.
+
+    Example:
+        >>> from itermask.evaluation.benchmark.plan import ProtocolSpec
+        >>> protocol = ProtocolSpec("matched", ("ixi",), lesions={"dark": 0.5, "bright": 0.5}, shapes="shapes.npz")
+        >>> list(lesion_groups(protocol))
+        ['dark', 'bright', 'all kinds']
+    """
     every, kinds = conditions_of(protocol), list(lesions_of(protocol))
     groups = {kind: [condition for condition in every if condition.name == kind] for kind in kinds} or {"": every}
     return groups if len(kinds) < 2 else groups | {"all kinds": every}

@@ -210,10 +210,20 @@ class Plan:
 
 
 def read_plan(path: Path | str) -> Plan:
-    """Read and check a benchmark's settings.
+    r"""Read and check a benchmark's settings.
 
     Raises:
         InputError: unreadable, not TOML, an unknown or missing key, a name that is nowhere, or a value out of range.
+
+    Example:
+        >>> path = folder / "plan.toml"
+        >>> _ = path.write_text(
+        ...     "methods = [{name = 'IterMask3D', model = 't1w-2mm'}]\n"
+        ...     "data = [{name = 'scans', root = 'table.tsv', sequence = 'T1w'}]\n"
+        ...     "protocols = [{kind = 'healthy', data = ['scans']}]\n"
+        ... )
+        >>> read_plan(path).protocols[0].kind
+        'healthy'
     """
     path = Path(path)
     values = read_toml(path)
@@ -229,6 +239,13 @@ def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
 
     Raises:
         InputError: a name that is nowhere in the plan, which was read from `path`.
+
+    Example:
+        >>> data = (DataSpec("scans", "table.tsv", "T1w"),)
+        >>> methods = (MethodSpec("one", "t1w-2mm"), MethodSpec("two", "any-2mm"))
+        >>> plan = Plan(methods, data, (ProtocolSpec("healthy", ("scans",)),))
+        >>> [method.name for method in only_methods(plan, ["two"], "plan.toml").methods]
+        ['two']
     """
     if not names:
         return plan
@@ -242,5 +259,10 @@ def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
 
 
 def sequence_of(spec: DataSpec) -> str:
-    """Return a data set's sequence under its canonical name."""
+    """Return a data set's sequence under its canonical name.
+
+    Example:
+        >>> sequence_of(DataSpec("ixi", "data/ixi", "t1w"))
+        'T1w'
+    """
     return canonical_sequence(spec.sequence)

@@ -76,7 +76,13 @@ class Cell:
 
 
 def cell(values: Sequence[float], people: Sequence[tuple[str, str]], scans: int, seed: int) -> Cell:
-    """Return a mean of the defined values of `scans` scans; `people` says whose each value is."""
+    """Return a mean of the defined values of `scans` scans; `people` says whose each value is.
+
+    Example:
+        >>> found = cell([0.4, 0.6], [("ixi", "1"), ("ixi", "2")], scans=2, seed=0)
+        >>> round(float(found.interval.mean), 2), found.defined
+        (0.5, 2)
+    """
     if not values:
         return Cell(Interval(NAN, NAN, NAN), 0, scans)
     return Cell(bootstrap_interval(values, np.random.default_rng(seed), subjects=people), len(values), scans)

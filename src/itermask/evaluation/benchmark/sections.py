@@ -66,7 +66,13 @@ def percent(value: float) -> str:
 
 
 def with_interval(found: Cell, counted: bool = False) -> str:
-    """Return a mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
+    """Return a mean with its interval; with the number of scans it is of, where some have no value or if `counted`.
+
+    Example:
+        >>> from itermask.evaluation.metrics.intervals import Interval
+        >>> with_interval(Cell(Interval(0.5, 0.4, 0.6), defined=10, scans=12))
+        '0.50 (0.40–0.60; n = 10)'
+    """
     if not np.isfinite(found.interval.mean):
         return "–"
     mean, low, high = map(number, found.interval)

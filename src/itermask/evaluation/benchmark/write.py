@@ -36,7 +36,12 @@ def setting(results: Results) -> str:
 
 
 def what_of(spec: MethodSpec) -> str:
-    """Return a method's model, or the settings that it has in place of one."""
+    """Return a method's model, or the settings that it has in place of one.
+
+    Example:
+        >>> what_of(MethodSpec("IterMask3D", model="t1w-2mm"))
+        'model `t1w-2mm`'
+    """
     changed = ", ".join(f"{name} {value}" for name, value in (spec.settings or {}).items())
     what = f"model `{spec.model}`" if spec.model else f"not trained, `{spec.config}`"
     return f"{what}, {changed}" if changed else what
@@ -83,12 +88,23 @@ def _marked(text: str) -> str:
 
 
 def picture_name(section: Section) -> str:
-    """Return the file name of a section's chart."""
+    """Return the file name of a section's chart.
+
+    Example:
+        >>> picture_name(Section("Severity curves: IXI T1 test"))
+        'severity-curves-ixi-t1-test.svg'
+    """
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") + ".svg"
 
 
 def chart(curves: Curves) -> str:
-    """Return small charts side by side as SVG text; the same curves give the same text."""
+    """Return small charts side by side as SVG text; the same curves give the same text.
+
+    Example:
+        >>> svg = chart(Curves({"ghosting": {"IterMask3D": [(1, 0.6), (5, 0.9)]}}, "severity", "AUROC"))
+        >>> svg[:4]
+        '<svg'
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

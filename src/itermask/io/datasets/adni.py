@@ -35,7 +35,13 @@ _COLUMNS = {"Group": "group", "Sex": "sex", "Age": "age", "Visit": "visit"}
 
 
 def collect(tree: Tree) -> list[Case]:
-    """Return the ADNI cases of a folder."""
+    """Return the ADNI cases of a folder.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     found, numbers = [], {}
     for file in tree.files:
         if image := _read(file):

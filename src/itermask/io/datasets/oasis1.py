@@ -26,7 +26,13 @@ _COLUMNS = {"Age": "age", "M/F": "sex", "CDR": "cdr"}
 
 
 def collect(tree: Tree) -> list[Case]:
-    """Return the OASIS-1 cases of a folder."""
+    """Return the OASIS-1 cases of a folder.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     matches = [(match, file) for file in tree.files if (match := _NAME.fullmatch(file.stem))]
     averaged = {(match[1], match[2]) for match, _ in matches if not match[3]}
     nifti = {file.stem for _, file in matches if file.path.suffix.lower() != ".img"}

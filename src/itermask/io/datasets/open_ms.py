@@ -49,7 +49,17 @@ class _Folder:
 
 
 def collect(tree: Tree) -> list[Case]:
-    """Return the open MS cases of a folder; none without a file name that is particular to them."""
+    """Return the open MS cases of a folder; none without a file name that is particular to them.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "patient01").mkdir()
+        >>> for name in ("patient01_FLAIR.nii.gz", "patient01_consensus_gt.nii.gz"):
+        ...     (folder / "patient01" / name).touch()
+        ...
+        >>> collect(walk(folder))[0].subject
+        'patient01'
+    """
     folders: dict[Path, _Folder] = {}
     particular = False
     for file in tree.files:

@@ -33,7 +33,7 @@ class IterMask2(Method[detection.Search]):
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
         guidance: give the networks the high-frequency image; False is an ablation.
-        first: which network makes the first pass. `network` is a separate one that sees the guidance alone, as in the paper;
+        first: which network makes the first pass. `network` is its own, which sees the guidance alone, as in the paper;
             `hidden` is the masked autoencoder with the whole brain hidden.
         mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
         squares: share of training masks that are the paper's squares; the others are drawn from `masks`.

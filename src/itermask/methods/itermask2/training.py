@@ -25,6 +25,12 @@ def hidden_part(
         brain: boolean (X, Y), not empty.
         spacing: pixel size in mm.
         rng: random generator.
+
+    Example:
+        >>> from itermask.methods.itermask2 import IterMask2
+        >>> hidden = hidden_part(IterMask2(), np.ones((64, 64), bool), (2.0, 2.0), np.random.default_rng(0))
+        >>> hidden.shape, bool(hidden.any())
+        ((64, 64), True)
     """
     if rng.random() < method.squares:
         return square_mask(brain, spacing, rng)
@@ -42,6 +48,13 @@ def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generato
     Returns:
         `input` (slices, channels, X, Y): the noise-filled slice, its guidance, and the mask if that is told; `target`
         and `weight` (slices, 1, X, Y), and `weight_first` where the first pass has its own network; float32.
+
+    Example:
+        >>> from itermask.methods.itermask2 import IterMask2
+        >>> brain = np.ones((32, 32, 4), bool)
+        >>> volume = TrainingVolume(np.zeros((1, 32, 32, 4), np.float32), brain, (8.0, 8.0, 8.0))
+        >>> sorted(example(IterMask2(slices=2), volume, np.random.default_rng(0)))
+        ['input', 'target', 'weight']
     """
     examples = [_slice(method, part, rng) for part in random_slices(volume, rng, method.slices)]
     return {key: np.stack([one[key] for one in examples]).astype(np.float32) for key in examples[0]}

@@ -27,6 +27,13 @@ def reconstructor(
 
     With `method.crop` the network sees the brain's part of the box only, and beyond it the reconstruction is the image.
     The guidance is that of the whole box, and so is the noise, so that both are the same with and without.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> reconstruct = reconstructor(model.method, prepared, model.runtime, np.random.default_rng(0))
+        >>> reconstruct(prepared.image, prepared.brain).shape == prepared.image.shape
+        True
     """
     fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
     fine = fine if method.guidance else np.zeros_like(fine)
@@ -86,6 +93,13 @@ def explore(
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> search = explore(model.method, prepared, model.runtime, np.random.default_rng(0), None)
+        >>> search.curve.ndim
+        1
     """
     image, brain = prepared.image, prepared.brain
     reconstruct = reconstructor(method, prepared, runtime, rng)
@@ -143,6 +157,13 @@ def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progre
     """Find the stop threshold, run phase 2, and compute the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> search = explore(model.method, prepared, model.runtime, np.random.default_rng(0), None)
+        >>> finalize(model.method, search, {"gamma": 0.05}, None).mask.shape == prepared.brain.shape
+        True
     """
     image, brain = search.prepared.image, search.prepared.brain
 

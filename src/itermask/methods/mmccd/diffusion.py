@@ -51,6 +51,12 @@ def noised(clean: "Tensor", noise: "Tensor", time: "Tensor") -> "Tensor":
 
     Raises:
         MissingExtraError: MONAI is not installed.
+
+    Example:
+        >>> import torch
+        >>> clean, noise = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+        >>> noised(clean, noise, torch.tensor([0])).shape
+        torch.Size([1, 1, 2, 2])
     """
     return _process().add_noise(clean, noise, time)
 

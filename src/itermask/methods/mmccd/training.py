@@ -34,6 +34,11 @@ def noise_and_condition(image: np.ndarray, rng: np.random.Generator, width: int,
 
     Returns:
         `condition` and `noise`, float32 (1, X, Y), and `time`, an integer from 0 to 999.
+
+    Example:
+        >>> image = np.zeros((16, 16), np.float32)
+        >>> sorted(noise_and_condition(image, np.random.default_rng(0), width=2, combs=0.0))
+        ['condition', 'noise', 'time']
     """
     gap = int(rng.integers(GAPS[0] * width, GAPS[1] * width + 1)) if rng.random() < combs else None
     hidden = random_strip(image.shape, width, rng, gap)

@@ -31,6 +31,12 @@ def summarise(crop: BrainCrop, axes: dict[str, np.ndarray]) -> dict[str, float]:
     Returns:
         what is measured along every axis as its largest and smallest value (`…_max`, `…_min`), and how far these lie
         from the middle one (`…_odd`, `…_low`); and what is measured of the volume.
+
+    Example:
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> crop = crop_brain(scan)
+        >>> len(summarise(crop, by_axis(crop))) > 10
+        True
     """
     found = {
         "wave": volume_features(crop.detail, crop.spacing)["wave"],

@@ -16,7 +16,14 @@ ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact
 
 
 def coarse(crop: BrainCrop, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Return the brain's mean in blocks of about `mm`, which blocks are full enough, and the blocks' edges."""
+    """Return the brain's mean in blocks of about `mm`, which blocks are full enough, and the blocks' edges.
+
+    Example:
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> means, full, spacing = coarse(crop_brain(scan), mm=12.0)
+        >>> means.shape == full.shape, len(spacing)
+        (True, 3)
+    """
     total, weight, spacing = np.where(crop.inside, crop.image, 0), crop.inside.astype(np.float32), []
     for axis, size in enumerate(crop.spacing):
         count = max(1, round(mm / size))
@@ -39,6 +46,11 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], c
 
     Returns:
         float array of the same shape, 0 where nothing is known.
+
+    Example:
+        >>> image = np.random.default_rng(0).uniform(0.9, 1.1, (8, 8, 8))
+        >>> fit_field(image, np.ones_like(image, bool), (4.0, 4.0, 4.0)).shape
+        (8, 8, 8)
     """
     log = np.log(np.maximum(image, 0.05))
     if calm:

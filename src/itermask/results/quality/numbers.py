@@ -105,6 +105,10 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
         image: whole scan.
         brain: boolean brain mask.
         spacing: mm.
+
+    Example:
+        >>> air_of(np.zeros((8, 8, 8), np.float32), np.zeros((8, 8, 8), bool), (1.0, 1.0, 1.0)) is None
+        True
     """
     thin = (slice(None, None, 2),) * 3
     outside = image[thin][~brain[thin]]

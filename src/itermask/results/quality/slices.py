@@ -21,6 +21,11 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
         `quiet`: the same for the least;
         `gain`: root mean square of slices' mean over the mean of their neighbours, logarithm;
         `stray`: largest part of slices' mean difference from their neighbours, over the usual one, logarithm.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((40, 40, 40)).astype(np.float32)
+        >>> sorted(slice_features(image, image >= 0, (1.0, 1.0, 1.0), axis=2))
+        ['gain', 'jump', 'jump2', 'noisy', 'quiet', 'stray']
     """
     # The slices' own axes, of which only some lines are examined, lie first; the axis across them last.
     slices, where = thinned(image, spacing, axis), thinned(inside, spacing, axis)
@@ -101,5 +106,11 @@ def cut_features(
 
 
 def empty_share(image: np.ndarray, brain: np.ndarray) -> float:
-    """Return the logarithm of the share of the brain mask that holds no signal."""
+    """Return the logarithm of the share of the brain mask that holds no signal.
+
+    Example:
+        >>> image = np.ones((4, 4, 4))
+        >>> empty_share(image, image > 0) < empty_share(0 * image, image > 0)
+        True
+    """
     return float(np.log(np.mean(image[brain] < EMPTY) + 1e-3))

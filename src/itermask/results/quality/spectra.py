@@ -22,6 +22,12 @@ def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.nda
 
     Returns:
         frequencies in cycles/mm from 0 to the Nyquist frequency, and the natural logarithm of the power at each.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((64, 16, 16)).astype(np.float32)
+        >>> frequencies, power = line_spectrum(detail, 1.0, axis=0)
+        >>> frequencies.shape == power.shape
+        True
     """
     lines = np.moveaxis(detail, axis, -1)
     used = lines[np.abs(lines).max(-1) > 0]
@@ -42,6 +48,11 @@ def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, fl
         `tail`: power in the top quarter of frequencies against that in the band from 10 to 25 mm;
         `half`: the same for the second quarter from the top;
         `reach`: half the wavelength that 90 % of the edges' power lies below, over the voxel size, as a logarithm.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((64, 16, 16)).astype(np.float32)
+        >>> sorted(line_features(detail, 1.0, axis=0))
+        ['cliff', 'cliff_mm', 'echo', 'half', 'jag', 'notch', 'peak', 'reach', 'tail']
     """
     frequency, power = line_spectrum(detail, spacing, axis)
     nyquist = 0.5 / spacing
@@ -80,6 +91,11 @@ def plane_features(detail: np.ndarray, spacing: tuple[float, ...], axis: int) ->
 
     Returns:
         `weave`: largest excess of the slices' mean power at one frequency over its surroundings, natural logarithm.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((32, 32, 32)).astype(np.float32)
+        >>> sorted(plane_features(detail, (1.0, 1.0, 1.0), axis=2))
+        ['weave']
     """
     slices = np.moveaxis(detail, axis, 0)
     slices = slices[np.abs(slices).max((1, 2)) > 0]
@@ -99,6 +115,11 @@ def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str,
     Returns:
         `wave`: largest excess of the power at one point of k-space over its surroundings, natural logarithm; of
             voxels brought to about 2 mm, as the waves are longer than that.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((32, 32, 32)).astype(np.float32)
+        >>> sorted(volume_features(detail, (1.0, 1.0, 1.0)))
+        ['wave']
     """
     for axis, size in enumerate(spacing):
         count = max(1, int(COARSE / size + 0.25))

@@ -254,6 +254,10 @@ def score_chart(scores: Mapping[str, Mapping[str, float]]) -> str | None:
 
     Args:
         scores: `Finding.scores`.
+
+    Example:
+        >>> score_chart({}) is None
+        True
     """
     keys = ("value", "healthy_median", "healthy_p95")
     placed = {

@@ -124,6 +124,11 @@ def error_levels(errors: np.ndarray, threshold: float) -> tuple[np.ndarray, int]
 
     Returns:
         float32 levels, rising, at most `LEVELS` and a few; none if no error is positive. And the threshold's place.
+
+    Example:
+        >>> levels, count = error_levels(np.linspace(0.0, 1.0, 100), threshold=0.5)
+        >>> levels.ndim, count > 0
+        (1, True)
     """
     top = float(errors.max(initial=0))
     if not (np.isfinite(threshold) and threshold > 0):

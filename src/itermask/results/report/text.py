@@ -233,7 +233,12 @@ def _healthy_note(finding: Finding, key: str | None) -> str:
 
 
 def curve_note(search: Mapping[str, Any]) -> str:
-    """Return how the stop threshold was chosen."""
+    """Return how the stop threshold was chosen.
+
+    Example:
+        >>> curve_note({})
+        'The threshold stands where the slope first exceeds the limit gamma.'
+    """
     gamma = charts.finite(search.get("gamma"))
     slope = "the limit gamma" if gamma is None else f"gamma = {gamma:g} per percent"
     r_squared = charts.finite(search.get("r_squared"))
@@ -280,7 +285,12 @@ def score_rows(finding: Finding) -> list[dict[str, str]]:
 
 
 def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
-    """Return the features most out of range, in plain words."""
+    """Return the features most out of range, in plain words.
+
+    Example:
+        >>> profile_sentence({})
+        'No error level lies more than 2 healthy standard deviations from the healthy median.'
+    """
     z = {name: value for name, entry in profile.items() if (value := charts.finite(entry.get("z"))) is not None}
     far = sorted((name for name in z if abs(z[name]) > charts.Z_NORMAL), key=lambda name: -abs(z[name]))
     if not far:
