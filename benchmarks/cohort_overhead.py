@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args(arguments)
     if chosen.out.exists():
-        parser.error(f"{chosen.out}: is there already; choose another")
+        parser.error(f"{chosen.out}: exists already; choose another")
     make_scans(chosen.out / "scans", chosen.scans)
     make_model(chosen.out / "model")
     out = chosen.out / "results"

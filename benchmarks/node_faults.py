@@ -423,7 +423,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_node(chosen.out / "node.toml", chosen.node == "real")
         return 0
     if chosen.out.exists():
-        parser.error(f"{chosen.out}: is there already; choose another")
+        parser.error(f"{chosen.out}: exists already; choose another")
     if chosen.series % 2 or chosen.series < 2:
         parser.error("--series must be an even number")
     chosen.out.mkdir(parents=True)

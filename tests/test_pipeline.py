@@ -235,7 +235,7 @@ def test_a_sequence_that_the_model_has_not_learned_is_refused(model, sequence, s
 
 
 def test_an_unknown_sequence_is_asked_for_before_a_model_is_loaded():
-    with pytest.raises(InputError, match=r"^tiny_T1w: the sequence is unknown; say it with --sequence"):
+    with pytest.raises(InputError, match=r"^tiny_T1w: the sequence is unknown; give it with --sequence"):
         run(replace(SCANS["straight"], sequence=None), "no-such-model")
 
 

@@ -99,10 +99,12 @@ def run(
     """
     if not _is_one(scan):
         if brain_mask is not None:
-            raise InputError("brain_mask is of one scan; give itermask.Scan objects with their brain masks instead")
+            raise InputError(
+                "brain_mask works for a single scan; for several give itermask.Scan objects with brain masks"
+            )
         return _each(iter(scan), model, settings, progress, affine, sequence, on_refusal)  # type: ignore[arg-type]
     if on_refusal is not None:
-        raise InputError("on_refusal is for several scans; a single one raises")
+        raise InputError("on_refusal works for several scans only; for one an exception is raised")
     if settings is not None and settings.n4:
         n4_name()  # before anything is read, the extra is asked for
     timings: dict[str, float] = {}
@@ -134,7 +136,7 @@ def as_scan(
         'T1w'
     """
     if affine is not None and not isinstance(scan, np.ndarray):
-        raise InputError("affine is for an array; a path, a Scan and a nibabel image have their own")
+        raise InputError("affine works for an array only; a path, a Scan and a nibabel image have their own")
     if isinstance(scan, (str, os.PathLike)):
         mask = brain_mask if isinstance(brain_mask, (str, os.PathLike)) else None
         found = read_scans(Path(scan), sequence, None if mask is None else Path(mask))[0].scan

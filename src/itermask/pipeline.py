@@ -164,7 +164,7 @@ def known_sequence(scan: Scan) -> str:
         'T1w'
     """
     if scan.sequence is None:
-        raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example --sequence T1w")
+        raise InputError(f"{scan.name}: the sequence is unknown; give it with --sequence, for example --sequence T1w")
     return scan.sequence
 
 

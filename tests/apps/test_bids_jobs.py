@@ -135,7 +135,7 @@ def test_what_is_asked_for_and_not_there_is_refused(tree, how, message):
 
 def test_results_within_the_tree_are_no_scans(tree):
     touch(tree, "sub-02/out/anat/sub-02_T1w.nii.gz")
-    with pytest.raises(InputError, match="have one name"):
+    with pytest.raises(InputError, match="have the same name"):
         check_names(find_jobs(tree, Selection(("T1w",))))
     assert [job.name for job in find_jobs(tree, Selection(("T1w",)), out=tree / "sub-02" / "out")] == T1W
 

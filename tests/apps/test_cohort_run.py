@@ -193,7 +193,7 @@ def test_two_runs_over_the_same_scans_are_refused(again):
 
 def test_two_scans_of_one_name_are_refused(made):
     _, plan, jobs, _ = made
-    with pytest.raises(InputError, match="have one name, sub-01_T1w; keep one"):
+    with pytest.raises(InputError, match="have the same name, sub-01_T1w; keep one"):
         run_cohort([jobs[0], jobs[0], replace(jobs[0], scan=jobs[1].scan)], plan, engine=work_here)
 
 

@@ -71,7 +71,7 @@ def corrupt(
     from itermask.types import top_axis
 
     if artifact not in ARTIFACTS:
-        raise InputError(f"--artifact {artifact}: there is none of this name; --list shows them all")
+        raise InputError(f"--artifact {artifact}: no such artifact; --list shows all")
     if not SEVERITIES[0] <= severity <= SEVERITIES[1]:
         raise InputError(f"--severity {severity:g}: must be between {SEVERITIES[0]:g} and {SEVERITIES[1]:g}")
     if axis not in (None, 0, 1, 2):

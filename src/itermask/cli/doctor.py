@@ -47,7 +47,7 @@ def doctor(
         _say(scan, as_json, series=series, sequence=sequence, brain_mask=brain_mask, model=model)
         return
     if series or sequence or brain_mask or model:
-        raise InputError("--series, --sequence, --brain-mask and --model are of a scan; name it too")
+        raise InputError("--series, --sequence, --brain-mask and --model belong to a scan; name it too")
     found = examine(quick, device)
     if as_json:
         print_json(found.as_dict())

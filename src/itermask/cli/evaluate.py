@@ -59,7 +59,7 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(number) for number in text.split(",")]
     except ValueError as error:
-        raise InputError(f"--size-limits {text}: write it as numbers with commas, such as 1,10") from error
+        raise InputError(f"--size-limits {text}: separate numbers with commas, for example 1,10") from error
 
 
 def _print(found: "Evaluation", out: Path | None) -> None:

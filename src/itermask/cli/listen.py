@@ -41,7 +41,7 @@ def listen(
         print(print_example(), end="")
         return
     if config is None:
-        raise InputError("say the node's TOML file; 'itermask listen --example' prints one")
+        raise InputError("give the node's TOML file; 'itermask listen --example' prints one")
     told = read_config(config)
     if dry_run is not None:
         _explain(dry_run, told)

@@ -116,7 +116,7 @@ def evaluate(
     except ValueError as error:
         raise InputError(f"--size-limits: {error}") from error
     if seed < 0:
-        raise InputError(f"--seed {seed}: a seed must not be negative")
+        raise InputError(f"--seed {seed}: it must not be negative")
     paths = [None if path is None else Path(path) for path in (labels, brain_mask, images)]
     cases = find_predictions(Path(predictions), paths[0], maps, paths[1], paths[2])
     rows, done = [], []

@@ -50,9 +50,11 @@ def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     qform = _usable(_qform(header)) if qform_code else None
     if sform is None and qform is None:
         if not sizes.all() and not sform_code:
-            raise InputError(f"{path}: its header tells no voxel size (pixdim is 0) and no place; export it again")
+            raise InputError(f"{path}: its header has no voxel size (pixdim is 0) and no position; export it again")
         if sform_code or qform_code:
-            raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; fix it")
+            raise InputError(
+                f"{path}: the header's affine is singular, so the voxels have no position in space; fix it"
+            )
         affine = np.asarray(header.get_base_affine(), dtype=np.float64)
         notes = [_NO_ORIENTATION]
     elif sform is None or qform is None:

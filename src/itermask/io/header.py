@@ -71,12 +71,12 @@ def _shape(path: Path, header: Header) -> tuple[int, ...]:
     """Return numbers of voxels; refuse what is not one 3D volume."""
     dim = [int(size) for size in header["dim"]]
     if not 1 <= dim[0] <= 7:
-        raise InputError(f"{path}: truncated or damaged: its header tells of {dim[0]} axes; {ADVICE}")
+        raise InputError(f"{path}: truncated or damaged: its header states {dim[0]} axes; {ADVICE}")
     shape = tuple(dim[1 : dim[0] + 1])
     if 0 in shape:
         raise InputError(f"{path}: the image is empty, shape {shape}")
     if min(shape) < 0:
-        raise InputError(f"{path}: truncated or damaged: its header tells of a shape of {shape}; {ADVICE}")
+        raise InputError(f"{path}: truncated or damaged: its header states a shape of {shape}; {ADVICE}")
     if len(shape) < 3 or any(size != 1 for size in shape[3:]):
         axes = len(shape)
         raise InputError(f"{path}: {axes}D image of shape {shape}; one 3D volume is needed, extract it first")

@@ -142,7 +142,7 @@ def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = 
     source, said = source_beside(path) if file else (None, ())
     affine = np.asarray(image.affine, dtype=np.float64) if image.affine is not None else None
     if affine is None:
-        raise InputError(f"{path}: the image has no affine, so its voxels have no place in space; give it one")
+        raise InputError(f"{path}: the image has no affine, so its voxels have no position in space; give it one")
     header = image.header.copy() if isinstance(image.header, nib.Nifti1Header) else None
     notes: tuple[str, ...] = ()
     if header is not None and np.allclose(header.get_best_affine(), affine, atol=1e-4):

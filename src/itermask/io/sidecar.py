@@ -59,7 +59,7 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
         series_number=_count(fields.get("SeriesNumber")),
     )
     if elsewhere := not_a_head(source):
-        raise InputError(f"{shown(path)}: {elsewhere}, as its sidecar says; scans of heads alone are processed")
+        raise InputError(f"{shown(path)}: {elsewhere}, as its sidecar says; only scans of heads are processed")
     return (None if source == Source() else source), (*notes, *doubts(source))
 
 

@@ -144,7 +144,9 @@ class Trainer:
             try:
                 self.networks[role].load_state_dict(network.state_dict())
             except (KeyError, RuntimeError) as error:
-                raise InputError(f"{folder}: its networks are not those to be trained; train from scratch") from error
+                raise InputError(
+                    f"{folder}: its networks differ from those to be trained; train from scratch"
+                ) from error
 
     @property
     def checkpoint(self) -> Path:
@@ -160,7 +162,7 @@ class Trainer:
         if not self.checkpoint.exists():
             return False
         if self.optimizer is None:
-            raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
+            raise InputError(f"{self.checkpoint}: belongs to another method; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
         # A setting that was not yet there when the checkpoint was written had its default.
         usual = json.loads(json.dumps(TrainingConfig().as_dict()))

@@ -23,7 +23,7 @@ class Entry:
         path: NIfTI file.
         brain_mask: NIfTI file, or None to find the brain as `itermask run` does.
         split: `train`, `val` or `test`.
-        subject: who was scanned; one subject never stands in two splits.
+        subject: who was scanned; one subject never is in two splits.
         lesion: NIfTI file, above 0 in lesions; None where there are none.
         target: the scan of a second sequence on the same grid, for methods that learn from pairs; None without.
         tissues: NIfTI file of tissue groups on the scan's grid, see `itermask.synth.tissues`; None where not known.
@@ -71,7 +71,7 @@ def read_data(
     splits: dict[str, str] = {}
     for entry in entries:
         if splits.setdefault(entry.subject, entry.split) != entry.split:
-            raise InputError(f"{data}: subject {entry.subject} stands in two splits")
+            raise InputError(f"{data}: subject {entry.subject} is in two splits")
     if not entries:
         raise InputError(f"{data}: no {sequence} scan")
     for split in needed:

@@ -373,7 +373,7 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
         try:
             read_card(out)
         except InputError as error:
-            raise InputError(f"{there[0]}: belongs to no model of itermask's; choose another folder") from error
+            raise InputError(f"{there[0]}: was not written by itermask; choose another folder") from error
     if weights is not None and (out / WEIGHTS).exists() and digest_of(out / WEIGHTS) != digest_of(weights):
         raise InputError(f"{out}: holds another model, whose weights would be replaced; choose another folder")
 

@@ -92,7 +92,7 @@ def _threads(client: Any, address: str) -> int:
 
 
 def _gone(address: str) -> InputError:
-    return InputError(f"--dask {address}: the scheduler went away; start it and run again, which goes on from here")
+    return InputError(f"--dask {address}: the scheduler went away; start it and run again to resume")
 
 
 def _killed(future: Any) -> bool:

@@ -43,7 +43,7 @@ def check_tree(root: Path) -> None:
     if missing:
         raise InputError(
             f"{path}: {'no such file' if not path.exists() else f'{missing[0]} is missing'}; a BIDS tree has it; "
-            "add it, or say --skip-bids-validation"
+            "add it, or use --skip-bids-validation"
         )
     if fields.get("DatasetType", "raw") not in ("raw", "study"):
         raise InputError(f"{path}: is of a {fields['DatasetType']} data set; give the tree of the scans themselves")
@@ -144,4 +144,4 @@ def validate(root: Path) -> None:
     errors = [one for one in issues if one.get("severity") == "error" and one.get("code") not in OF_SCANS]
     if errors:
         named = "; ".join(f"{one.get('code')} at {one.get('location')}" for one in errors[:3])
-        raise InputError(f"{root}: not a valid BIDS tree ({named}); fix it, or say --skip-bids-validation")
+        raise InputError(f"{root}: not a valid BIDS tree ({named}); fix it, or use --skip-bids-validation")

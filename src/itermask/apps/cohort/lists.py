@@ -50,7 +50,7 @@ def list_jobs(
             raise InputError(f"--out {out}: lies inside {source}, whose images are scans; choose a folder outside")
         for job, groups in _of(source, sequences, given):
             if (other := jobs.setdefault(job.name, job)) != job:
-                raise InputError(f"{other.scan} and {job.scan} would have one name, {job.name}; rename one")
+                raise InputError(f"{other.scan} and {job.scan} would have the same name, {job.name}; rename one")
             about[job.name] = groups
     if not jobs:
         raise InputError(f"{', '.join(map(str, data))}: no {' or '.join(sequences) or 'NIfTI'} scan found")

@@ -77,7 +77,7 @@ def check_names(jobs: Sequence[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
         if (other := seen.setdefault(job.name, job)) is not job:
-            raise InputError(f"{other.scan} and {job.scan} have one name, {job.name}; keep one")
+            raise InputError(f"{other.scan} and {job.scan} have the same name, {job.name}; keep one")
 
 
 def shard_of(jobs: Sequence[Job], shard: tuple[int, int]) -> list[Job]:
@@ -195,7 +195,7 @@ class _Run:
         """Put an outcome into the manifest; gives the state."""
         work = self.work.pop(outcome.job.name)
         if outcome.fatal:
-            raise InputError(f"{outcome.reason}; fix it and run again, which goes on where this run stops")
+            raise InputError(f"{outcome.reason}; fix it and run again to resume")
         record = read_record(self.plan.out, outcome.job.name) if self.plan.reports_only else None
         if record is None:
             commit(self.plan, outcome, work)

@@ -70,7 +70,7 @@ class ViewServer(WebServer):
         try:
             self.is_local = host == "localhost" or ip_address(host).is_loopback
         except ValueError as error:
-            raise InputError(f"--host {host}: is no IP address; say one of this machine's, or leave it out") from error
+            raise InputError(f"--host {host}: is no IP address; give one of this machine's, or leave it out") from error
         check_open(host, access, "--host", "--unprotected")
         self.out, self.rater, self.own = out.resolve(), rater, own
         self._scans = self._listed()

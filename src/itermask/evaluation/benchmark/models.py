@@ -73,7 +73,7 @@ def _card(plan: Plan, spec: MethodSpec) -> tuple[dict[str, Any], TrainingConfig]
     except ValueError as error:
         raise InputError(f"{path}: method {spec.name}: {error}") from error
     if method.network_specs():
-        raise InputError(f"{path}: {config.method} has a network; train it, and give the folder as model")
+        raise InputError(f"{path}: {config.method} has a network; train it and give its folder as model")
     grid = config.grid()
     card = {
         "format_version": FORMAT_VERSION,

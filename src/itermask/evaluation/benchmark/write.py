@@ -193,7 +193,7 @@ def between_marks(document: Path, name: str, body: str) -> None:
     before, found, rest = (document.read_text() if document.is_file() else "").partition(start)
     _, also, after = rest.partition(end)
     if not (found and also):
-        raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables shall stand")
+        raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables should be")
     _write(document, f"{before}{start}\n{body}\n{end}{after}")
 
 

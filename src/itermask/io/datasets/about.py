@@ -45,7 +45,7 @@ def read_rows(table: Path) -> list[dict[str, str]]:
         raise InputError(f"{table}: not a readable table ({error}); save it as UTF-8 text") from error
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise InputError(f"{table}: the column {twice[0]} is there twice; remove one")
+        raise InputError(f"{table}: the column {twice[0]} appears twice; remove one")
     rows = []
     for cells in body:
         filled = [*cells, *[""] * (len(header) - len(cells))]

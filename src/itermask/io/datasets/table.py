@@ -72,7 +72,7 @@ def read_table(table: Path) -> list[Case]:
         if (first.split, first.healthy) != (about.split, about.healthy):
             raise InputError(f"{where}: split or healthy differs from an earlier row of {subject}; make them agree")
         if splits.setdefault(subject, about.split) != about.split:
-            raise InputError(f"{where}: subject {subject} stands in two splits; put it in one")
+            raise InputError(f"{where}: subject {subject} is in two splits; put it in one")
     cases = [describe(case, known[case.subject, case.session]) for case in gathering.cases()]
     if not cases:
         raise InputError(f"{table}: no row names an image; looked for {LOOKS_FOR}")
