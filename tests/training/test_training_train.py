@@ -178,7 +178,7 @@ def test_a_model_with_other_networks_is_no_start(trained, tmp_path):
     wider = {"dims": 3, "in_channels": 3, "widths": [8, 8], "group_size": 4}
     networks = {"reconstruction": {"name": "block-unet", "arguments": wider}}
     other = tiny_config(start_from=str(out), networks=networks)
-    with pytest.raises(InputError, match="not those to be trained"):
+    with pytest.raises(InputError, match="differ from those to be trained"):
         Trainer(other, tiny_grid(), tmp_path, "cpu")
 
 
