@@ -101,9 +101,9 @@ def ended(as_json: bool) -> int:
             return tell(f"writing failed ({said}); is the disk full, or standard output?", as_json, 2)
         return tell(f"{error.filename!s}: cannot be used ({said})", as_json, 2)
     except Exception as error:
-        if callable(words := getattr(error, "format_message", None)):  # a command line that cannot be read
+        if callable(text := getattr(error, "format_message", None)):  # a command line that cannot be read
             return tell(
-                f"{words()} ('itermask --help' lists what there is)", as_json, int(getattr(error, "exit_code", 2))
+                f"{text()} ('itermask --help' lists what there is)", as_json, int(getattr(error, "exit_code", 2))
             )
         if type(error).__name__ == "Abort":
             return tell("interrupted", as_json, 130)

@@ -72,14 +72,14 @@ def _print(found: "Found") -> None:
     if owners:
         table.add_column("of")
     for each in found.series:
-        words = ", ".join(text for text in (each.description, each.part) if text)
+        said = ", ".join(text for text in (each.description, each.part) if text)
         sequence = "[yellow]cannot be used[/yellow]" if each.problem else each.guess.sequence or "unknown"
         table.add_row(
             each.label,
             sequence,
             f"{len(each.frames)} {each.plane}",
             _voxels(each),
-            escape(words),
+            escape(said),
             *map(escape, owners.get(each.label, ())),
         )
     if found.series:

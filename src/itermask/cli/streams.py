@@ -27,13 +27,13 @@ def open_streams() -> None:
             change(errors="backslashreplace")
 
 
-def wants_json(words: Sequence[str]) -> bool:
+def wants_json(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks for JSON, also one that cannot be read otherwise.
 
     >>> wants_json(["run", "--json", "scan.nii"]), wants_json(["run", "--", "--json"])
     (True, False)
     """
-    options = words[: words.index("--")] if "--" in words else words
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
 
 

@@ -133,12 +133,12 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
             f"{100 * found.overlap:.0f} %); check the scan and its brain mask"
         )
     reasons += _contrast(scan.sequence, found)
-    mask, words, beyond = _missing_tissue(scan, brain, copy, found, missing)
+    mask, part, beyond = _missing_tissue(scan, brain, copy, found, missing)
     notes += beyond
     numbers["missing_ml"] = 0.0
     if mask is not None:
         numbers["missing_ml"] = float(mask.sum()) * volume / float(brain.sum())
-    return Plausibility(tuple(reasons), tuple(notes), numbers, found, mask, words)
+    return Plausibility(tuple(reasons), tuple(notes), numbers, found, mask, part)
 
 
 def age_reasons(age: float | None, population: Population) -> Iterator[str]:
@@ -290,7 +290,7 @@ def _missing_tissue(
     """Return missing tissue on the scan's grid or None, its text, and notes on what the image leaves out."""
     grid = template()
     voxel = _voxel_ml(found, grid)
-    notes, mask, words = [], np.zeros(brain.shape, bool), ""
+    notes, mask, part = [], np.zeros(brain.shape, bool), ""
     if missing.any():
         places = (np.linalg.inv(scan.affine) @ np.linalg.inv(found.to_mni) @ grid.affine)[:3]
         voxels = places[:, :3] @ np.argwhere(missing).T + places[:, 3:]
@@ -300,13 +300,13 @@ def _missing_tissue(
             notes.append(f"The image ends within the brain: about {beyond:.0f} mL of it were not scanned.")
         if inside.sum() * voxel >= MISSING_ML:
             mask = _onto_scan(missing, grid, found, scan) & ~brain
-            words = which_part(missing, float(missing.sum() / max((grid.brain > 0.5).sum(), 1)))
+            part = which_part(missing, float(missing.sum() / max((grid.brain > 0.5).sum(), 1)))
     void = _void(scan.image, brain, scan.affine)
     if void is not None:
         middle = found.to_mni @ scan.affine @ [*np.argwhere(void).mean(axis=0), 1]
-        words = words or place_of(middle[:3]) or "in the brain"
+        part = part or place_of(middle[:3]) or "in the brain"
         mask |= void
-    return (mask, words, notes) if mask.any() else (None, "", notes)
+    return (mask, part, notes) if mask.any() else (None, "", notes)
 
 
 def _onto_scan(missing: np.ndarray, grid: Template, found: Registration, scan: Scan) -> np.ndarray:

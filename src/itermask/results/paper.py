@@ -70,12 +70,12 @@ def methods_text(used: Iterable[Used]) -> str:
         "The model has learned from normal scans only; an anomaly mask marks where a scan departs from normal.",
         f"Brain masks came from {_listed(_brain(scan) for scan in scans)}.",
     ]
-    for name, words in (("bias_correction", "Slow brightness changes were removed first"),
+    for name, text in (("bias_correction", "Slow brightness changes were removed first"),
                         ("alignment", "The model looked along MNI axes")):  # fmt: skip
         tools = [str(scan.settings[name]) for scan in scans if scan.settings.get(name) not in UNCHANGED]
         if tools:
             share = "" if len(tools) == len(scans) else f" in {len(tools)} of {len(scans)} scans"
-            sentences.append(f"{words}{share} ({_listed(tools)}).")
+            sentences.append(f"{text}{share} ({_listed(tools)}).")
     points = Counter(_point(scan) for scan in scans if scan.settings.get("operating_point"))
     if points:
         sentences.append(f"The operating point was {_counted(points)}.")
@@ -115,9 +115,9 @@ def _point(scan: Used) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(scan.settings["operating_point"].items()))
 
 
-def _listed(words: Iterable[str]) -> str:
-    """Return different words, each with how often where there are several."""
-    return _counted(Counter(words))
+def _listed(texts: Iterable[str]) -> str:
+    """Return different texts, each with how often where there are several."""
+    return _counted(Counter(texts))
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -134,8 +134,8 @@ class ViewServer(WebServer):
             kept = self.ratings.save(scan, rating, comment, rater, seen, self.own)
         except ChangedError as error:
             now = None if error.now is None else vars(error.now)
-            words = "It was rated in another tab or by somebody else meanwhile."
-            return _json({"problem": words, "now": now, "version": error.version}, HTTPStatus.CONFLICT)
+            text = "It was rated in another tab or by somebody else meanwhile."
+            return _json({"problem": text, "now": now, "version": error.version}, HTTPStatus.CONFLICT)
         except InputError as error:
             return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         except ValueError as error:
@@ -196,5 +196,5 @@ def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     return Answer(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(), "application/json", status)
 
 
-def _problem(status: HTTPStatus, words: str) -> Answer:
-    return _json({"problem": words}, status)
+def _problem(status: HTTPStatus, text: str) -> Answer:
+    return _json({"problem": text}, status)

@@ -147,12 +147,12 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
         sections.append(Section(title, note, ["artifact", *names], rows))
         rows = []
         for method in names:
-            for score, words in SCORES.items():
+            for score, label in SCORES.items():
                 found = mean_detection(results, protocol, method, data, every, score)
                 if found:
                     each = [auroc_cell(detection(results, protocol, method, data, c, score)) for c in every]
                     averages = [auroc_cell(found), *(number(found[key], 3) for key in MEASURES if key != "auroc")]
-                    rows.append([method, words, *(each if len(every) > 1 else ()), *averages])
+                    rows.append([method, label, *(each if len(every) > 1 else ()), *averages])
         artifacts = [c.name.replace("_", " ") for c in every] if len(every) > 1 else []
         note = "AUROC for each artifact; then means over artifacts." if artifacts else ""
         header = ["method", "score", *artifacts, *MEASURES.values()]

@@ -60,8 +60,8 @@ def feature_name(name: str) -> str:
 
 def _plain(name: str) -> str:
     """Return a name in code as words, with a capital."""
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
 
 
 def finite(value: Any) -> float | None:
