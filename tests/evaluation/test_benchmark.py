@@ -295,7 +295,7 @@ def test_a_protocol_asks_for_what_it_compares():
         ("seed = 3", "sead = 3", "unknown setting sead"),
         ("seed = 3", "seed = ", "not valid TOML"),
         ('model = "model"\n\n', "\n\n", "model is missing"),
-        ('name = "keen"', 'name = "tiny"', "twice"),
+        ('name = "keen"', 'name = "tiny"', "duplicate names"),
         ('kind = "healthy"', 'kind = "healthiness"', "unknown protocol"),
         ('data = ["patients"]', 'data = ["patient"]', "data patient"),
         ('data = ["patients"]', 'data = "patients"', "must be a list, not 'patients'"),

@@ -285,4 +285,4 @@ def test_a_model_s_mark_changes_with_its_settings(tmp_path):
     assert first.digests["tiny"] == other.digests["tiny"]
     model = first.model(first.plan.methods[2], "FLAIR")
     assert (model.sequence, model.method.side, model.calibration) == ("FLAIR", "dark", {})
-    assert Condition().words == "as is"
+    assert Condition().label == "as is"

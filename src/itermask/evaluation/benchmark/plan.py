@@ -175,7 +175,7 @@ class Plan:
         for what, names in (("methods", [m.name for m in self.methods]), ("data", [d.name for d in self.data])):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{what} {', '.join(twice)} are duplicate names; give each its own name")
+                raise ValueError(f"duplicate names of {what}: {', '.join(twice)}; give each its own name")
         known = {spec.name for spec in self.data}
         for method in self.methods:
             lost = [name for name in method.data if name not in known]
