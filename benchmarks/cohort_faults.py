@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     if chosen.out.exists():
-        parser.error(f"{chosen.out}: is there already; choose another")
+        parser.error(f"{chosen.out}: exists already; choose another")
     tree, whole, parts = (chosen.out / name for name in ("tree", "whole", "interrupted"))
     count = make_tree(chosen.data, tree, chosen.scans)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a cohort run costs beside looking at scans: seconds a scan, and memory from the first scan to the last.
+"""What a cohort run costs beside processing scans: seconds a scan, and memory from the first scan to the last.
 
     python benchmarks/cohort_overhead.py runs/overhead --scans 1000
 
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args(arguments)
     if chosen.out.exists():
-        parser.error(f"{chosen.out}: is there already; choose another")
+        parser.error(f"{chosen.out}: exists already; choose another")
     make_scans(chosen.out / "scans", chosen.scans)
     make_model(chosen.out / "model")
     out = chosen.out / "results"

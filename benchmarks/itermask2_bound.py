@@ -2,7 +2,7 @@
 
     python benchmarks/itermask2_bound.py runs/flair/itermask2 DATA/lgg-flair --insert docs/results.md
 
-Of every patient the slice with the largest lesion. The search looks at the labels, so it says what the iteration could
+Of every patient the slice with the largest lesion. The search sees the labels, so it says what the iteration could
 reach, not what a user gets; beside it stands the best threshold of the same slices' error maps.
 """
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="folder of an itermask2 model")
     parser.add_argument("data", type=Path, help="data set with lesion maps, see docs/datasets.md")
     parser.add_argument("--split", default="test")
-    parser.add_argument("--limit", type=int, help="look at so many patients only")
+    parser.add_argument("--limit", type=int, help="process at most this many patients")
     parser.add_argument("--rise", type=float, default=0.02, help="step of the threshold, squared scaled intensities")
     parser.add_argument("--highest", type=float, default=3.0, help="last threshold")
     parser.add_argument("--seed", type=int, default=0)

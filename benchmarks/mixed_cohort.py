@@ -2,7 +2,7 @@
 
     python benchmarks/mixed_cohort.py MODEL OUT.jsonl SITE=SCAN[,SCAN,...] SITE=SCAN[,...] [--artifacts NAME ...]
 
-Subjects of the sites take turns, and each of the first ones gets one artifact at `--severity`. Every scan is looked at
+Subjects of the sites take turns, and each of the first ones gets one artifact at `--severity`. Every scan is processed
 as it is, too. Figures are written as they come, and those of an earlier run are kept; without scans those alone are
 measured. Two orders are measured: of one scan a subject (spoiled where it was spoiled), and of all scans together.
 """
@@ -46,7 +46,7 @@ def spoil(scan, name, severity):
 
 
 def look(told, rows):
-    """Look at what has not been looked at yet: a row for each scan as it is, and for each that is spoiled."""
+    """Process what has not been processed yet: a row for each scan as it is, and for each that is spoiled."""
     model = load_model(told.model, device="cpu")
     sites = {site: paths.split(",") for site, _, paths in (text.partition("=") for text in told.sites)}
     done = {(row["scan"], row["artifact"]) for row in rows}

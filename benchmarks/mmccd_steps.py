@@ -2,7 +2,7 @@
 
     python benchmarks/mmccd_steps.py runs/mmccd DATA/lgg-flair --insert docs/results.md
 
-Every patient of the split lends the slices with the largest lesions. All settings look at the same slices with the
+Every patient of the split lends the slices with the largest lesions. All settings process the same slices with the
 same seed in one run, so their times compare. Dice is that of the one threshold which is best for all slices (chosen
 with the labels in sight), AUPRC is over the brain's pixels; both are means over slices.
 """
@@ -44,7 +44,7 @@ class Outcome:
 
 
 def measure(model: Model, parts: Sequence[Part], settings: dict[str, Any], seed: int = 0, name: str = "") -> Outcome:
-    """Look at all slices with changed test-time settings."""
+    """Process all slices with changed test-time settings."""
     method = MMCCD(**(model.method.settings() | settings))
     errors, labels, brains, samples, seconds = [], [], [], 0, 0.0
     for part in track(parts, name, transient=True):
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="folder of an mmccd model")
     parser.add_argument("data", type=Path, help="data set with lesion maps, see docs/datasets.md")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--limit", type=int, help="look at so many patients only")
+    parser.add_argument("--limit", type=int, help="process at most this many patients")
     parser.add_argument("--slices", type=int, default=1, help="slices of a patient")
     parser.add_argument("--ddim-steps", type=int, nargs="*", default=[1, 2, 5, 10, 25])
     parser.add_argument("--strips", type=int, nargs="*", default=[8, 16, 32])

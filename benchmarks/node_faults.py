@@ -1,4 +1,4 @@
-"""A node under load that is killed again and again: is anything lost that it acknowledged, or looked at twice?
+"""A node under load that is killed again and again: is anything lost that it acknowledged, or processed twice?
 
     python benchmarks/node_faults.py runs/node-faults
     python benchmarks/node_faults.py runs/node-time --time DATA/dicom/mprage-siemens
@@ -7,7 +7,7 @@ Two scanners send small synthetic series, two studies interleaved in each connec
 connection in the middle of a series, and they send some images twice. The node is killed (`kill -9`) at random moments
 and started again. After a lost connection scanners send either all images again or those that were not acknowledged, as
 real ones do. An archive takes the results. In the end
-every acknowledged image must be on the node's disk, every series looked at to its end once, and every result in the
+every acknowledged image must be on the node's disk, every series processed to its end once, and every result in the
 archive. Reading the images and writing the results are real; in the place of the model is a threshold. Exit code 1 if
 anything is lost or done twice.
 
@@ -279,8 +279,8 @@ def check(out: Path, scanners: Scanners, archive: Archive, chosen: argparse.Name
     return {
         "acknowledged images lost or changed": lost,
         "images stored twice, or files that belong to nothing": len(files) - len(places),
-        "series not looked at": chosen.series - len(runs),
-        "series looked at to the end more than once": sum(count > 1 for count in runs.values()),
+        "series not processed": chosen.series - len(runs),
+        "series processed to the end more than once": sum(count > 1 for count in runs.values()),
         "looks that missed images": sum(count != chosen.slices for (count,) in images),
         "series that failed": len(query(out, "SELECT 1 FROM run WHERE state = 'failed'")),
         "results the archive lacks": len(made - set(archive.got)),
@@ -318,7 +318,7 @@ def faults(out: Path, chosen: argparse.Namespace) -> int:
                 node.wait()
                 looking = len(query(out, "SELECT 1 FROM run WHERE state = 'looking'"))
                 killed_at.append((len(scanners.acknowledged), looking))
-                print(f"killed after {len(scanners.acknowledged)} images, {looking} being looked at", file=sys.stderr)
+                print(f"killed after {len(scanners.acknowledged)} images, {looking} being processed", file=sys.stderr)
                 node = start_node(out)
             time.sleep(0.05)
         seconds = time.monotonic() - started
@@ -332,7 +332,7 @@ def faults(out: Path, chosen: argparse.Namespace) -> int:
     again = sum(count - 1 for count in archive.got.values())
     rows = {
         "series, images in each": f"{chosen.series}, {chosen.slices}",
-        "kill -9 of the node": f"{len(killed_at)} ({sum(looking for _, looking in killed_at)} while it looked at one)",
+        "kill -9 of the node": f"{len(killed_at)} ({sum(looking for _, looking in killed_at)} while it processed one)",
         "connections cut by the scanner, lost by a kill": ", ".join(
             str(scanners.counts[name]) for name in ("connections cut", "connections lost")
         ),
@@ -430,7 +430,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run_node(chosen.out / "node.toml", chosen.node == "real")
         return 0
     if chosen.out.exists():
-        parser.error(f"{chosen.out}: is there already; choose another")
+        parser.error(f"{chosen.out}: exists already; choose another")
     if chosen.series % 2 or chosen.series < 2:
         parser.error("--series must be an even number")
     chosen.out.mkdir(parents=True)

@@ -3,7 +3,7 @@
     python benchmarks/parity.py runs/ixi/labelled.tsv --insert docs/reproduction.md
 
 `itermask.methods.reference.itermask3d` shares no code with the path that users run: its guidance is a full complex
-Fourier transform, its curve a sort, its refinement a loop of its own. Both look at the same scans, on the model's grid,
+Fourier transform, its curve a sort, its refinement a loop of its own. Both process the same scans, on the model's grid,
 with the same weights in float32 and the same noise. Of the threshold curves the largest difference in rank is told: how
 many voxels of a scan's brain have an error between the two thresholds of a step.
 """
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("table", type=Path, help="labelled scans, see scripts/ixi_table.py")
     parser.add_argument("--model", default="t1w-2mm")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--limit", type=int, default=3, help="look at so many scans only")
+    parser.add_argument("--limit", type=int, default=3, help="process at most this many scans")
     parser.add_argument("--gamma", type=float, nargs="+", default=[0.01, 0.1, 1.0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--insert", type=Path, help="document with marks; else the text is printed")

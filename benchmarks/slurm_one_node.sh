@@ -4,7 +4,7 @@
 #     benchmarks/slurm_one_node.sh BIDS_DIR OUT [SHARDS] [OPTIONS OF itermask bids …]
 #
 # Needs root and the Debian packages slurm-wlm and munge. One task of the array is cancelled midway and submitted
-# again. Exit code: that of the group level, which tells whether any scan could not be looked at.
+# again. Exit code: that of the group level, which tells whether any scan could not be processed.
 set -euo pipefail
 bids=$(realpath "$1") out=$(realpath -m "$2") shards=${3:-2}
 shift $(($# < 3 ? $# : 3))

@@ -3,7 +3,7 @@
     python benchmarks/verdicts.py MODEL OUT.tsv SCAN|TABLE [...] [--shapes tumour_shapes.npz] [--card]
     python benchmarks/verdicts.py MODEL OUT.tsv --before EARLIER.tsv        # the table alone, beside an earlier one
 
-Each scan (a NIfTI file, or those of a table with columns path and brain_mask) is looked at as it is, with every
+Each scan (a NIfTI file, or those of a table with columns path and brain_mask) is processed as it is, with every
 artifact at severities 1 to 8, and with dark, bright and textured lesions of 1, 3, 10 and 20 mL; a lesion's outline and
 place follow from the scan's name. Rows are
 written as they come, and those of an earlier run are kept, so that a run can be continued. `--card` writes the rates
@@ -149,7 +149,7 @@ def main(words=None):
 
 
 def look(told, rows):
-    """Look at what has not been looked at yet, and write a row for each."""
+    """Process what has not been processed yet, and write a row for each."""
     model = load_model(told.model, device="cpu")
     shapes = load_shapes(told.shapes) if told.shapes else {}
     done = {(row["scan"], row["kind"], row["name"], float(row["amount"])) for row in rows}

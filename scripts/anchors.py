@@ -2,14 +2,18 @@
 
     python scripts/anchors.py torchio nibabel einops monai
     python scripts/anchors.py --into docs/architecture.md torchio nibabel einops monai
+    python scripts/anchors.py --lacking core evaluation.metrics
 
 Prints a Markdown table of this package and of the packages named, as they are installed; those that are not installed
-are left out and named. With `--into` the table takes the place of the one between the two marks in that file.
+are left out and named. With `--into` the table replaces the one between the two marks in that file. With `--lacking`
+the public functions without an example are printed instead, a module a line: those of the whole package, or of the
+parts of it that are named.
 
 What is counted, from the source alone, without tests (folders and modules named `test…` or `conftest`):
 
 * lines of modules (all) and of functions and methods (from `def` to the last line);
-* public names: functions and classes at the top of modules whose path and own name have no leading underscore;
+* public names: functions (overloads once) and classes at the top of modules whose path and own name have no leading
+  underscore;
 * examples: the share of the public functions whose docstring holds `>>>`;
 * circles: groups of modules that import each other when they are imported; imports within functions and under
   `TYPE_CHECKING` do not count, nor does what a package's `__init__` gathers, by way of which all could be reached.
@@ -68,7 +72,21 @@ def public(modules: dict[str, ast.Module]) -> list[Functions | ast.ClassDef]:
         if not any(part.startswith("_") for part in name.split("."))
         for node in tree.body
         if isinstance(node, Functions | ast.ClassDef) and not node.name.startswith("_")
+        if not any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
     ]
+
+
+def lacking(modules: dict[str, ast.Module]) -> dict[str, list[str]]:
+    """Return the public functions without an example, by module; modules that lack none are left out."""
+    found = {
+        name: [
+            node.name
+            for node in public({name: tree})
+            if isinstance(node, Functions) and ">>>" not in (ast.get_docstring(node) or "")
+        ]
+        for name, tree in modules.items()
+    }
+    return {name: functions for name, functions in found.items() if functions}
 
 
 def imported(tree: ast.Module, name: str, modules: dict[str, ast.Module], is_package: bool) -> Iterator[str]:
@@ -150,7 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="*", help="installed packages to compare with")
     parser.add_argument("--into", type=Path, help="Markdown file whose table is replaced")
+    parser.add_argument("--lacking", action="store_true", help="print this package's functions without an example")
     chosen = parser.parse_args()
+    if chosen.lacking:
+        parts = tuple(f"itermask.{part}." for part in chosen.packages) or ("itermask",)
+        for name, functions in lacking(modules_of(OWN)).items():
+            if f"{name}.".startswith(parts):
+                print(f"{name}: {', '.join(functions)}")
+        return
     made = table(chosen.packages)
     print(made)
     if chosen.into is not None:

@@ -2,7 +2,7 @@
 
     python scripts/concept_figures.py [docs/pictures]
 
-The three demo scans are looked at once (half a minute). The bundled scans are T1w volumes, so the first look of
+The three demo scans are processed once (half a minute). The bundled scans are T1w volumes, so the first pass of
 IterMask2 is shown with the one for volumes, and the strips of MMCCD without a model.
 """
 
@@ -38,7 +38,7 @@ GREY = {"cmap": "gray", "vmin": -3, "vmax": 4.5}
 
 @dataclass(frozen=True)
 class Look:
-    """One demo scan, looked at."""
+    """One demo scan, processed."""
 
     prepared: Prepared
     search: Search

@@ -35,7 +35,7 @@ def main():
 
 
 def write(folder, found):
-    """Write the unit and the scores of the scans looked at so far into a card."""
+    """Write the unit and the scores of the scans processed so far into a card."""
     unit = float(np.median([high_level(one.error, prepared.brain) for prepared, one in found]))
     scores = [
         focal_score(one.mask, one.error, unit, float(np.prod(prepared.spacing)) / 1000) for prepared, one in found

@@ -27,8 +27,8 @@ MODULES = {  # module → the tests that must notice
     "core/guidance": ("tests/core/test_guidance.py",),
     "core/masks": ("tests/core/test_masking.py",),
     "core/refinement": ("tests/core/test_refinement.py",),
-    "core/threshold_curve": ("tests/core/test_refinement.py",),
-    "core/stop_rules": ("tests/core/test_refinement.py",),
+    "core/threshold_curve": ("tests/core/test_threshold_curve.py",),
+    "core/stop_rules": ("tests/core/test_core_stop_rules.py",),
     "core/slice_refinement": ("tests/core/test_slice_refinement.py",),
     "core/strips": ("tests/core/test_strips.py",),
     "core/profile": ("tests/core/test_profile.py",),
@@ -44,7 +44,7 @@ MODULES = {  # module → the tests that must notice
     "evaluation/benchmark/results": ("tests/evaluation/test_benchmark.py",),
     "methods/calibration": ("tests/methods/test_inpainting.py", "tests/methods/test_itermask3d.py"),
     "methods/itermask3d/calibration": ("tests/methods/test_itermask3d.py", "tests/training/test_training_train.py"),
-    "methods/itermask2/calibration": ("tests/methods/test_itermask2.py",),
+    "methods/itermask2/calibration": ("tests/methods/test_itermask2_calibration.py",),
     "training/calibration": ("tests/training/test_training_train.py", "tests/core/test_profile.py"),
 }
 TIMEOUT = 600.0  # seconds of one run of the tests

@@ -102,7 +102,7 @@ def middle(mask, affine):
 
 @dataclass(frozen=True)
 class Looked:
-    """A head that was looked at: where its lesion is in words, MNI mm and scanner mm, and what was written."""
+    """A head that was processed: where its lesion is in words, MNI mm and scanner mm, and what was written."""
 
     words: str
     mni: np.ndarray

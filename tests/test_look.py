@@ -145,7 +145,7 @@ WRONG = {
     "another shape of mask": (CUBE, {"affine": np.eye(4), "brain_mask": np.ones((3, 3, 3), bool)}, "shape"),
     "an empty mask": (CUBE, {"affine": np.eye(4), "brain_mask": np.zeros((4, 4, 4), bool)}, "empty"),
     "labels": (CUBE, {"affine": np.eye(4), "brain_mask": CUBE}, "0 and 1"),
-    "a mask for many": ([CUBE], {"brain_mask": CUBE}, "one scan"),
+    "a mask for many": ([CUBE], {"brain_mask": CUBE}, "a single scan"),
     "a callback for one": (CUBE, {"affine": np.eye(4), "on_refusal": print}, "several"),
 }
 

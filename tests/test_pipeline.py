@@ -140,7 +140,7 @@ def test_two_runs_are_the_same_down_to_the_files_bytes(model, tmp_path, monkeypa
     assert summaries[0] == summaries[1]
 
 
-def test_a_finding_does_not_depend_on_what_was_looked_at_before(model, folder):
+def test_a_finding_does_not_depend_on_what_was_processed_before(model, folder):
     first = run(SCANS["straight"], model)
     run(SCANS["larger than the box"], model, RunSettings(seed=9, gamma=0.1))
     run(SCANS["single slice"], model)
@@ -235,7 +235,7 @@ def test_a_sequence_that_the_model_has_not_learned_is_refused(model, sequence, s
 
 
 def test_an_unknown_sequence_is_asked_for_before_a_model_is_loaded():
-    with pytest.raises(InputError, match=r"^tiny_T1w: the sequence is unknown; say it with --sequence"):
+    with pytest.raises(InputError, match=r"^tiny_T1w: the sequence is unknown; give it with --sequence"):
         run(replace(SCANS["straight"], sequence=None), "no-such-model")
 
 
@@ -254,7 +254,7 @@ def test_a_sequence_without_a_bundled_model_is_refused():
         ({"affine": np.zeros((4, 4))}, "0 × 0 × 0 mm"),
     ],
 )
-def test_what_cannot_be_looked_at_is_refused_by_name_in_one_line(model, changes, says):
+def test_what_cannot_be_processed_is_refused_by_name_in_one_line(model, changes, says):
     with pytest.raises(InputError, match=rf"^tiny_T1w: .*{says}.*$"):
         run(replace(SCANS["straight"], **changes), model)
 

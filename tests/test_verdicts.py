@@ -47,7 +47,7 @@ def test_the_table_has_a_column_for_each_run():
 
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory):
-    """Two heads, looked at as they are, with one artifact and with lesions."""
+    """Two heads, processed as they are, with one artifact and with lesions."""
     folder = tmp_path_factory.mktemp("verdicts")
     tiny_model(folder / "model")
     ball = np.linalg.norm(np.indices((9, 9, 9)) - 4, axis=0) < 4
@@ -59,7 +59,7 @@ def looked(tmp_path_factory):
     return folder, list(map(str, words))
 
 
-def test_every_scan_is_looked_at_as_it_is_spoiled_and_with_lesions(looked):
+def test_every_scan_is_processed_as_it_is_spoiled_and_with_lesions(looked):
     rows = verdicts.read_rows(looked[0] / "out.tsv")
     for name in ("sub-21_T1w.nii.gz", "sub-22_T1w.nii.gz"):
         kinds = [one["kind"] for one in rows if one["scan"] == name]
@@ -68,7 +68,7 @@ def test_every_scan_is_looked_at_as_it_is_spoiled_and_with_lesions(looked):
     assert all(one["verdict"] in (*VERDICTS, NOT_JUDGED) for one in rows)
 
 
-def test_a_second_run_looks_at_nothing_again(looked, monkeypatch, capsys):
+def test_a_second_run_processes_nothing_again(looked, monkeypatch, capsys):
     folder, words = looked
     before = (folder / "out.tsv").read_bytes()
     tried = []

@@ -10,8 +10,8 @@ import numpy as np
 from quality_parts.virtual import virtual_scan
 from scipy import ndimage
 
+from itermask.results.quality.crop import EMPTY, crop_brain
 from itermask.results.quality.features import features
-from itermask.results.quality.look import EMPTY, look_at
 from itermask.synth.artifacts import ARTIFACTS, corrupt
 from itermask.synth.lesions import insert_lesion, load_shapes
 from itermask.types import Scan, top_axis
@@ -222,7 +222,7 @@ def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] 
         if "image" not in kept:
             return None
         scan = Scan(kept["image"].astype(np.float32), kept["affine"], None, kept["brain"], sample.subject)
-        return features(look_at(scan))
+        return features(crop_brain(scan))
     try:
         scan = spoiled(clean_scan(data, sample), sample)
     except ValueError:
@@ -237,4 +237,4 @@ def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] 
         image = np.rint(np.clip(scan.image[box] * scan.brain_mask[box] / level * 8000, 0, 65535)).astype(np.uint16)
         with open(path, "wb") as file:
             np.savez(file, image=image, brain=scan.brain_mask[box], affine=scan.affine)
-    return features(look_at(scan))
+    return features(crop_brain(scan))

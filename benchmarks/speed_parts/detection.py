@@ -39,7 +39,7 @@ HEADER = ("network", "way", "box", "s a pass", "passes", "s a detection", "faste
 
 @dataclass(frozen=True)
 class Way:
-    """One way to look at a scan.
+    """One way to process a scan.
 
     Attributes:
         network: `bundled` or `published`.

@@ -1,4 +1,7 @@
-"""The two ways this package says no."""
+"""The ways in which this package says no."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -15,3 +18,25 @@ class MissingExtraError(InputError, ImportError):
 
 class PluginError(InputError):
     """What another package adds to this one cannot be used; the message names the package."""
+
+
+@contextmanager
+def needed(library: str, extra: str) -> Iterator[None]:
+    """Turn a failed import into an error that says which extra to install.
+
+    Args:
+        library: what is imported, as its makers write it.
+        extra: of this package that it belongs to.
+
+    Raises:
+        MissingExtraError: it is not installed.
+
+    Example:
+        >>> with needed("NumPy", "train"):
+        ...     import numpy
+        ...
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(f"{library} is needed: pip install 'itermask[{extra}]'") from error

@@ -99,10 +99,12 @@ def run(
     """
     if not _is_one(scan):
         if brain_mask is not None:
-            raise InputError("brain_mask is of one scan; give itermask.Scan objects with their brain masks instead")
+            raise InputError(
+                "brain_mask works for a single scan; for several give itermask.Scan objects with brain masks"
+            )
         return _each(iter(scan), model, settings, progress, affine, sequence, on_refusal)  # type: ignore[arg-type]
     if on_refusal is not None:
-        raise InputError("on_refusal is for several scans; a single one raises")
+        raise InputError("on_refusal works for several scans only; for one an exception is raised")
     if settings is not None and settings.n4:
         n4_name()  # before anything is read, the extra is asked for
     timings: dict[str, float] = {}
@@ -128,9 +130,13 @@ def as_scan(
 
     Raises:
         InputError: it is none of these, an affine is missing or one too many, or what is there cannot be used.
+
+    Example:
+        >>> as_scan(np.arange(8.0).reshape(2, 2, 2), affine=np.eye(4), sequence="T1w").sequence
+        'T1w'
     """
     if affine is not None and not isinstance(scan, np.ndarray):
-        raise InputError("affine is for an array; a path, a Scan and a nibabel image have their own")
+        raise InputError("affine works for an array only; a path, a Scan and a nibabel image have their own")
     if isinstance(scan, (str, os.PathLike)):
         mask = brain_mask if isinstance(brain_mask, (str, os.PathLike)) else None
         found = read_scans(Path(scan), sequence, None if mask is None else Path(mask))[0].scan
@@ -147,7 +153,7 @@ def as_scan(
 
 
 def _is_one(scan: Any) -> bool:
-    """Whether `scan` is a single scan; an `InputError` if it is neither one nor several."""
+    """Return whether `scan` is a single scan; an `InputError` if it is neither one nor several."""
     if isinstance(scan, (Scan, str, os.PathLike, np.ndarray, nib.spatialimages.SpatialImage)):
         return True
     if isinstance(scan, Iterable) and not isinstance(scan, (bytes, dict)):
@@ -167,7 +173,7 @@ def _each(
     sequence: str | None,
     on_refusal: OnRefusal | None,
 ) -> Iterator[Finding]:
-    """The findings of several scans, with each model loaded once."""
+    """Yield the findings of several scans, with each model loaded once."""
     loaded: dict[Path, Model] = {}
     for one in scans:
         try:
@@ -184,7 +190,7 @@ def _each(
 
 
 def _model_for(scan: Scan, model: Model | str | Path | None, loaded: dict[Path, Model]) -> Model:
-    """The model for a scan, from those loaded already if it is among them."""
+    """Return the model for a scan, from those loaded already if it is among them."""
     if isinstance(model, Model):
         return model
     choice = find(model, known_sequence(scan), scan)
@@ -194,7 +200,7 @@ def _model_for(scan: Scan, model: Model | str | Path | None, loaded: dict[Path, 
 
 
 def _masked(scan: Scan, mask: OneMask) -> Scan:
-    """A scan with a brain mask, which must lie on its grid."""
+    """Return a scan with a brain mask, which must lie on its grid."""
     if isinstance(mask, (str, os.PathLike)):
         found, notes = read_brain_mask(Path(mask), scan.image.shape, scan.affine)
         return replace(scan, brain_mask=found).noted(*notes)

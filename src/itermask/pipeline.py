@@ -44,7 +44,7 @@ class RunSettings:
         sensitivity: divides the model's operating point; 2 flags more, 0.5 less. Not together with `gamma`.
         seed: of the noise fill.
         n4: whether slow brightness changes are taken out first, see `itermask.prepare.bias`.
-        align: whether the model looks along MNI axes, see `itermask.prepare.align`; a model that was trained or
+        align: whether the model works along MNI axes, see `itermask.prepare.align`; a model that was trained or
             calibrated so always does.
     """
 
@@ -65,7 +65,7 @@ class RunSettings:
             raise InputError(f"the seed must not be negative, but is {self.seed}")
 
     def point_for(self, model: Model) -> OperatingPoint:
-        """The operating point to use with a model: its calibration's, or the published one, as changed here.
+        """Return the operating point to use with a model: its calibration's, or the published one, as changed here.
 
         Raises:
             InputError: gamma is given and the model's method has none.
@@ -93,6 +93,11 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
     Raises:
         InputError: the scan, its sequence or its brain cannot be used; one line begins with the scan's name and says
             why. Or settings that the model does not have.
+
+    Example:
+        >>> finding = analyze(scan, model, RunSettings(seed=1))
+        >>> finding.anomaly.shape == scan.image.shape
+        True
     """
     settings = settings or RunSettings()
     correction = n4_name() if settings.n4 else "none"
@@ -152,14 +157,23 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
 
 
 def known_sequence(scan: Scan) -> str:
-    """The scan's sequence; an `InputError` asks for it if nothing tells."""
+    """Return the scan's sequence; an `InputError` asks for it if nothing tells.
+
+    Example:
+        >>> known_sequence(scan)
+        'T1w'
+    """
     if scan.sequence is None:
-        raise InputError(f"{scan.name}: the sequence is unknown; say it with --sequence, for example --sequence T1w")
+        raise InputError(f"{scan.name}: the sequence is unknown; give it with --sequence, for example --sequence T1w")
     return scan.sequence
 
 
 def check_sequence(scan: Scan, model: Model) -> None:
-    """Refuse a scan whose sequence the model has not learned."""
+    """Refuse a scan whose sequence the model has not learned.
+
+    Example:
+        >>> check_sequence(scan, model)
+    """
     sequence = known_sequence(scan)
     if sequence not in model.sequences:
         raise InputError(
@@ -169,7 +183,11 @@ def check_sequence(scan: Scan, model: Model) -> None:
 
 
 def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
-    """Refuse to align a scan whose own slices the model takes."""
+    """Refuse to align a scan whose own slices the model takes.
+
+    Example:
+        >>> check_alignment(scan, model, wanted=True)
+    """
     if wanted and model.grid.slices:
         raise InputError(
             f"{scan.name}: cannot be aligned, as the model {model.name} takes the scan's own slices; "
@@ -178,7 +196,11 @@ def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
 
 
 def check_thickness(scan: Scan, model: Model) -> None:
-    """Refuse a few slices for a model of volumes, before a brain is looked for in them."""
+    """Refuse a few slices for a model of volumes, before a brain is looked for in them.
+
+    Example:
+        >>> check_thickness(scan, model)
+    """
     axis = thin_axis(scan.spacing, scan.image.shape)
     adult = Population.of(model.card).name == "adult"
     if axis is not None and (adult or scan.brain_mask is None) and not model.grid.slices:
@@ -219,7 +241,7 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     Args:
         scan: with the brain mask that was used; its notes stand first among the warnings.
         model: whose calibration places the scores.
-        prepared: what was looked at.
+        prepared: what was processed.
         detection: what was found.
 
     Returns:
@@ -264,6 +286,10 @@ def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
     Args:
         scan: with the brain mask that was used.
         finding: whose reconstruction says what the model expects.
+
+    Example:
+        >>> type(measured_quality(scan, finding)).__name__
+        'Quality'
     """
     residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
     try:
@@ -298,7 +324,7 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
             largest.volume_ml if largest else 0.0,
             largest.place if largest else "",
             missing_ml,
-            plausible.missing_words,
+            plausible.missing_part,
         ),
     )
     brain, anomaly = finding.brain, finding.anomaly
@@ -349,7 +375,7 @@ def quality_summary(quality: Quality) -> dict[str, Any]:
 
 
 def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
-    """What a reader must know of a scan whose own slices were looked at."""
+    """Yield what a reader must know of a scan whose own slices were processed."""
     learned = model.calibration.get("planes", [prepared.plane])
     if prepared.plane not in learned:
         yield f"The slices are {prepared.plane}, but the model has learned {' and '.join(learned)} ones."
@@ -357,12 +383,12 @@ def _slice_warnings(model: Model, prepared: Prepared) -> Iterator[str]:
         one = prepared.left_out == 1
         yield (
             f"{prepared.left_out} slice{'' if one else 's'} with less than {model.grid.slice_area:g} cm² of brain "
-            f"{'was' if one else 'were'} not looked at."
+            f"{'was' if one else 'were'} not processed."
         )
 
 
 def _warnings(detection: Detection) -> Iterator[str]:
-    """Sentences that a reader must know."""
+    """Yield sentences that a reader must know."""
     trace = detection.trace
     if trace.get("crossed") is False:
         yield "No part of the brain stands apart from the rest, so the mask holds only what exceeds the model’s limit."
@@ -377,14 +403,23 @@ def _warnings(detection: Detection) -> Iterator[str]:
 
 @contextmanager
 def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Record how many seconds a stage took, under its name."""
+    """Record how many seconds a stage took, under its name.
+
+    Example:
+        >>> timings = {}
+        >>> with timed(timings, "prepare"):
+        ...     pass
+        ...
+        >>> list(timings)
+        ['prepare']
+    """
     started = time.perf_counter()
     yield
     timings[stage] = round(time.perf_counter() - started, 3)
 
 
 def _versions(model: Model) -> dict[str, str]:
-    """What computed this finding."""
+    """Return what computed this finding."""
     found: dict[str, Any] = {"python": platform.python_version(), "model": model.card["version"]}
     for package in ("itermask", "numpy", "scipy", "nibabel", "torch"):
         try:

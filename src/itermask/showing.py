@@ -1,4 +1,4 @@
-"""A finding as people who work in Python look at it: a line, a card in a notebook, a figure, images and a table.
+"""A finding as people who work in Python see it: a line, a card in a notebook, a figure, images and a table.
 
 `itermask.Finding` calls these functions; nothing here changes a finding.
 """
@@ -27,6 +27,10 @@ def one_line(finding: Finding) -> str:
 
     Args:
         finding: any finding.
+
+    Example:
+        >>> print(one_line(finding))
+        <Finding of tiny_T1w: outside the healthy range, ... mL of anomaly, score ...>
     """
     name = str(finding.settings.get("scan", "")) or (finding.scan.name if finding.scan else "")
     said = [finding.verdict, f"{anomaly_ml(finding):.3g} mL of anomaly", f"score {finding.score:.3g}"]
@@ -36,7 +40,12 @@ def one_line(finding: Finding) -> str:
 
 
 def anomaly_ml(finding: Finding) -> float:
-    """Return the volume of the anomaly mask in mL."""
+    """Return the volume of the anomaly mask in mL.
+
+    Example:
+        >>> anomaly_ml(finding) >= 0
+        True
+    """
     return float(finding.anomaly.sum()) * float(abs(np.linalg.det(finding.affine[:3, :3]))) / 1000
 
 
@@ -45,6 +54,10 @@ def as_html(finding: Finding) -> str:
 
     Args:
         finding: any finding; without its scan there are no slices.
+
+    Example:
+        >>> as_html(finding).startswith("<div")
+        True
     """
     from itermask.results.report.pictures import draw_planes, png
 
@@ -80,6 +93,11 @@ def plot(finding: Finding, slices: int = 1) -> "Figure":
 
     Raises:
         InputError: the finding has no scan, or the scan has no plane worth a picture.
+
+    Example:
+        >>> figure = plot(finding)
+        >>> type(figure).__name__
+        'Figure'
     """
     from matplotlib import pyplot
 
@@ -117,6 +135,10 @@ def to_nifti(finding: Finding, which: str = "anomaly") -> nib.Nifti1Image:
 
     Raises:
         InputError: there is no such map, or this finding has none of it.
+
+    Example:
+        >>> to_nifti(finding, "error").shape == scan.image.shape
+        True
     """
     from itermask.io.outputs import on_grid_of
 
@@ -140,6 +162,10 @@ def region_rows(finding: Finding) -> list[dict[str, Any]]:
 
     Args:
         finding: any finding.
+
+    Example:
+        >>> region_rows(finding)[0]["volume_ml"] > 0
+        True
     """
     from itermask.results.regions import regions_of
 
@@ -176,6 +202,10 @@ def region_table(finding: Finding) -> Any:
 
     Args:
         finding: any finding.
+
+    Example:
+        >>> len(region_table(finding)) == len(region_rows(finding))
+        True
     """
     rows = region_rows(finding)
     try:
@@ -186,7 +216,7 @@ def region_table(finding: Finding) -> Any:
 
 
 def _scan_of(finding: Finding) -> Scan:
-    """The scan of a finding; an `InputError` says how to get a finding with one."""
+    """Return the scan of a finding; an `InputError` says how to get a finding with one."""
     if finding.scan is None:
         raise InputError(
             "this finding does not hold its scan; take one from itermask.run, or use dataclasses.replace(…, scan=scan)"

@@ -120,7 +120,12 @@ class Scan:
 
 
 def top_axis(scan: Scan) -> tuple[int, int]:
-    """Array axis that runs along the head, and +1 if its top lies towards high indices, −1 if towards low ones."""
+    """Return the array axis that runs along the head; with +1 if its top has high indices, −1 if low ones.
+
+    Example:
+        >>> top_axis(Scan(np.zeros((2, 2, 2)), np.eye(4), "T1w"))
+        (2, 1)
+    """
     from nibabel.orientations import aff2axcodes
 
     codes = aff2axcodes(scan.affine)
@@ -162,7 +167,7 @@ class Finding:
         quality: image-quality score, range, likely fault and numbers; empty where they were not measured.
         plausibility: numbers behind the first question, such as `brain_ml`.
         missing: boolean, tissue that is missing, which is part of `anomaly` and of `brain`; None if none is.
-        scan: the scan that was looked at, for pictures and images; None in a finding that was read from files.
+        scan: the scan that was processed, for pictures and images; None in a finding that was read from files.
     """
 
     anomaly: np.ndarray
@@ -227,7 +232,7 @@ class Finding:
         return region_table(self)
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the arrays, as `finding.json` holds it."""
+        """Return everything but the arrays, as `finding.json` holds it."""
         return {
             "format": FORMAT,
             "headline": self.headline,
@@ -324,7 +329,7 @@ class Prepared:
         placement: the way back to the scan's grid.
         limits: the scan's intensities at the scale's two percentiles.
         plane: `axial`, `coronal` or `sagittal` where the last axis counts the scan's own slices, else empty.
-        left_out: how many of these hold brain, but too little to be looked at.
+        left_out: how many of these hold brain, but too little to be processed.
         divisor: sizes that the model's networks take are multiples of this; 0 if that is not known.
         sequence: as the scan's; empty if it is not known.
     """

@@ -14,7 +14,7 @@ from tiny_model import write_nifti
 
 from itermask import __version__
 from itermask.apps.cohort.derivative import check_tree, describe_derivative, validate
-from itermask.cli.cohort_show import parse_shard
+from itermask.cli.options import parse_part
 from itermask.errors import InputError
 
 VALIDATOR = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
@@ -48,7 +48,7 @@ def test_a_tree_becomes_a_derivative_with_a_table_and_a_page(made, derivative):
     assert done.returncode == 1, done.stderr
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1].startswith(
-        "2 looked at, 0 kept from earlier, 1 failed; reasons are in the table"
+        "2 processed, 0 kept from earlier, 1 failed; reasons are in the table"
     )
     described = json.loads((out / "dataset_description.json").read_text())
     assert described["DatasetType"] == "derivative"
@@ -98,17 +98,17 @@ def test_levels_dry_run_and_exit_codes(command, made, derivative, tmp_path):
     arguments = ["--model", model, "--skip-bids-validation"]
     code, output, errors = command("bids", tree, out, "participant", *arguments)
     assert (code, errors) == (1, "")
-    assert output.startswith("0 looked at, 2 kept from earlier, 1 failed")
+    assert output.startswith("0 processed, 2 kept from earlier, 1 failed")
     code, output, _ = command("bids", tree, out, "participant", *arguments, "--participant-label", "01", "sub-02")
-    assert (code, output) == (0, "0 looked at, 2 kept from earlier, 0 failed\n")
+    assert (code, output) == (0, "0 processed, 2 kept from earlier, 0 failed\n")
     code, output, _ = command("bids", tree, out, *arguments, "--dry-run", "--retry-failed")
     assert code == 0
     assert [line.split()[:2] for line in output.splitlines()[:3]] == [
         ["done", "sub-01_T1w"], ["done", "sub-02_T1w"], ["retry", "sub-cut_T1w"],
     ]  # fmt: skip
-    assert output.splitlines()[-1] == "3 scans (2 done, 1 retry): 1 would be looked at"
+    assert output.splitlines()[-1] == "3 scans (2 done, 1 retry): 1 would be processed"
     code, output, _ = command("bids", tree, tmp_path / "new", *arguments, "--dry-run", "--shard", "2/2")
-    assert (code, output.splitlines()[-1]) == (0, "1 scans (1 new): 1 would be looked at")
+    assert (code, output.splitlines()[-1]) == (0, "1 scans (1 new): 1 would be processed")
     assert not (tmp_path / "new").exists(), "a dry run writes nothing"
     before = contents(out)
     assert command("bids", tree, out, "group", *arguments)[0] == 1
@@ -123,8 +123,8 @@ def test_a_group_says_what_is_still_to_do(command, made, derivative, tmp_path):
     (tmp_path / "out" / "manifest" / "sub-cut_T1w.json").unlink()
     code, output, errors = command("bids", tree, tmp_path / "out", "group", "--model", model)
     assert (code, output.strip()) == (0, str(tmp_path / "out" / "group_T1w.html"))
-    assert errors == "itermask: 2 of 3 scans have not been looked at yet.\n"
-    assert "2 of 3 scans have not been looked at yet." in (tmp_path / "out" / "group_T1w.html").read_text()
+    assert errors == "itermask: 2 of 3 scans have not been processed yet.\n"
+    assert "2 of 3 scans have not been processed yet." in (tmp_path / "out" / "group_T1w.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_cohort_of_loose_scans_becomes_folders_a_table_and_a_page(command, mad
     code, output, errors = command(*arguments, "--workers", "0")
     assert (code, errors) == (1, "")
     assert output.splitlines()[0] == str(tmp_path / "out" / "group_T1w.html")
-    assert output.splitlines()[1].startswith("1 looked at, 0 kept from earlier, 1 failed")
+    assert output.splitlines()[1].startswith("1 processed, 0 kept from earlier, 1 failed")
     assert {path.name for path in (tmp_path / "out" / "p1_T1w").iterdir()} >= {"anomaly.nii.gz", "report.html"}
     found = rows(tmp_path / "out" / "group_T1w.tsv")
     assert [(row["name"], row["status"], row["age"]) for row in found] == [
@@ -198,15 +198,15 @@ def test_a_cohort_of_loose_scans_becomes_folders_a_table_and_a_page(command, mad
     (tmp_path / "out" / "group_T1w.tsv").unlink()
     assert command(*arguments, "--shard", "1/2")[0] == 0
     assert not (tmp_path / "out" / "group_T1w.tsv").exists(), "the table is of all shards"
-    assert command(*arguments)[1].splitlines()[1].startswith("0 looked at, 1 kept from earlier, 1 failed")
+    assert command(*arguments)[1].splitlines()[1].startswith("0 processed, 1 kept from earlier, 1 failed")
     assert (tmp_path / "out" / "group_T1w.tsv").exists()
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/2/3", "-1/2"])
 def test_shards_that_are_none(text):
     with pytest.raises(InputError, match="write it as 1/4"):
-        parse_shard(text)
+        parse_part(text, "--shard")
 
 
 def test_shards():
-    assert parse_shard("3/12") == (3, 12)
+    assert parse_part("3/12", "--shard") == (3, 12)

@@ -123,8 +123,8 @@ def test_filter_files_that_cannot_be_used_are_one_line(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"participants": ("07",)}, "no participant 07 with scans; mend --participant-label"),
-        ({"sessions": ("9",)}, "no session 9 with scans; mend --session-label"),
+        ({"participants": ("07",)}, "no participant 07 with scans; check --participant-label"),
+        ({"sessions": ("9",)}, "no session 9 with scans; check --session-label"),
         ({"sequences": ("PDw",)}, "no PDw scan found"),
     ],
 )
@@ -135,7 +135,7 @@ def test_what_is_asked_for_and_not_there_is_refused(tree, how, message):
 
 def test_results_within_the_tree_are_no_scans(tree):
     touch(tree, "sub-02/out/anat/sub-02_T1w.nii.gz")
-    with pytest.raises(InputError, match="have one name"):
+    with pytest.raises(InputError, match="have the same name"):
         check_names(find_jobs(tree, Selection(("T1w",))))
     assert [job.name for job in find_jobs(tree, Selection(("T1w",)), out=tree / "sub-02" / "out")] == T1W
 
@@ -196,7 +196,7 @@ def test_participants_give_age_and_sex(tree):
         participants(tree)
 
 
-def test_without_a_wish_the_sequences_of_the_models_are_looked_at(tmp_path, monkeypatch):
+def test_without_a_wish_the_sequences_of_the_models_are_processed(tmp_path, monkeypatch):
     card = json.loads((choice.BUNDLED / "t1w-2mm" / "card.json").read_text())
     for name, sequence in (("one", "T1w"), ("two", "FLAIR"), ("three", "T1w")):
         (tmp_path / name).mkdir()

@@ -84,7 +84,7 @@ def test_patterns_mean_what_they_mean_in_gitignore(pattern, path, out):
     assert matcher([pattern])(path) is out
 
 
-def test_what_bidsignore_names_is_not_looked_at(tmp_path):
+def test_what_bidsignore_names_is_not_processed(tmp_path):
     tree = write_bids(tmp_path / "tree", 3)
     assert len(find_jobs(tree, Selection())) == 3
     assert not ignored_in(tree)("sub-02/anat/sub-02_T1w.nii.gz")
@@ -124,7 +124,7 @@ def test_the_group_level_heeds_labels_and_needs_no_scans(command, tmp_path):
             return [one["name"] for one in csv.DictReader(table, delimiter="\t")]
 
     assert names() == ["sub-02_T1w"]
-    assert "1 scan was looked at" in (out / "methods.md").read_text()
+    assert "1 scan was processed" in (out / "methods.md").read_text()
     code, _, _ = command("bids", tree, out, "group")
     assert code == 1  # one scan had failed
     assert names() == ["sub-01_T1w", "sub-02_T1w", "sub-cut_T1w"]

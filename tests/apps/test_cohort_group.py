@@ -84,7 +84,7 @@ def test_a_table_of_failures_alone(rows):
     bad = [row for row in rows if not row.ok]
     assert len(read_table(table(bad))) == 1
     page = render("T1w", bad)
-    assert "could not be looked at" in page
+    assert "could not be processed" in page
     assert "<svg" not in page
 
 
@@ -95,8 +95,8 @@ def test_the_least_normal_come_first_and_failures_last(rows):
 
 
 def test_the_page_is_self_contained_and_links_the_reports(rows):
-    page = render("T1w", rows, "2 of 6 scans have not been looked at yet.")
-    assert page == render("T1w", rows, "2 of 6 scans have not been looked at yet.")
+    page = render("T1w", rows, "2 of 6 scans have not been processed yet.")
+    assert page == render("T1w", rows, "2 of 6 scans have not been processed yet.")
     for row in rows:
         assert (f'<a href="{row.record.name}.html">' in page) == row.ok
     assert not re.search(r"https?://|src=|@import|url\(", page)

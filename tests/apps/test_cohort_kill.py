@@ -79,8 +79,8 @@ def test_interrupted_and_resumed_runs_give_the_bytes_of_an_uninterrupted_one(tmp
     process = start(tree, model, out, 1)
     said = process.communicate()[0].decode()
     assert process.returncode == 1, said
-    done, kept = (int(number) for number in re.search(r"(\d+) looked at, (\d+) kept", said).groups())
+    done, kept = (int(number) for number in re.search(r"(\d+) processed, (\d+) kept", said).groups())
     assert done + kept == COUNT
-    assert before <= kept + len(BAD), "finished scans were not looked at again"
+    assert before <= kept + len(BAD), "finished scans were not processed again"
     assert contents(out) == contents(whole)
     assert sum(record.state == "failed" for record in read_records(out)) == len(BAD)

@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path):
     data = touch(tmp_path / "data", "x_T1w.nii.gz", "deep/x_T1w.nii.gz")
     with pytest.raises(InputError, match="no such folder, table or scan"):
         found([data / "none.nii.gz"], tmp_path)
-    with pytest.raises(InputError, match="would have one name, x_T1w; rename one"):
+    with pytest.raises(InputError, match="would have the same name, x_T1w; rename one"):
         found([data / "x_T1w.nii.gz", data / "deep" / "x_T1w.nii.gz"], tmp_path)
     with pytest.raises(InputError, match=r"lies inside .* choose a folder outside"):
         list_jobs([data], ("T1w",), data / "out")

@@ -45,7 +45,7 @@ def again(made, tmp_path):
 
 
 def counted(jobs, plan, **how):
-    """Run, and give the names of the scans that were looked at."""
+    """Run, and give the names of the scans that were processed."""
     seen = []
 
     def engine(tasks, plan):
@@ -104,7 +104,7 @@ def test_finished_work_is_kept_and_failures_are_tried_again_when_asked(again):
     assert contents(plan.out) == before
 
 
-def test_a_scan_that_was_mended_or_changed_is_looked_at_again(again):
+def test_a_scan_that_was_fixed_or_changed_is_processed_again(again):
     jobs, plan = again
     by_name = {job.name: job for job in jobs}
     write_bad(by_name["sub-cut_T1w"].scan, "good", scan_of(77))
@@ -163,7 +163,7 @@ def test_shards_part_the_scans_and_come_to_the_same_bytes(made, tmp_path):
     for number in (2, 1, 4, 3):
         assert run_cohort(jobs, other, (number, 4), work_here).total == len(parts[number - 1])
         if number == 2:
-            assert not_processed(jobs, tmp_path) == "4 of 6 scans have not been looked at yet."
+            assert not_processed(jobs, tmp_path) == "4 of 6 scans have not been processed yet."
     assert contents(tmp_path) == contents(plan.out)
     assert not_processed(jobs, tmp_path) == ""
     assert {path.name for path in (tmp_path / "logs").glob("run-*")} == {f"run-{n}of4.jsonl" for n in range(1, 5)}
@@ -193,7 +193,7 @@ def test_two_runs_over_the_same_scans_are_refused(again):
 
 def test_two_scans_of_one_name_are_refused(made):
     _, plan, jobs, _ = made
-    with pytest.raises(InputError, match="have one name, sub-01_T1w; keep one"):
+    with pytest.raises(InputError, match="have the same name, sub-01_T1w; keep one"):
         run_cohort([jobs[0], jobs[0], replace(jobs[0], scan=jobs[1].scan)], plan, engine=work_here)
 
 
@@ -209,7 +209,7 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(made, tmp_path, monke
         return real(*arguments)
 
     monkeypatch.setattr("itermask.apps.cohort.layouts.write", write)
-    with pytest.raises(InputError, match=r"No space left on device; mend it and run again"):
+    with pytest.raises(InputError, match=r"No space left on device; fix it and run again"):
         run_cohort(jobs, other, engine=work_here)
     assert [record.name for record in read_records(tmp_path)] == ["sub-01_T1w"]
     run_cohort(jobs, other, engine=work_here)

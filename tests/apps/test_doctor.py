@@ -42,7 +42,7 @@ def test_this_installation_would_run():
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["would_run"] is True
 
 
-def test_a_real_look_comes_to_a_verdict_and_leaves_nothing_behind(bundled, tmp_path, monkeypatch):
+def test_a_real_run_comes_to_a_verdict_and_leaves_nothing_behind(bundled, tmp_path, monkeypatch):
     (tmp_path / "temp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
     found = demo_run.run_demo("cpu")
@@ -54,7 +54,7 @@ def test_a_real_look_comes_to_a_verdict_and_leaves_nothing_behind(bundled, tmp_p
     assert list((tmp_path / "temp").iterdir()) == []
 
 
-def test_a_look_says_why_it_failed(bundled):
+def test_a_run_says_why_it_failed(bundled):
     assert demo_run.run_demo("abacus").problem.startswith("--device abacus: unknown device")
 
 

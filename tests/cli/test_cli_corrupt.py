@@ -37,7 +37,7 @@ def refused(result):
 # --- what works ----------------------------------------------------------------------------------------------
 
 
-def test_a_spoiled_scan_and_what_was_done_to_it(command, scan, tmp_path):
+def test_a_corrupted_scan_and_what_was_done_to_it(command, scan, tmp_path):
     out = tmp_path / "new" / "spoiled.nii.gz"
     code, output, errors = command(
         "corrupt", scan, out, "--artifact", "ghosting", "--severity", 4, "--seed", 3, "--axis", 1

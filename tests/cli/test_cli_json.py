@@ -136,7 +136,7 @@ def test_a_cohort_is_summed_up(command, tmp_path):
     assert "--shard" in told(command(*arguments, "--shard", "0/2"), code=2)["error"]
 
 
-def test_the_group_level_alone_says_nothing_of_looks(command, tmp_path):
+def test_the_group_level_alone_says_nothing_of_scans(command, tmp_path):
     tree = write_bids(tmp_path / "tree", 1)
     arguments = ["bids", tree, tmp_path / "out", "group", "--skip-bids-validation", "--json"]
     found = told(command(*arguments))

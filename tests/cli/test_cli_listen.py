@@ -21,7 +21,7 @@ def test_the_example_can_be_used_as_it_is(command, tmp_path):
 def test_refusals(command, tmp_path):
     code, output, errors = command("listen")
     assert (code, output) == (2, "")
-    assert errors == "itermask: say the node's TOML file; 'itermask listen --example' prints one\n"
+    assert errors == "itermask: give the node's TOML file; 'itermask listen --example' prints one\n"
     code, _, errors = command("listen", tmp_path / "none.toml")
     assert code == 2
     assert "none.toml: cannot be read" in errors

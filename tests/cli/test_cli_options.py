@@ -23,7 +23,7 @@ def test_every_command_with_a_device_names_all_of_them():
 
 
 @pytest.mark.parametrize("name", ["--model", "--seed", "--sensitivity", "--gamma", "--n4"])
-def test_commands_that_look_at_scans_share_options(name):
+def test_commands_that_process_scans_share_options(name):
     assert len({option(command, name).help for command in LOOKING}) == 1
 
 

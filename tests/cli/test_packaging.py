@@ -124,7 +124,7 @@ def test_a_cohorts_methods_say_its_versions_and_are_no_part_of_bids(tmp_path):
     done = called(tree, tmp_path / "out", "--skip-bids-validation", "--model", model, "--workers", "0")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out" / "methods.md").read_text()
-    assert "2 scans were looked at with itermask" in text
+    assert "2 scans were processed with itermask" in text
     assert "the model model, version 0 (method itermask3d)" in text
     assert "arXiv 2504.04911" in text
     assert "methods.md" in (tmp_path / "out" / ".bidsignore").read_text().split()

@@ -180,7 +180,7 @@ def test_hidden_errors_are_those_of_the_hidden_pixels():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_one_look_takes_what_exceeds_the_threshold():
+def test_one_pass_takes_what_exceeds_the_threshold():
     images, brains, reconstruct = slices(2)
     first = reconstruct(np.arange(3), brains, 0)
     looked = threshold_first_pass(images, brains, first, 0.3)

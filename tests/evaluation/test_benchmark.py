@@ -121,14 +121,14 @@ def done(place):
     return Results(plan, subjects_of(plan), rows, place / "out")
 
 
-def test_every_look_is_made_once(done):
+def test_every_run_is_made_once(done):
     per_method = 3 * (1 + 2) + 2 * 1 + 2 * 2 + 2  # as it is and severity 8, severity 2, lesions, patients
     assert len(done.rows) == 2 * per_method
     assert not [row for row in done.rows if "problem" in row]
     assert len(rows_in(done.out)) == len(done.rows)
 
 
-def test_a_second_run_makes_no_look_and_the_same_tables(done, place):
+def test_a_second_run_processes_nothing_and_the_same_tables(done, place):
     before = (done.out / "scans.jsonl").read_bytes()
     again = process_all(done.plan, done.out)
     assert (done.out / "scans.jsonl").read_bytes() == before
@@ -148,7 +148,7 @@ def test_an_interrupted_run_goes_on_and_parts_add_up(done, place):
     assert strip(process_all(plan, out, (1, 2))) == strip(done.rows)
 
 
-def test_another_model_is_looked_at_anew(place, tmp_path):
+def test_another_model_is_processed_anew(place, tmp_path):
     shutil.copytree(place, tmp_path / "copy")
     plan = read_plan(tmp_path / "copy" / "plan.toml")
     before = len(rows_in(tmp_path / "copy" / "out"))
@@ -175,7 +175,7 @@ def test_a_bad_scan_is_reported_and_the_rest_goes_on(place, tmp_path):
     assert len(rows_in(tmp_path / "out")) == 4  # a failed look is tried again next time
 
 
-def test_the_numbers_are_those_of_the_looks(done):
+def test_the_numbers_are_those_of_the_runs(done):
     protocols = {(p.kind, p.title): p for p in done.plan.protocols}
     found = healthy(done, protocols["healthy", ""], "tiny", "heads")
     clean = [row for row in done.rows if (row["method"], row["data"], row["condition"]) == ("tiny", "heads", "as is")]
@@ -276,7 +276,7 @@ def test_a_condition_does_the_same_whoever_asks_and_more_when_severer():
 
 def test_a_protocol_asks_for_what_it_compares():
     severe = ProtocolSpec("severity", ("d",), artifacts=("noise",), severities=(1.0, 2.0))
-    assert [c.words for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
+    assert [c.label for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
     assert conditions_of(ProtocolSpec("detection", ("d",), spoiled=("e",))) == [AS_IS]
     every = conditions_of(ProtocolSpec("detection", ("d",)))
     assert len(every) > 10  # all artifacts there are, and the scan as it is
@@ -295,7 +295,7 @@ def test_a_protocol_asks_for_what_it_compares():
         ("seed = 3", "sead = 3", "unknown setting sead"),
         ("seed = 3", "seed = ", "not valid TOML"),
         ('model = "model"\n\n', "\n\n", "model is missing"),
-        ('name = "keen"', 'name = "tiny"', "twice"),
+        ('name = "keen"', 'name = "tiny"', "duplicate names"),
         ('kind = "healthy"', 'kind = "healthiness"', "unknown protocol"),
         ('data = ["patients"]', 'data = ["patient"]', "data patient"),
         ('data = ["patients"]', 'data = "patients"', "must be a list, not 'patients'"),
@@ -325,13 +325,13 @@ def test_data_without_the_sequence_are_one_line(place, tmp_path):
         read_plan(tmp_path / "nowhere.toml")
 
 
-def test_a_protocols_limit_leaves_scans_out_that_others_looked_at(done):
+def test_a_protocols_limit_leaves_scans_out_that_others_processed(done):
     protocols = {p.kind: p for p in done.plan.protocols}
     assert len(done.of(protocols["healthy"], "tiny", "heads", AS_IS)) == 3
     limited = done.of(protocols["severity"], "tiny", "heads", AS_IS)
     assert {row["subject"] for row in limited} == {"head0", "head1"}
     spoiled = [row for row in done.rows if row["condition"] == "artifact noise 2"]
-    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even looked at
+    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even processed
     (done.plan.folder / "few.toml").write_text(PLAN.replace('root = "heads"', 'root = "heads"\nlimit = 1', 1))
     few = subjects_of(read_plan(done.plan.folder / "few.toml"))
     assert [one.name for one in few if one.data.name == "heads"] == ["head0"]

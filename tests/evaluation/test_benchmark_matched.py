@@ -117,7 +117,7 @@ def protocol(done, title="", kind="matched"):
     return next(p for p in done.plan.protocols if p.kind == kind and p.title == title)
 
 
-def test_each_method_looks_at_its_data_and_no_artifact_s_map_is_kept(done):
+def test_each_method_processes_its_data_and_no_artifact_s_map_is_kept(done):
     assert not [row for row in done.rows if "problem" in row]
     assert {row["data"] for row in done.rows if row["method"] == "tiny"} == {"heads", "patients"}
     assert {row["data"] for row in done.rows if row["method"] == "dark"} == {"heads", "patients", "flair"}
@@ -285,4 +285,4 @@ def test_a_model_s_mark_changes_with_its_settings(tmp_path):
     assert first.digests["tiny"] == other.digests["tiny"]
     model = first.model(first.plan.methods[2], "FLAIR")
     assert (model.sequence, model.method.side, model.calibration) == ("FLAIR", "dark", {})
-    assert Condition().words == "as is"
+    assert Condition().label == "as is"

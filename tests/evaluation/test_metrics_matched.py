@@ -58,7 +58,7 @@ def test_what_is_found_is_what_a_mask_finds():
     lesion[0, 0, 0] = True  # outside the brain: missed
     error[2:4, 2:4, 2] = 5.0  # half of the first
     error[7, 7, 7] = error[9, 0, 0] = 4.0  # two false ones
-    error[0] = 9.0  # not looked at
+    error[0] = 9.0  # not processed
     found = matched_measures(error, lesion, brain, (1.0, 2.0, 3.0), 1.0)
     assert found == pytest.approx({
         "dice": 2 * 4 / (6 + 9),

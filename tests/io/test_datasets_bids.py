@@ -206,7 +206,7 @@ def test_participants(tmp_path, folder):
         (b"participant_id\thealthy\nsub-01\tmaybe\n", "line 2: healthy is 'maybe'"),
         (b"name\tsplit\nsub-01\ttrain\n", "column participant_id is missing"),
         (b"participant_id\tsplit\nsub-01\ttrain\nsub-01\tval\n", "line 3: sub-01 has an earlier, different row"),
-        (b"participant_id\tage\tage\nsub-01\t1\t2\n", "column age is there twice"),
+        (b"participant_id\tage\tage\nsub-01\t1\t2\n", "column age appears twice"),
         (b"participant_id\tsite\nsub-01\tM\xfcnchen\n", "not a readable table"),
     ],
 )

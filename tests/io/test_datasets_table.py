@@ -90,13 +90,13 @@ def test_absolute_paths_and_tables_of_other_programs(tmp_path):
         ("participant_id | T1w | healthy\n a | a.nii | perhaps", "line 2: healthy is 'perhaps'"),
         (
             "participant_id | T1w | split | session\n a | a.nii | train | 1\n a | b.nii | test | 2",
-            "line 3: subject a stands in two splits",
+            "line 3: subject a is in two splits",
         ),
         (
             "participant_id | path | healthy\n a | a_T1w.nii | yes\n a | a_FLAIR.nii | no",
             "line 3: split or healthy differs",
         ),
-        ("participant_id | T1w | T1w\n a | a.nii | b.nii", "column T1w is there twice"),
+        ("participant_id | T1w | T1w\n a | a.nii | b.nii", "column T1w appears twice"),
         ("participant_id | T1w | t1w\n a | a.nii | b.nii", "columns T1w and t1w are both T1w"),
     ],
 )

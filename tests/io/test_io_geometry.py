@@ -108,7 +108,7 @@ def test_voxel_sizes_that_contradict_the_sform_are_said(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"qform_code": 0, "sform_code": 0, "pixdim": [1, 0, 0, 0, 0, 0, 0, 0]}, "tells no voxel size"),
+        ({"qform_code": 0, "sform_code": 0, "pixdim": [1, 0, 0, 0, 0, 0, 0, 0]}, "has no voxel size"),
         ({"pixdim": [1, np.nan, 1, 1, 0, 0, 0, 0]}, "voxel sizes are not numbers"),
         ({"qform_code": 0, "sform_code": 0, "pixdim": [1, 500, 1, 1, 0, 0, 0, 0]}, "not possible"),
         ({"sform_code": 77}, "sform_code is 77"),

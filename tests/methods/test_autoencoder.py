@@ -13,8 +13,8 @@ from tiny_method import (
     dice,
     healthy_scan,
     same_finding,
-    spoilt,
     train_tiny,
+    with_ball,
 )
 
 import itermask
@@ -120,7 +120,7 @@ def test_the_loss_is_over_the_brain_and_every_slice_counts_the_same():
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("contrast", [-4.0, 4.0])
 def test_a_lesion_that_is_not_given_back_is_found(dims, contrast):
-    prepared, ball, normal = spoilt(contrast)
+    prepared, ball, normal = with_ball(contrast)
     runtime = RemembersNormal(normal.image)
     found = Autoencoder(dims).detect(prepared, runtime, np.random.default_rng(0))
     assert dice(found.mask, ball) > 0.95

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from tiny_method import bare_model, check_run, dice, healthy_scan, same_finding, spoilt
+from tiny_method import bare_model, check_run, dice, healthy_scan, same_finding, with_ball
 from tiny_pairs import SHAPE, other, pair_volume, train_pairs
 
 import itermask
@@ -98,7 +98,7 @@ def test_one_sequence_is_not_enough():
 
 @pytest.mark.parametrize("contrast", [-4.0, 4.0])
 def test_normal_tissue_comes_back_and_a_lesion_does_not(contrast):
-    prepared, ball, normal = spoilt(contrast)
+    prepared, ball, normal = with_ball(contrast)
     method = CyclicUNet(erode=24.0)
     assert detect(method, normal, Translates(normal.image)).error.max() < 1e-9
     found = detect(method, prepared, Translates(normal.image))
@@ -110,7 +110,7 @@ def test_normal_tissue_comes_back_and_a_lesion_does_not(contrast):
 
 
 def test_the_translated_background_is_that_of_every_scan():
-    _, _, normal = spoilt()
+    _, _, normal = with_ball()
     runtime = Translates(normal.image)
     detect(CyclicUNet(erode=0.0), normal, runtime)
     held = normal.brain.any(axis=(0, 1))
@@ -122,7 +122,7 @@ def test_the_translated_background_is_that_of_every_scan():
 
 
 def test_the_profile_is_of_what_is_scored():
-    prepared, _, normal = spoilt()
+    prepared, _, normal = with_ball()
     method, runtime = CyclicUNet(erode=4.0), Translates(normal.image, offset=0.5)
     found = detect(method, prepared, runtime)
     assert found.profile == error_profile(found.error[method.scored(prepared)])
@@ -182,7 +182,7 @@ def test_settings_that_mean_nothing_are_refused(chosen, message):
 
 
 def test_a_lesion_is_found_with_a_calibrated_threshold():
-    prepared, ball, normal = spoilt()
+    prepared, ball, normal = with_ball()
     method, runtime = CyclicUNet(erode=0.0), Translates(normal.image, 0.1)
     point = calibrate(bare_model(method, runtime), [replace(healthy_scan(n), prepared=normal) for n in range(5)])
     assert dice(detect(method, prepared, runtime, point=point["operating_point"]).mask, ball) > 0.95

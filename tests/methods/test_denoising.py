@@ -1,11 +1,11 @@
-"""The denoising autoencoder: its noise is coarse and in the brain only, and a clean scan is what it looks at."""
+"""The denoising autoencoder: its noise is coarse and in the brain only, and a clean scan is what it processes."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_brain
-from tiny_method import RemembersNormal, bare_model, check_run, dice, healthy_scan, same_finding, spoilt, train_tiny
+from tiny_method import RemembersNormal, bare_model, check_run, dice, healthy_scan, same_finding, train_tiny, with_ball
 
 import itermask
 from itermask.methods import TrainingVolume
@@ -100,7 +100,7 @@ def test_the_strength_is_random_up_to_its_limit():
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_what_is_removed_is_the_anomaly(dims):
-    prepared, ball, normal = spoilt(4.0)
+    prepared, ball, normal = with_ball(4.0)
     runtime = RemembersNormal(normal.image)
     found = Denoising(dims).detect(prepared, runtime, np.random.default_rng(0))
     assert dice(found.mask, ball) > 0.95

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny_method import KnowsNormal, bare_model, check_run, dice, healthy_scan, spoilt, train_tiny
+from tiny_method import KnowsNormal, bare_model, check_run, dice, healthy_scan, train_tiny, with_ball
 from typer.testing import CliRunner
 
 from itermask.cli.main import app
@@ -28,7 +28,7 @@ NETWORKS = {
 
 def look(method, point=None, contrast=-4.0):
     """Detection, ball and runtime of a scan with a lesion."""
-    prepared, ball, normal = spoilt(contrast)
+    prepared, ball, normal = with_ball(contrast)
     runtime = KnowsNormal(normal.image)
     return method.detect(prepared, runtime, np.random.default_rng(0), point), ball, runtime
 
@@ -39,7 +39,7 @@ def look(method, point=None, contrast=-4.0):
 @pytest.mark.parametrize("contrast", [-4.0, 4.0])
 def test_a_lesion_is_found_in_one_pass(contrast):
     found, ball, runtime = look(Inpainting(), {"threshold": 2.0}, contrast)
-    prepared, _, _ = spoilt(contrast)
+    prepared, _, _ = with_ball(contrast)
     assert len(runtime.seen) == 1
     np.testing.assert_array_equal(runtime.seen[0][2] > 0, prepared.brain)
     assert dice(found.mask, ball) > 0.95
@@ -86,7 +86,7 @@ def test_the_threshold_rises_with_the_errors_of_healthy_scans():
 
 def test_without_refinement_the_curve_is_read_off_the_one_pass():
     found, ball, runtime = look(IterMask3D(iterate=False, steps=50), {"gamma": 0.02})
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     assert len(runtime.seen) == 1
     errors = np.sort(found.error[prepared.brain])
     curve = errors[np.ceil(len(errors) * np.arange(1, 51) / 50 - 1e-6).astype(int) - 1]

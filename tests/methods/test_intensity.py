@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny import tiny_brain, tiny_config
-from tiny_method import bare_model, check_run, dice, healthy_scan, same_finding, spoilt, train_tiny
+from tiny_method import bare_model, check_run, dice, healthy_scan, same_finding, train_tiny, with_ball
 
 import itermask
 from itermask.errors import InputError
@@ -119,7 +119,7 @@ def test_nothing_is_learned_from_nothing():
 
 @pytest.mark.parametrize(("direction", "contrast"), [("bright", 5.0), ("dark", -5.0)])
 def test_a_lesion_is_found_in_its_direction_only(direction, contrast):
-    prepared, ball, _ = spoilt(contrast)
+    prepared, ball, _ = with_ball(contrast)
     method, point = calibrated(direction)
     found = detect(method, prepared, point)
     if direction == "bright":  # the ball lies where the tissue is bright
@@ -136,7 +136,7 @@ def test_a_lesion_is_found_in_its_direction_only(direction, contrast):
 
 @pytest.mark.parametrize("direction", ["bright", "dark"])
 def test_the_error_is_monotone_and_not_negative(direction):
-    prepared, _, _ = spoilt(5.0)
+    prepared, _, _ = with_ball(5.0)
     method, _ = calibrated(direction)
     found = detect(method, prepared)
     order = np.argsort(prepared.image[prepared.brain], kind="stable")
@@ -147,7 +147,7 @@ def test_the_error_is_monotone_and_not_negative(direction):
 
 
 def test_without_landmarks_the_models_scale_is_taken():
-    prepared, _, _ = spoilt(5.0)
+    prepared, _, _ = with_ball(5.0)
     found = detect(IntensityThreshold(), prepared)
     np.testing.assert_allclose(
         found.error[prepared.brain], np.maximum(prepared.image[prepared.brain] + 3, 0), atol=1e-6

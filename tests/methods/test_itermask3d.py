@@ -1,4 +1,4 @@
-"""IterMask3D as a method: what it learns from, and that a search can be concluded with any sensitivity."""
+"""IterMask3D as a method: what it learns from, and that a search can be finalized with any sensitivity."""
 
 import json
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from tiny import tiny_brain
-from tiny_method import SHAPE, KnowsNormal, spoilt
+from tiny_method import SHAPE, KnowsNormal, with_ball
 
 from itermask.core import stop_rules, threshold_curve
 from itermask.core.error_maps import error_map, smoothed_error
@@ -24,7 +24,7 @@ from itermask.methods.losses import squared_error
 
 def case(lesion=True):
     """A prepared scan with a dark ball, the ball, and a runtime that knows the scan without it."""
-    prepared, ball, normal = spoilt()
+    prepared, ball, normal = with_ball()
     return prepared if lesion else normal, ball, KnowsNormal(normal.image)
 
 

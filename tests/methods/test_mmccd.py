@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_method import check_run, dice, same_finding, spoilt
+from tiny_method import check_run, dice, same_finding, with_ball
 from tiny_pairs import SHAPE, other, pair_volume, train_pairs
 
 import itermask
@@ -224,7 +224,7 @@ def test_it_learns():
 @pytest.mark.parametrize("contrast", [-4.0, 4.0])
 def test_a_pixel_is_judged_where_it_was_hidden_and_only_there(contrast, share):
     """The lesion comes back wherever it is visible, so were visible pixels counted its error would be less."""
-    prepared, ball, normal = spoilt(contrast)
+    prepared, ball, normal = with_ball(contrast)
     method = MMCCD(**SMALL | {"share": share})
     assert error_of(method, normal, KnowsHidden(normal.image, normal.image)).max() < 1e-9
     runtime = KnowsHidden(prepared.image, normal.image)
@@ -253,7 +253,7 @@ def test_the_published_setting_makes_the_papers_passes():
 def test_every_scored_pixel_is_hidden_whatever_is_saved(width, strips, share, erode):
     from itermask.methods.mmccd.detection import sampling_plan
 
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     method = MMCCD(width=width, strips=strips, share=share, erode=erode)
     scored = method.scored(prepared)
     times = np.zeros((2, *scored.shape), dtype=int)
@@ -265,15 +265,15 @@ def test_every_scored_pixel_is_hidden_whatever_is_saved(width, strips, share, er
 
 
 def test_what_is_skipped_changes_nothing():
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     runtime = tiny_runtime()
     method = MMCCD(**SMALL)
     all_strips = error_of(replace(method, skip=False), prepared, runtime)
     np.testing.assert_allclose(error_of(method, prepared, runtime), all_strips, atol=1e-5 * all_strips.max())
 
 
-def test_a_slice_does_not_depend_on_what_else_is_looked_at():
-    prepared, _, _ = spoilt()
+def test_a_slice_does_not_depend_on_what_else_is_processed():
+    prepared, _, _ = with_ball()
     runtime, method = tiny_runtime(), MMCCD(**SMALL)
     whole = error_of(method, prepared, runtime)
     held = np.flatnonzero(whole.any(axis=(0, 1)))
@@ -289,7 +289,7 @@ def test_a_slice_does_not_depend_on_what_else_is_looked_at():
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     runtime, method = tiny_runtime(), MMCCD(**SMALL)
     one, again, other_seed = (error_of(method, prepared, runtime, seed) for seed in (3, 3, 4))
     assert one.tobytes() == again.tobytes()
@@ -298,7 +298,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not():
 
 def test_the_papers_network_hears_the_time_too():
     """Its output is 0 before training, so that what comes back is that of an image of zeros in the brain."""
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     forward = {"dims": 2, "in_channels": 2, "channels": [8, 8], "attention_levels": [False, True], "with_time": True}
     runtime = TorchRuntime({"a_to_b": build_network("guided-unet", forward), "b_to_a": torch.nn.Identity()}, "cpu")
     error = error_of(MMCCD(**SMALL), prepared, runtime)

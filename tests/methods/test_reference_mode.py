@@ -42,7 +42,7 @@ def prepared(shape=(20, 24, 20), box=(32, 32, 32), divisor=8, seed=0):
 
 
 def network(mask_channel=True):
-    """A small U-Net of random weights that looks at all its inputs."""
+    """A small U-Net of random weights that processes all its inputs."""
     torch.manual_seed(0)
     channels = 3 if mask_channel else 2
     return build_network("block-unet", {"in_channels": channels, "widths": [4, 8], "group_size": 4}).eval()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny import tiny_brain, tiny_grid
-from tiny_method import check_run, dice, healthy_scan, same_finding, spoilt, train_tiny
+from tiny_method import check_run, dice, healthy_scan, same_finding, train_tiny, with_ball
 
 import itermask
 from itermask.errors import InputError
@@ -45,14 +45,14 @@ def as_scan(turn=((0, 1), (1, 1), (2, 1)), spacing=(4.0, 4.0, 4.0), seed=0, shap
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.01, 100), st.floats(-50, 50), st.booleans())
 def test_no_unit_of_intensity_changes_z(scale, offset, prior):
-    prepared = spoilt()[0]
+    prepared = with_ball()[0]
     changed = replace(prepared, image=np.where(prepared.brain, scale * prepared.image + offset, -3))
     method = RobustZ(white_matter=prior)
     np.testing.assert_allclose(error_of(method, changed), error_of(method, prepared), atol=2e-3)
 
 
 def test_a_contrast_turned_over_turns_the_side_over():
-    prepared = spoilt()[0]
+    prepared = with_ball()[0]
     over = replace(prepared, image=np.where(prepared.brain, -prepared.image, -3))
     bright, dark, either = (error_of(RobustZ(side=side), prepared) for side in ("bright", "dark", "either"))
     np.testing.assert_allclose(error_of(RobustZ(side="dark"), over), bright, atol=1e-5)
@@ -61,7 +61,7 @@ def test_a_contrast_turned_over_turns_the_side_over():
 
 
 def test_z_is_the_distance_from_the_median_in_deviations():
-    prepared = spoilt()[0]
+    prepared = with_ball()[0]
     values = prepared.image[prepared.brain].astype(float)
     spread = 1.4826 * np.median(np.abs(values - np.median(values)))
     found = error_of(RobustZ(smoothing=0.0), prepared)[prepared.brain]
@@ -187,7 +187,7 @@ def test_a_lesion_outside_white_matter_counts_less_with_the_prior():
 
 @pytest.mark.parametrize(("side", "contrast"), [("bright", 6.0), ("dark", -6.0)])
 def test_a_lesion_is_found_on_its_side(side, contrast):
-    prepared, ball, _ = spoilt(contrast)
+    prepared, ball, _ = with_ball(contrast)
     found = RobustZ(smoothing=0.0, side=side).detect(prepared, None, np.random.default_rng(0), {"threshold": 2.0})
     other = {"bright": "dark", "dark": "bright"}[side]
     missed = RobustZ(smoothing=0.0, side=other).detect(prepared, None, np.random.default_rng(0), {"threshold": 2.0})

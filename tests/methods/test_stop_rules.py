@@ -51,7 +51,7 @@ def test_an_unknown_rule_is_refused_with_those_that_there_are(name):
         build_method(name, {"stop": "never"})
 
 
-def test_a_fixed_threshold_looks_at_no_search_and_is_the_smallest_that_suits():
+def test_a_fixed_threshold_needs_no_search_and_is_the_smallest_that_suits():
     rule = FixedThreshold()
     assert rule.threshold(None, {"threshold": 2.5}) == (2.5, {"threshold": 2.5})
     point = rule.calibrate([], lambda point: np.zeros(3) if point["threshold"] >= THRESHOLDS[100] else np.ones(3))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_method import bare_model, dice, healthy_scan, spoilt
+from tiny_method import bare_model, dice, healthy_scan, with_ball
 
 from itermask.core.profile import error_profile
 from itermask.methods.calibration import THRESHOLDS, small, threshold_point
@@ -47,7 +47,7 @@ def detect(method, prepared, **how):
 
 
 def test_what_exceeds_the_threshold_in_the_brain_is_flagged():
-    prepared, ball, normal = spoilt()
+    prepared, ball, normal = with_ball()
     found = detect(FarFromNormal(normal.image), prepared, point={"threshold": 8.0})
     np.testing.assert_array_equal(found.mask, ball)
     assert (found.mask.dtype, found.error.dtype, found.reconstruction.dtype) == (bool, np.float32, np.float32)
@@ -61,7 +61,7 @@ def test_what_exceeds_the_threshold_in_the_brain_is_flagged():
 
 
 def test_background_is_never_flagged():
-    prepared, _, normal = spoilt()
+    prepared, _, normal = with_ball()
     everywhere = FarFromNormal(np.where(prepared.brain, normal.image, 50.0))
     assert not (detect(everywhere, prepared).mask & ~prepared.brain).any()
 
@@ -69,7 +69,7 @@ def test_background_is_never_flagged():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(1e-3, 100), min_size=2, max_size=6))
 def test_a_larger_threshold_flags_no_more(levels):
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     method = FarFromNormal()
     search = method.explore(prepared, None, np.random.default_rng(0))
     masks = [method.finalize(search, {"threshold": level}).mask for level in sorted(levels)]
@@ -78,7 +78,7 @@ def test_a_larger_threshold_flags_no_more(levels):
 
 
 def test_without_a_point_the_published_one_is_used():
-    prepared, _, normal = spoilt()
+    prepared, _, normal = with_ball()
     method = FarFromNormal(normal.image, noise=0.5)
     assert method.published_point() == {"threshold": 1.0}
     found = detect(method, prepared)
@@ -86,7 +86,7 @@ def test_without_a_point_the_published_one_is_used():
 
 
 def test_a_search_is_told_and_is_the_same_for_the_same_seed():
-    prepared, _, _ = spoilt()
+    prepared, _, _ = with_ball()
     calls = []
     one = detect(FarFromNormal(noise=1.0), prepared, progress=lambda *call: calls.append(call))
     other = detect(FarFromNormal(noise=1.0), prepared)
@@ -105,12 +105,12 @@ def test_a_search_is_told_and_is_the_same_for_the_same_seed():
 )
 def test_what_no_method_can_work_on_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        detect(FarFromNormal(), change(spoilt()[0]))
+        detect(FarFromNormal(), change(with_ball()[0]))
 
 
 def test_an_error_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match="error map holds NaN"):
-        detect(FarFromNormal(normal=np.nan), spoilt()[0])
+        detect(FarFromNormal(normal=np.nan), with_ball()[0])
 
 
 # Calibration
@@ -154,7 +154,7 @@ def test_the_threshold_rises_with_the_errors_of_healthy_scans():
 
 
 def test_calibration_makes_healthy_masks_small_and_finds_the_lesion():
-    prepared, ball, normal = spoilt()
+    prepared, ball, normal = with_ball()
     method = FarFromNormal(normal.image, noise=0.1)
     scans = [replace(healthy_scan(seed), prepared=normal) for seed in range(10, 15)]  # of one brain: known is normal
     calibration = calibrate(bare_model(method), scans)

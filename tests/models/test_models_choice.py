@@ -1,4 +1,4 @@
-"""Which bundled model a scan gets: by sequence, then by whether it is a few slices or a whole brain, and it says why."""
+"""Which bundled model a scan gets: by sequence, then by whether it is a few slices or a whole brain; and why."""
 
 import json
 from dataclasses import replace
@@ -74,7 +74,8 @@ def test_a_model_by_name_needs_no_reason(bundled, tmp_path):
     assert find("flair-2d") == choice.Choice(tmp_path / "flair-2d")
     scan = Scan(np.zeros((8, 8, 3)), affine_of((4.0, 4.0, 6.0)), "FLAIR")
     assert find(None, "FLAIR", scan).why.startswith("3 slices: ")
-    assert find(None, "FLAIR", replace(scan, affine=affine_of((4.0, 4.0, 8.0)))).why.endswith("there is none for volumes")
+    thick = replace(scan, affine=affine_of((4.0, 4.0, 8.0)))
+    assert find(None, "FLAIR", thick).why.endswith("there is none for volumes")
 
 
 @pytest.mark.parametrize(

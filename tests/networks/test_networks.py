@@ -144,7 +144,7 @@ def test_block_unet_keeps_the_shape_of_any_size_its_divisor_divides(arguments, s
         assert network(x).shape == (2, arguments.get("out_channels", 1), *shape)
 
 
-def test_block_unet_looks_at_each_example_alone():
+def test_block_unet_processes_each_example_alone():
     torch.manual_seed(0)
     network = BlockUNet(widths=[4, 8]).train()
     x = torch.randn(3, 2, 8, 8, 8)

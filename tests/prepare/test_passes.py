@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_io_outputs import some_finding, some_scan
-from test_itermask2 import QUICK, KnowsSlices, found, spoilt
+from test_itermask2 import QUICK, KnowsSlices, found, with_ball
 from tiny_model import ORIENTATIONS, stored_as, tiny_model, tiny_scan
 
 import itermask
@@ -89,7 +89,7 @@ def test_what_is_above_the_last_pass_is_the_anomaly(model, tmp_path):
 
 @pytest.mark.parametrize("settings", [{}, {"iterate": False}])
 def test_every_slice_tells_its_passes(settings):
-    prepared, ball, normal = spoilt()
+    prepared, ball, normal = with_ball()
     detection = found(IterMask2(**QUICK | settings), prepared, KnowsSlices(prepared, normal.image))
     trace = detection.trace["mask_voxels"]
     assert [(detection.revealed > number).sum() for number in range(len(trace))] == trace

@@ -67,15 +67,15 @@ def test_a_scale_that_means_nothing_is_refused(wrong):
 def test_an_end_in_normal_tissue_is_not_moved_by_a_bright_lesion():
     rng = np.random.default_rng(0)
     normal = rng.normal(100, 10, 10_000)
-    spoilt = np.where(np.arange(10_000) < 1200, 200, normal)
+    with_ball = np.where(np.arange(10_000) < 1200, 200, normal)
     brain = np.ones(10_000, bool)
 
     def median(image, scale):
         return np.median(scale.apply(image, brain, scale.limits(image, brain))[1200:])
 
     robust, usual = IntensityScale(high=60, top=2), IntensityScale()
-    assert abs(median(spoilt, robust) - median(normal, robust)) < 0.5
-    assert abs(median(spoilt, usual) - median(normal, usual)) > 2
+    assert abs(median(with_ball, robust) - median(normal, robust)) < 0.5
+    assert abs(median(with_ball, usual) - median(normal, usual)) > 2
 
 
 @pytest.mark.parametrize(

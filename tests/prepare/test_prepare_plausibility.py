@@ -99,7 +99,7 @@ def test_missing_tissue_is_named_and_marked(words):
     whole, scan = template_scan(), template_scan(keep=GAPS[words])
     found = assess(scan)
     assert found.judged
-    assert found.missing_words.startswith(words)
+    assert found.missing_part.startswith(words)
     gone = whole.brain_mask & ~scan.brain_mask
     assert not (found.missing & scan.brain_mask).any()
     overlap = 2 * (found.missing & gone).sum() / (found.missing.sum() + gone.sum())
@@ -123,7 +123,7 @@ def test_a_void_within_the_brain_mask_is_missing_tissue():
     void = ndimage.binary_dilation(void, np.ones((3, 3, 3)), iterations=2)
     found = assess(replace(scan, image=np.where(void, 0, scan.image).astype(np.float32)))
     assert np.array_equal(found.missing, void)
-    assert "left" in found.missing_words
+    assert "left" in found.missing_part
 
 
 def test_a_few_slices_are_refused_for_a_volume_and_noted_for_slices():

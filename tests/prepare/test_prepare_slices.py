@@ -159,7 +159,7 @@ def test_a_pixel_size_that_hardly_differs_changes_no_value():
     assert prepared.brain.sum() == scan.brain_mask.sum()
 
 
-def test_slices_with_too_little_brain_are_not_looked_at():
+def test_slices_with_too_little_brain_are_not_processed():
     scan = stack()
     areas = scan.brain_mask.sum(axis=(0, 1)) * PIXEL**2 / 100
     least = float(np.median(areas[areas > 0]))

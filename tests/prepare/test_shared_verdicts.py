@@ -94,7 +94,7 @@ def test_another_contrast_is_not_judged(made, name):
 )
 def test_missing_tissue_is_named_and_measured(made, name, words, least, most):
     found = asked(made / f"{name}_T1w.nii.gz")
-    assert words in found.missing_words
+    assert words in found.missing_part
     assert least < found.numbers["missing_ml"] < most
 
 

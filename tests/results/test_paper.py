@@ -21,7 +21,7 @@ VERSIONS = {"itermask": "0.2.0", "model": "2", "python": "3.12.1", "torch": "2.7
 def test_one_scan_is_told_with_versions_settings_and_whom_to_cite():
     text = methods_text([Used(SETTINGS, VERSIONS)])
     for said in (
-        "1 scan was looked at with itermask 0.2.0", "the model t1w-2mm, version 2 (method itermask3d)",
+        "1 scan was processed with itermask 0.2.0", "the model t1w-2mm, version 2 (method itermask3d)",
         "Brain masks came from deepbet.", "gamma 0.25", "seed of the noise was 3", "Python 3.12.1, torch 2.7.0",
         "arXiv 2504.04911", "research use only",
     ):  # fmt: skip

@@ -8,9 +8,9 @@ import pytest
 from scipy import ndimage
 
 from itermask.results.quality import assess
+from itermask.results.quality.crop import crop_brain
 from itermask.results.quality.features import by_axis, features
 from itermask.results.quality.field import coarse, fit_field
-from itermask.results.quality.look import look_at
 from itermask.results.quality.numbers import air_of, smoothness
 from itermask.results.quality.reference import Reference, bundled
 from itermask.results.quality.text import FAULTS, leading, likely_fault
@@ -44,7 +44,7 @@ def clean():
 
 @pytest.fixture(scope="module")
 def clean_features(clean):
-    return features(look_at(clean))
+    return features(crop_brain(clean))
 
 
 def spoiled(scan, artifact, severity=5.0, axis=1, seed=3):
@@ -73,7 +73,7 @@ def spoiled(scan, artifact, severity=5.0, axis=1, seed=3):
     ],
 )
 def test_an_artifact_raises_its_feature(clean, clean_features, artifact, feature):
-    values = [features(look_at(spoiled(clean, artifact, severity)))[feature] for severity in (2, 6)]
+    values = [features(crop_brain(spoiled(clean, artifact, severity)))[feature] for severity in (2, 6)]
     assert clean_features[feature] < values[0] < values[1]
 
 
@@ -82,7 +82,7 @@ def test_features_do_not_depend_on_level_skull_or_the_order_of_axes(clean, clean
     skull = np.where(clean.brain_mask, clean.image * 37, rng.uniform(0, 9000, clean.image.shape)).astype(np.float32)
     turned = [np.ascontiguousarray(np.flip(a.transpose(2, 0, 1), 1)) for a in (skull, clean.brain_mask)]
     affine = clean.affine[:, [2, 0, 1, 3]] @ np.diag([1, -1, 1, 1])
-    found = features(look_at(Scan(turned[0], affine, "T1w", turned[1])))
+    found = features(crop_brain(Scan(turned[0], affine, "T1w", turned[1])))
     assert found.keys() == clean_features.keys()
     for name, value in clean_features.items():
         assert found[name] == pytest.approx(value, rel=0.05, abs=0.12), name
@@ -106,8 +106,8 @@ def test_the_field_is_found_whatever_the_tissues(clean):
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in clean.image.shape], indexing="ij")
     wanted = 0.35 * axes[0] - 0.2 * axes[2] + 0.15 * axes[1] ** 2
     for image in (clean.image, np.where(clean.brain_mask, 168 - clean.image, 0)):
-        look = look_at(replace(clean, image=(image * np.exp(wanted)).astype(np.float32)))
-        blocks, full, spacing = coarse(look)
+        crop = crop_brain(replace(clean, image=(image * np.exp(wanted)).astype(np.float32)))
+        blocks, full, spacing = coarse(crop)
         field = fit_field(blocks, full, spacing)
         low, high = np.percentile(wanted[clean.brain_mask], [5, 95])
         assert np.subtract(*np.percentile(field[full], [95, 5])) == pytest.approx(high - low, rel=0.25)
@@ -117,7 +117,7 @@ def test_few_slices_leave_features_unknown_but_a_score():
     scan = phantom(shape=(72, 84, 10), spacing=(2.0, 2.0, 14.0))
     quality = assess(scan)
     assert np.isfinite(quality.score)
-    assert np.isnan(by_axis(look_at(scan))["jag"][2])
+    assert np.isnan(by_axis(crop_brain(scan))["jag"][2])
 
 
 # --- refusals ------------------------------------------------------------------------------------------------
@@ -160,11 +160,11 @@ def test_smoothness_is_the_width_of_what_noise_was_blurred_with():
     sigma = np.array([1.5, 1.5, 3.0])
     image = ndimage.gaussian_filter(rng.standard_normal((60, 60, 60)), sigma, mode="wrap")
     image = (10 + image / image.std()).astype(np.float32)
-    look = look_at(Scan(image, np.diag([1, 1, 1, 1.0]), "T1w", np.ones(image.shape, dtype=bool)))
-    look = replace(look, detail=look.image - look.image.mean())
+    crop = crop_brain(Scan(image, np.diag([1, 1, 1, 1.0]), "T1w", np.ones(image.shape, dtype=bool)))
+    crop = replace(crop, detail=crop.image - crop.image.mean())
     for axis in range(3):  # noise blurred with σ is correlated as a Gaussian of σ·√2
-        assert smoothness(look, axis) == pytest.approx(2.3548 * sigma[axis] * np.sqrt(2) / np.sqrt(2), rel=0.5)
-    assert smoothness(look, 2) > 1.5 * smoothness(look, 0)
+        assert smoothness(crop, axis) == pytest.approx(2.3548 * sigma[axis] * np.sqrt(2) / np.sqrt(2), rel=0.5)
+    assert smoothness(crop, 2) > 1.5 * smoothness(crop, 0)
 
 
 def test_numbers_that_need_air_are_left_out_of_a_stripped_scan(clean):

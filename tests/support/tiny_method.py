@@ -61,7 +61,7 @@ def healthy_scan(seed):
     return HealthyScan(prepare(scan, tiny_grid()), str(seed))
 
 
-def spoilt(contrast=-4.0):
+def with_ball(contrast=-4.0):
     """A prepared scan with a ball that is darker (or brighter), the ball, and the scan without it."""
     normal = healthy_scan(2).prepared
     axes = np.meshgrid(*[np.arange(n) - 0.4 * n for n in normal.image.shape], indexing="ij")

@@ -93,7 +93,7 @@ def files_of(folder):
 
 
 def looks(config):
-    """How often each series was looked at to the end."""
+    """How often each series was processed to the end."""
     with suppress(FileNotFoundError):
         return (config.folder / "looks.txt").read_text().split("\n")[:-1]
     return []

@@ -224,8 +224,8 @@ def test_missing_chunk_is_measured_in_millimetres_and_takes_the_scalp_above():
     assert result.parameters["stop"] - np.flatnonzero(brain.any(axis=(0, 1)))[-1] > 1
     assert np.flatnonzero(result.damaged.any(axis=(0, 1))).size == 10
     image[0, 0, 0] = 2
-    spoilt = corrupt(image, "missing_chunk", 5, 0, brain=brain, spacing=(1, 1, 3)).image
-    assert (spoilt[:, :, result.parameters["start"] :] == 2).all()
+    with_ball = corrupt(image, "missing_chunk", 5, 0, brain=brain, spacing=(1, 1, 3)).image
+    assert (with_ball[:, :, result.parameters["start"] :] == 2).all()
 
 
 @pytest.mark.parametrize("up", [0, 1, 2])

@@ -11,11 +11,11 @@ IMAGE = np.where(BRAIN, np.random.default_rng(9).normal(1, 0.05, BRAIN.shape), 0
 
 @pytest.mark.parametrize("seed", range(20))
 def test_only_the_brain_changes_and_something_does(seed):
-    spoilt = add_blob(IMAGE, BRAIN, np.random.default_rng(seed))
-    assert (spoilt.shape, spoilt.dtype) == (IMAGE.shape, np.float32)
-    np.testing.assert_array_equal(spoilt[~BRAIN], IMAGE[~BRAIN])
-    assert np.abs(spoilt - IMAGE).max() > 0.05
-    assert np.abs(spoilt - IMAGE).max() < 4 * CONTRAST[1]  # texture included
+    with_ball = add_blob(IMAGE, BRAIN, np.random.default_rng(seed))
+    assert (with_ball.shape, with_ball.dtype) == (IMAGE.shape, np.float32)
+    np.testing.assert_array_equal(with_ball[~BRAIN], IMAGE[~BRAIN])
+    assert np.abs(with_ball - IMAGE).max() > 0.05
+    assert np.abs(with_ball - IMAGE).max() < 4 * CONTRAST[1]  # texture included
 
 
 def test_the_seed_says_all():
@@ -33,6 +33,6 @@ def test_volumes_too():
     brain = np.zeros((16, 18, 14), bool)
     brain[2:14, 2:16, 2:12] = True
     image = brain.astype(np.float32)
-    spoilt = add_blob(image, brain, np.random.default_rng(0))
-    assert (spoilt != image).any()
-    np.testing.assert_array_equal(spoilt[~brain], 0)
+    with_ball = add_blob(image, brain, np.random.default_rng(0))
+    assert (with_ball != image).any()
+    np.testing.assert_array_equal(with_ball[~brain], 0)

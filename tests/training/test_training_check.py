@@ -113,7 +113,7 @@ def test_the_command_checks_and_plans_and_writes_nothing_else(command, table, tm
     assert not (tmp_path / "model").exists()
     code, _, errors = command(*words, "--plan", plan)
     assert code == 2
-    assert "is there already" in errors
+    assert "exists already" in errors
 
 
 def test_the_command_refuses_too_few_subjects(command, tmp_path):

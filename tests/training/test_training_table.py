@@ -53,7 +53,7 @@ def test_path_and_split_suffice(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([*ROWS, ("a", "scans/a2.nii.gz", "val", "", "T1w")], "subject a stands in two splits"),
+        ([*ROWS, ("a", "scans/a2.nii.gz", "val", "", "T1w")], "subject a is in two splits"),
         ([*ROWS, ("d", "none.nii.gz", "train", "", "T1w")], "line 6: no such file .*none.nii.gz"),
         ([*ROWS, ("d", "d.nii.gz", "train", "none_mask.nii.gz", "T1w")], "line 6: no such file .*none_mask.nii.gz"),
         ([*ROWS, ("d", "d.nii.gz", "training", "", "T1w")], "line 6: split is 'training', not one of train, val, test"),
@@ -250,7 +250,7 @@ def test_bids_names_say_whose_a_scan_is(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     rows = [(name, "train" if at else "val") for at, name in enumerate(names)]
-    with pytest.raises(InputError, match="subject sub-01 stands in two splits"):
+    with pytest.raises(InputError, match="subject sub-01 is in two splits"):
         read_data(table(tmp_path, rows, columns=("path", "split")), "T1w")
     rows[0] = (names[0], "train")
     rows[-1] = (names[-1], "val")

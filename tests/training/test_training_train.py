@@ -88,7 +88,7 @@ def test_the_weights_are_the_average(trained):
 def test_progress_is_told_stage_by_stage(trained):
     _, _, reported = trained
     stages = list(dict.fromkeys(stage.split(",")[0] for stage, _ in reported))
-    assert stages == ["preparing scans", "training", "looking at healthy scans", "operating point"]
+    assert stages == ["preparing scans", "training", "processing healthy scans", "operating point"]
     assert all(0 <= share <= 1 for _, share in reported)
     assert [share for stage, share in reported if stage.startswith("training")] == pytest.approx([1 / 3, 2 / 3, 1])
 
@@ -179,7 +179,7 @@ def test_a_model_with_other_networks_is_no_start(trained, tmp_path):
     wider = {"dims": 3, "in_channels": 3, "widths": [8, 8], "group_size": 4}
     networks = {"reconstruction": {"name": "block-unet", "arguments": wider}}
     other = tiny_config(start_from=str(out), networks=networks)
-    with pytest.raises(InputError, match="not those to be trained"):
+    with pytest.raises(InputError, match="differ from those to be trained"):
         Trainer(other, tiny_grid(), tmp_path, "cpu")
 
 
@@ -263,7 +263,7 @@ def test_a_second_sequence_only_where_it_is_needed(tmp_path, pairs, method, targ
 def test_own_slices_are_for_methods_that_take_slices(tmp_path):
     data = write_stacks(tmp_path / "data")
     config = tiny_config(spacing=PIXELS, box=BOX, divisor=DIVISOR)
-    with pytest.raises(InputError, match="itermask3d looks at volumes, so the third voxel size must not be 0"):
+    with pytest.raises(InputError, match="itermask3d processes volumes, so the third voxel size must not be 0"):
         train_model(data, "FLAIR", tmp_path / "model", config, "cpu")
     intensity = stack_config("intensity", method_settings={}, networks={})
     out = train_model(data, "FLAIR", tmp_path / "bright", intensity, "cpu")  # no network, so any grid will do

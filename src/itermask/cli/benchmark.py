@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from itermask.cli.options import DeviceOption
+from itermask.cli.options import DeviceOption, parse_part
 from itermask.cli.show import progress_bar
 from itermask.errors import InputError
 
@@ -26,7 +26,7 @@ def benchmark(
         Optional[str], typer.Option(help="Name in those marks; the settings file's name if not given.")
     ] = None,
 ) -> None:
-    """Compare methods on data that are at hand. Exit code 1 if some scans could not be looked at."""
+    """Compare methods on data that are at hand. Exit code 1 if some scans could not be processed."""
     from itermask.evaluation.benchmark.plan import only_methods, read_plan
     from itermask.evaluation.benchmark.processing import process_all, subjects_of
     from itermask.evaluation.benchmark.results import Results
@@ -34,7 +34,7 @@ def benchmark(
     from itermask.evaluation.benchmark.write import insert as insert_into
     from itermask.evaluation.benchmark.write import write_all
 
-    chosen = _part(part)
+    chosen = parse_part(part, "--part")
     plan = only_methods(read_plan(config), only or [], config)
     _check_out(out, config, insert)
     with progress_bar(config.stem) as bar:
@@ -47,20 +47,9 @@ def benchmark(
     problems = [row for row in rows if "problem" in row]
     for row in problems:
         print(f"itermask: {row['method']}, {row['data']}, {row['condition']}: {row['problem']}", file=sys.stderr)
-    print(f"{len(rows) - len(problems)} looks, {len(problems)} failed; {out / 'results.html'}")
+    print(f"{len(rows) - len(problems)} runs, {len(problems)} failed; {out / 'results.html'}")
     if problems:
         raise typer.Exit(1)
-
-
-def _part(text: str) -> tuple[int, int]:
-    """`k/n` as numbers."""
-    try:
-        number, count = (int(word) for word in text.split("/"))
-    except ValueError:
-        number, count = 0, 0
-    if not 1 <= number <= count:
-        raise InputError(f"--part {text}: write it as 1/4, 2/4, … up to 4/4")
-    return number, count
 
 
 def _check_out(out: Path, *inputs: Path | None) -> None:

@@ -16,7 +16,6 @@ from itermask.cli.cohort_show import (
     cohort_bar,
     engine_for,
     finish,
-    parse_shard,
     print_states,
     write_tables,
 )
@@ -39,6 +38,7 @@ from itermask.cli.options import (
     ShardOption,
     TimeLimitOption,
     WorkersOption,
+    parse_part,
     sequence_option,
     show_version,
 )  # fmt: skip
@@ -74,7 +74,7 @@ def bids(
     bids_dir: Annotated[Path, typer.Argument(help="BIDS tree of the scans.")],
     out: Annotated[Path, typer.Argument(help="Folder of the derivatives; an interrupted run there is continued.")],
     levels: Annotated[
-        Optional[list[Level]], typer.Argument(help="participant: look at scans; group: tables and pages. Both if none.")
+        Optional[list[Level]], typer.Argument(help="participant: process scans; group: tables and pages. Both if none.")
     ] = None,
     participant_label: Annotated[
         Optional[list[str]],
@@ -90,7 +90,7 @@ def bids(
         bool, typer.Option("--skip-bids-validation", help="Do not check that the tree is valid BIDS.")
     ] = False,
     sequence: Annotated[
-        Optional[list[str]], sequence_option("Sequence to look at, e.g. T1w; else those that the models know.")
+        Optional[list[str]], sequence_option("Sequence to process, e.g. T1w; else those that the models know.")
     ] = None,
     model: ModelOption = None,
     brain_masks: Annotated[
@@ -120,7 +120,7 @@ def bids(
         bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Look at all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be looked at."""
+    """Process all scans of a BIDS tree: derivatives, reports, tables. Exit code 1 if any could not be processed."""
     from itermask.apps.cohort.bids import Selection, find_jobs, keeps, participants, read_filters, sequences_wanted
     from itermask.apps.cohort.derivative import describe_derivative, validate
     from itermask.apps.cohort.job import Plan
@@ -133,7 +133,7 @@ def bids(
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
-        part = parse_shard(shard)
+        part = parse_part(shard, "--shard")
         if work_dir is not None:
             use_work_dir(work_dir)
         by = parse_keys(reference_by)

@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point: `itermask-bids BIDS_DIR OUTPUT_DIR participant …` is `itermask bids BIDS_DIR OUTPUT_DIR …`."""
+    """Run `itermask-bids BIDS_DIR OUTPUT_DIR …`, which is `itermask bids BIDS_DIR OUTPUT_DIR …`."""
     from itermask.cli.main import main as command
 
     sys.argv[1:1] = ["bids"]

@@ -44,7 +44,7 @@ def calibrate(
 
 
 def _pair(text: str) -> tuple[str, Any]:
-    """`name=value`, the value as JSON has it."""
+    """Return `name=value`, the value as JSON has it."""
     name, separator, value = text.partition("=")
     try:
         return name, json.loads(value)

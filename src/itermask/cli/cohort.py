@@ -10,7 +10,6 @@ from itermask.cli.cohort_show import (
     cohort_bar,
     engine_for,
     finish,
-    parse_shard,
     print_states,
     write_tables,
 )
@@ -33,6 +32,7 @@ from itermask.cli.options import (
     ShardOption,
     TimeLimitOption,
     WorkersOption,
+    parse_part,
     sequence_option,
 )  # fmt: skip
 
@@ -62,7 +62,7 @@ def cohort(
     dry_run: DryRunOption = False,
     as_json: JSONOption = False,
 ) -> None:
-    """Look at many scans: a folder each, a table and a page of all. Exit code 1 if any could not be looked at.
+    """Process many scans: a folder each, a table and a page of all. Exit code 1 if any could not be processed.
 
     With --shard no table is written; the same command without it writes the table when all shards are done.
     """
@@ -76,7 +76,7 @@ def cohort(
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
-        part = parse_shard(shard)
+        part = parse_part(shard, "--shard")
         by = parse_keys(reference_by)
         check_place(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)

@@ -24,25 +24,10 @@ EVERY = 60.0  # seconds between lines where standard error is no terminal
 MEMORY_OF_RATE = 3600.0  # seconds of the past by which the time left is estimated
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """`i/n` as numbers.
-
-    Raises:
-        InputError: it is not that, or i is not within 1 to n.
-    """
-    try:
-        number, count = (int(word) for word in text.split("/"))
-    except ValueError:
-        number, count = 0, 0
-    if not 1 <= number <= count:
-        raise InputError(f"--shard {text}: write it as 1/4, 2/4, … up to 4/4")
-    return number, count
-
-
 def engine_for(
     dask: str | None, workers: int | None, memory: float | None, time_limit: float, shard: tuple[int, int]
 ) -> "Callable[[Iterator[Task], Plan], Generator[Outcome]]":
-    """Dask or processes of this machine, as the options say.
+    """Return Dask or processes of this machine, as the options say.
 
     Raises:
         InputError: options that cannot be.
@@ -61,10 +46,10 @@ def engine_for(
         return lambda tasks, plan: work_on_dask(tasks, plan, dask)
     if workers == 0:
         return work_here
-    room = None if memory is None else memory * 2**30
+    limit = None if memory is None else memory * 2**30
     name = "{}of{}".format(*shard)
     return lambda tasks, plan: work_locally(
-        tasks, plan, workers=workers, memory=room, time_limit=60 * time_limit, shard=name
+        tasks, plan, workers=workers, memory=limit, time_limit=60 * time_limit, shard=name
     )
 
 
@@ -89,7 +74,7 @@ def check_ahead(plan: "Plan") -> None:
 
 @contextmanager
 def cohort_bar(title: str) -> "Iterator[Callable[[Tally], None]]":
-    """A bar with the time left on standard error; where that is no terminal, or `NO_COLOR` is set, a line a minute."""
+    """Show a bar with the time left on standard error; a line a minute without terminal or with `NO_COLOR`."""
     errors = console(stderr=True)
     if not errors.is_terminal:
         yield _Lines(title)
@@ -127,7 +112,7 @@ class _Lines:
 
 
 def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_json: bool = False) -> None:
-    """What a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
+    """Print what a run would do, a line a scan and a last line with counts; or the same as one JSON object."""
     from itermask.apps.cohort.run import TO_DO, states
 
     counts: Counter[str] = Counter()
@@ -142,7 +127,7 @@ def print_states(jobs: "Sequence[Job]", plan: "Plan", retry_failed: bool, as_jso
         print_json({"scans": scans, "counts": counts, "to_do": to_do})
         return
     parts = ", ".join(f"{number} {state}" for state, number in counts.items())
-    print(f"{len(jobs)} scans ({parts}): {to_do} would be looked at")
+    print(f"{len(jobs)} scans ({parts}): {to_do} would be processed")
 
 
 @dataclass(frozen=True)
@@ -151,8 +136,8 @@ class Tables:
 
     Attributes:
         pages: a page for each sequence, with its table beside it.
-        note: a sentence on scans that have not been looked at; "" if there are none.
-        failed: scans of the results folder that could not be looked at.
+        note: a sentence on scans that have not been processed; "" if there are none.
+        failed: scans of the results folder that could not be processed.
     """
 
     pages: "Sequence[Path]"
@@ -204,7 +189,7 @@ def finish(
 
 
 def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int) -> None:
-    """The pages, a line on what was done, and on standard error what was not."""
+    """Print the pages, a line on what was done, and on standard error what was not."""
     from itermask.apps.cohort.manifest import MANIFEST
 
     for page in () if tables is None else tables.pages:
@@ -213,7 +198,7 @@ def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int)
         print(f"itermask: {tables.note}", file=sys.stderr)
     if tally is None:
         return
-    line = f"{tally.done} looked at, {tally.kept} kept from earlier, {failed} failed"
+    line = f"{tally.done} processed, {tally.kept} kept from earlier, {failed} failed"
     if failed:
         line += f"; reasons are in the table and in {out / MANIFEST}; --retry-failed tries again"
     print(line)
@@ -222,7 +207,7 @@ def _print(out: Path, tally: "Tally | None", tables: Tables | None, failed: int)
 def _summary(
     jobs: "Sequence[Job]", out: Path, tally: "Tally | None", tables: Tables | None, failed: int
 ) -> dict[str, Any]:
-    """What a run came to, as JSON holds it."""
+    """Return what a run came to, as JSON holds it."""
     from itermask.apps.cohort.manifest import FAILED, read_record
 
     records = [record for job in jobs if (record := read_record(out, job.name)) is not None]

@@ -19,37 +19,62 @@ Offers = list[tuple[str, str]]  # words with what they mean
 
 
 def devices(incomplete: str) -> Offers:
-    """What `--device` takes."""
+    """Return what `--device` takes.
+
+    Example:
+        >>> devices("op")[0][0]
+        'openvino'
+    """
     return _fitting(DEVICES.items(), incomplete)
 
 
 def sequences(incomplete: str) -> Offers:
-    """Sequences that go on from what is typed, in whatever case; `--sequence` takes any case."""
+    """Return sequences that go on from what is typed, in whatever case; `--sequence` takes any case.
+
+    Example:
+        >>> [name for name, _ in sequences("t1")][:1]
+        ['t1w']
+    """
     found = [name for name in SEQUENCES if name.lower().startswith(incomplete.lower())]
     return [(incomplete + name[len(incomplete) :], "") for name in found]
 
 
 def models(incomplete: str) -> Offers:
-    """Bundled models; a folder can be given too, which the shell completes where no name fits."""
+    """Return bundled models; a folder can be given too, which the shell completes where no name fits."""
     return _fitting([(path.parent.name, _about(path)) for path in sorted(_cards())], incomplete)
 
 
 def methods(incomplete: str) -> Offers:
-    """Methods by name."""
+    """Return methods by name.
+
+    Example:
+        >>> [name for name, _ in methods("iter")]
+        ['itermask2', 'itermask3d']
+    """
     from itermask.methods import method_names
 
     return _fitting([(name, "") for name in method_names()], incomplete)
 
 
 def presets(incomplete: str) -> Offers:
-    """What `--preset` takes."""
+    """Return what `--preset` takes.
+
+    Example:
+        >>> [name for name, _ in presets("any")]
+        ['any-2mm']
+    """
     from itermask.presets import presets as found
 
     return _fitting(found().items(), incomplete)
 
 
 def artifacts(incomplete: str) -> Offers:
-    """Artifacts with what each is; these have to be imported, which takes a moment."""
+    """Return artifacts with what each is; these have to be imported, which takes a moment.
+
+    Example:
+        >>> [name for name, _ in artifacts("gh")]
+        ['ghosting']
+    """
     from itermask.synth.artifacts import ARTIFACTS, summary
 
     return _fitting([(name, summary(name)) for name in sorted(ARTIFACTS)], incomplete)
@@ -60,7 +85,7 @@ def _cards() -> Iterable[Path]:
 
 
 def _about(path: Path) -> str:
-    """A model's sequence and method; nothing if its card cannot be read."""
+    """Return a model's sequence and method; nothing if its card cannot be read."""
     try:
         card = json.loads(path.read_text())
         return f"{card['sequence']}, {card['method']}"

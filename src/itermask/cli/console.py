@@ -17,7 +17,7 @@ WIDE = 1000  # columns where nobody looks: lines of a table stay whole
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on standard output or standard error.
+    """Return a console on standard output or standard error.
 
     It has colours, and is a terminal for bars, only where the stream is one and `NO_COLOR` is not set or empty
     (https://no-color.org); whatever else is set. Elsewhere it writes plain text, without a single escape sequence.
@@ -33,17 +33,21 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_json(value: Any, indent: int | None = 1) -> None:
-    """One JSON value on standard output; with `indent` None on one line.
+    """Print one JSON value on standard output; with `indent` None on one line.
 
     Raises:
         ValueError: a number in it is not finite, which JSON cannot hold.
+
+    Example:
+        >>> print_json({"verdict": "borderline"}, indent=None)
+        {"verdict": "borderline"}
     """
     print(json.dumps(value, indent=indent, allow_nan=False), flush=True)
 
 
 @contextmanager
 def refusals_as_json(wanted: bool, indent: int | None = 1, **more: Any) -> Iterator[None]:
-    """Where `wanted`, an `InputError` becomes `{"error": …}` on standard output, still with exit code 2.
+    """Turn an `InputError` into `{"error": …}` on standard output where `wanted`; the exit code stays 2.
 
     Args:
         wanted: whether the command prints JSON.

@@ -57,7 +57,7 @@ def corrupt(
         bool, typer.Option("--list", callback=_list, is_eager=True, help="Show all artifacts and leave.")
     ] = False,
 ) -> None:
-    """Spoil a scan on purpose: writes OUT, beside it a JSON file of what was done, and a mask of damaged voxels.
+    """Corrupt a scan on purpose: writes OUT, beside it a JSON file of what was done, and a mask of damaged voxels.
 
     OUT has the scan's geometry. The JSON file is OUT with .json for .nii or .nii.gz; the mask, OUT_damaged.nii.gz, is
     written for artifacts that damage a known set of voxels.
@@ -66,12 +66,12 @@ def corrupt(
     from itermask.io.nifti import read_scan
     from itermask.io.outputs import on_grid_of, write_image
     from itermask.synth.artifacts import ARTIFACTS
-    from itermask.synth.artifacts import corrupt as spoil
+    from itermask.synth.artifacts import corrupt as corrupt_image
     from itermask.synth.artifacts.base import SEVERITIES
     from itermask.types import top_axis
 
     if artifact not in ARTIFACTS:
-        raise InputError(f"--artifact {artifact}: there is none of this name; --list shows them all")
+        raise InputError(f"--artifact {artifact}: no such artifact; --list shows all")
     if not SEVERITIES[0] <= severity <= SEVERITIES[1]:
         raise InputError(f"--severity {severity:g}: must be between {SEVERITIES[0]:g} and {SEVERITIES[1]:g}")
     if axis not in (None, 0, 1, 2):
@@ -85,7 +85,7 @@ def corrupt(
     if axis not in (None, up):
         direction = 1
     try:
-        result = spoil(
+        result = corrupt_image(
             read.image, artifact, severity, seed, axis, read.brain_mask, read.spacing, direction=direction, up=up
         )
     except MissingExtraError:
@@ -110,7 +110,7 @@ def corrupt(
 
 
 def _names(out: Path) -> tuple[Path, Path]:
-    """The JSON file and the mask of damaged voxels that belong to an output."""
+    """Return the JSON file and the mask of damaged voxels that belong to an output."""
     from itermask.io.names import stem
     from itermask.io.nifti import NIFTI_ENDINGS
 
@@ -137,7 +137,7 @@ def _check(scan: Path, brain_mask: Path | None, outputs: tuple[Path, ...]) -> No
 
 
 def _is_ours(sidecar: Path) -> bool:
-    """Whether a JSON file is of an artifact that was put on a scan before."""
+    """Return whether a JSON file is of an artifact that was put on a scan before."""
     try:
         record = json.loads(sidecar.read_text(encoding="utf-8"))
         return "artifact" in record and "itermask_version" in record
@@ -146,7 +146,7 @@ def _is_ours(sidecar: Path) -> bool:
 
 
 def _record(scan: "Scan", artifact: str, seed: int, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What the JSON file says; the sequence stands in it so that the spoiled scan is recognised whatever its name."""
+    """Return what the JSON file says; with the sequence, which the scan's name may not tell."""
     from itermask import __version__
 
     record = {

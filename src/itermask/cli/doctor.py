@@ -27,7 +27,7 @@ def doctor(
         Optional[Path],
         typer.Argument(help="NIfTI file or DICOM folder: say what would happen to it, and compute nothing."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Do not look at a scan; takes some seconds less.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not process a scan; takes some seconds less.")] = False,
     device: DeviceOption = "auto",
     as_json: JSONOption = False,
     series: Annotated[
@@ -37,7 +37,7 @@ def doctor(
     brain_mask: Annotated[Optional[Path], brain_mask_option("it is found")] = None,
     model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else one that suits.")] = None,
 ) -> None:
-    """Say what is installed and what works, and look at a bundled scan; or what would happen to a scan of yours.
+    """Say what is installed and what works, and process a bundled scan; or what would happen to a scan of yours.
 
     Exit code 0 if a scan would run, else 1.
     """
@@ -47,7 +47,7 @@ def doctor(
         _say(scan, as_json, series=series, sequence=sequence, brain_mask=brain_mask, model=model)
         return
     if series or sequence or brain_mask or model:
-        raise InputError("--series, --sequence, --brain-mask and --model are of a scan; name it too")
+        raise InputError("--series, --sequence, --brain-mask and --model belong to a scan; name it too")
     found = examine(quick, device)
     if as_json:
         print_json(found.as_dict())
@@ -58,7 +58,7 @@ def doctor(
 
 
 def _print(found: "Examination", lines: "Console") -> None:
-    """Everything in words, the answer last."""
+    """Print everything as text, the answer last."""
     machine, torch = found.machine, found.torch
     lines.print(f"[bold]itermask {found.version}[/bold], Python {machine.python}, {escape(machine.platform)}")
     lines.print(
@@ -79,7 +79,9 @@ def _print(found: "Examination", lines: "Console") -> None:
         (one.name, one.sequence, one.method, f"{one.dims}D {one.looks_at}" if one.dims else "", one.license)
         for one in found.models
     ]
-    _section(lines, ("model", "sequence", "method", "looks at", "licence"), [tuple(map(escape, row)) for row in models])
+    _section(
+        lines, ("model", "sequence", "method", "processes", "licence"), [tuple(map(escape, row)) for row in models]
+    )
     complete = [one.name for one in found.extras if one.complete]
     lines.print(f"\nextras that are complete: {', '.join(complete) or 'none'}")
     for one in found.extras:
@@ -89,7 +91,7 @@ def _print(found: "Examination", lines: "Console") -> None:
     lines.print()
     if found.look is not None and found.look.problem is None:
         look = found.look
-        lines.print(f"A bundled scan, looked at with {look.model} in {look.seconds:.1f} s: {look.verdict}.")
+        lines.print(f"A bundled scan, processed with {look.model} in {look.seconds:.1f} s: {look.verdict}.")
     for note in found.notes:
         lines.print(f"[yellow]note:[/yellow] {escape(note)}")
     for reason in found.reasons:
@@ -120,7 +122,7 @@ def _say(path: Path, as_json: bool, **how: "str | Path | None") -> None:
 
 
 def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
-    """Labels and texts of what is known of a scan."""
+    """Yield labels and texts of what is known of a scan."""
     yield "scan", found.scan
     for label, text in found.about:
         yield label.lower(), text
@@ -134,14 +136,14 @@ def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
     if found.model:
         own = len(found.voxel_mm) == 3 and found.voxel_mm[2] == 0
         grid = "the scan's own slices" if own else f"{' × '.join(f'{edge:.3g}' for edge in found.voxel_mm)} mm"
-        yield "model", f"{found.model}, {found.why}; looks at {grid}"
+        yield "model", f"{found.model}, {found.why}; processes {grid}"
     if found.brain:
         how = {"given": "the mask that is given", "stripped": "the scan is stripped already"}
         yield "brain", how.get(found.brain, f"would be extracted by {found.brain}")
 
 
 def _section(lines: "Console", titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A table with a line of space above."""
+    """Print a table with a line of space above."""
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
@@ -150,12 +152,12 @@ def _section(lines: "Console", titles: tuple[str, ...], rows: Sequence[tuple[str
 
 
 def _state(tool: "Tool") -> str:
-    """Whether a tool is there, with its weights; else how to get it."""
+    """Return whether a tool is there, with its weights; else how to get it."""
     if tool.version is None:
         return escape(f"not installed: {tool.install}")
     return escape(f"{tool.version}, {tool.problem or 'weights are there'}")
 
 
 def _text(text: str, install: str) -> str:
-    """What there is, and the command that adds what is not."""
+    """Return what there is, and the command that adds what is not."""
     return escape(f"{text}: {install}" if install else text)

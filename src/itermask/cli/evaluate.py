@@ -55,15 +55,15 @@ def evaluate(
 
 
 def _numbers(text: str) -> list[float]:
-    """Numbers with commas between."""
+    """Return numbers with commas between."""
     try:
         return [float(number) for number in text.split(",")]
     except ValueError as error:
-        raise InputError(f"--size-limits {text}: write it as numbers with commas, such as 1,10") from error
+        raise InputError(f"--size-limits {text}: separate numbers with commas, for example 1,10") from error
 
 
 def _print(found: "Evaluation", out: Path | None) -> None:
-    """The means on standard output; what was not evaluated on standard error."""
+    """Print the means on standard output; what was not evaluated on standard error."""
     summary = found.summary
     problems, lines = console(stderr=True), console()
     for name, reason in found.failed:
@@ -83,7 +83,7 @@ def _print(found: "Evaluation", out: Path | None) -> None:
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    """Mean, spread and interval of every metric."""
+    """Return mean, spread and interval of every metric."""
     table = Table("metric", "mean", "std", "95 % interval", "defined", box=None, pad_edge=False)
     for metric, values in summary["metrics"].items():
         mean, std, low, high = (_number(values[key]) for key in ("mean", "std", "low", "high"))

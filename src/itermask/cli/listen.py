@@ -1,4 +1,4 @@
-"""`itermask listen`: a DICOM node that looks at what it receives, with a live page."""
+"""`itermask listen`: a DICOM node that processes what it receives, with a live page."""
 
 import logging
 import os
@@ -20,17 +20,17 @@ def listen(
     config: Annotated[Optional[Path], typer.Argument(help="TOML file of the node; see --example.")] = None,
     example: Annotated[bool, typer.Option("--example", help="Print a TOML file with every setting.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Look again at series that could not be looked at before.")
+        bool, typer.Option("--retry-failed", help="Process again the series that could not be processed before.")
     ] = False,
     dry_run: Annotated[
         Optional[Path],
         typer.Option("--explain", help="Say for each series of a folder whether it would be processed, and why."),
     ] = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Print who received, looked at, sent and saw what, as a table; then end.")
+        bool, typer.Option("--audit", help="Print who received, processed, sent and saw what, as a table; then end.")
     ] = False,
 ) -> None:
-    """Listen for series from a scanner, look at each at once, show it on a live page, send the results."""
+    """Listen for series from a scanner, process each at once, show it on a live page, send the results."""
     from itermask.apps.node.audit import read_audit
     from itermask.apps.node.config import example as print_example
     from itermask.apps.node.config import read_config
@@ -41,7 +41,7 @@ def listen(
         print(print_example(), end="")
         return
     if config is None:
-        raise InputError("say the node's TOML file; 'itermask listen --example' prints one")
+        raise InputError("give the node's TOML file; 'itermask listen --example' prints one")
     told = read_config(config)
     if dry_run is not None:
         _explain(dry_run, told)
@@ -82,7 +82,7 @@ def _explain(folder: Path, config: "NodeConfig") -> None:
 
 
 def _log_to_stderr() -> None:
-    """Plain lines, with the time, of what the node does; no library's remarks on odd headers."""
+    """Log what the node does in plain lines with the time, without libraries' remarks on unusual headers."""
     warnings.filterwarnings("ignore", module="pydicom")
     log = logging.getLogger("itermask.node")
     handler = logging.StreamHandler()
@@ -96,7 +96,7 @@ def _log_to_stderr() -> None:
 
 
 def _trace_to(path: Path) -> None:
-    """Keep what only those who mend the program can read out of the log, in a file of at most 2 MB."""
+    """Keep what only developers of the program need out of the log, in a file of at most 2 MB."""
     from logging.handlers import RotatingFileHandler
 
     traces = logging.getLogger("itermask.node.traces")

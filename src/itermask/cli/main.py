@@ -64,14 +64,14 @@ def options(
 
 
 def collect_seldom() -> None:
-    """Loading PyTorch makes a million objects that stay until the end; looking through them takes a second of a run."""
+    """Collect garbage less often: PyTorch makes a million lasting objects, and searching them takes a second a run."""
     gc.set_threshold(50_000)
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
 
 
 def main() -> None:
-    """Entry point of the command: every end is an exit code, and at most one line says what went wrong."""
+    """Run the command: every end is an exit code, and at most one line says what went wrong."""
     open_streams()
     collect_seldom()
     as_json = wants_json(sys.argv[1:])
@@ -101,9 +101,9 @@ def ended(as_json: bool) -> int:
             return tell(f"writing failed ({said}); is the disk full, or standard output?", as_json, 2)
         return tell(f"{error.filename!s}: cannot be used ({said})", as_json, 2)
     except Exception as error:
-        if callable(words := getattr(error, "format_message", None)):  # a command line that cannot be read
+        if callable(text := getattr(error, "format_message", None)):  # a command line that cannot be read
             return tell(
-                f"{words()} ('itermask --help' lists what there is)", as_json, int(getattr(error, "exit_code", 2))
+                f"{text()} ('itermask --help' lists what there is)", as_json, int(getattr(error, "exit_code", 2))
             )
         if type(error).__name__ == "Abort":
             return tell("interrupted", as_json, 130)

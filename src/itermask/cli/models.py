@@ -33,7 +33,7 @@ def models(
     if as_json:
         print_json({"models": [asdict(each) for each in found]})
         return
-    table = Table("model", "sequence", "method", "looks at", "learned from", "licence", box=None, pad_edge=False)
+    table = Table("model", "sequence", "method", "processes", "learned from", "licence", box=None, pad_edge=False)
     for each in found:
         table.add_row(each.name, each.sequence, each.method, each.looks_at, each.learned_from, each.license)
     console().print(table, soft_wrap=False)

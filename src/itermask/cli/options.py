@@ -6,6 +6,7 @@ import typer
 
 from itermask import __version__
 from itermask.cli import complete
+from itermask.errors import InputError
 
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, mps or openvino.", autocompletion=complete.devices)
@@ -25,7 +26,7 @@ SensitivityOption = Annotated[
     typer.Option("--sensitivity", help="Divides the model's operating point: 2 flags more, 0.5 less."),
 ]
 N4Option = Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")]
-AlignOption = Annotated[bool, typer.Option("--align", help="Let the model look along MNI axes (rigid registration).")]
+AlignOption = Annotated[bool, typer.Option("--align", help="Let the model work along MNI axes (rigid registration).")]
 JSONOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output in place of lines; see docs/command-line.md.")
 ]
@@ -58,12 +59,12 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only list what wo
 
 
 def sequence_option(help: str) -> Any:
-    """`--sequence`, which commands use differently, with the known sequences offered."""
+    """Return `--sequence`, which commands use differently, with the known sequences offered."""
     return typer.Option("--sequence", help=help, autocompletion=complete.sequences)
 
 
 def brain_mask_option(otherwise: str) -> Any:
-    """`--brain-mask` of one scan; `otherwise` says what happens without."""
+    """Return `--brain-mask` of one scan; `otherwise` says what happens without."""
     return typer.Option("--brain-mask", help=f"Brain mask on the scan's grid; else {otherwise}.")
 
 
@@ -72,3 +73,26 @@ def show_version(context: typer.Context, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
         print(f"itermask {__version__}")
         raise typer.Exit
+
+
+def parse_part(text: str, option: str) -> tuple[int, int]:
+    """Return `i/n`, one part of n, as numbers.
+
+    Args:
+        text: what was given.
+        option: to which option, for the message.
+
+    Raises:
+        InputError: it is not that, or i is not within 1 to n.
+
+    Example:
+        >>> parse_part("2/4", "--shard")
+        (2, 4)
+    """
+    try:
+        number, count = (int(part) for part in text.split("/"))
+    except ValueError:
+        number, count = 0, 0
+    if not 1 <= number <= count:
+        raise InputError(f"{option} {text}: write it as 1/4, 2/4, … up to 4/4")
+    return number, count

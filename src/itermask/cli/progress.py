@@ -14,7 +14,13 @@ EVERY = 30.0  # seconds between lines of a stage
 
 @contextmanager
 def bar_or_lines(title: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar where standard error is a terminal, else lines, see `StageLines`; called with (stage, share done)."""
+    """Show a bar where standard error is a terminal, else lines (`StageLines`); called with (stage, share done).
+
+    Example:
+        >>> with bar_or_lines("train") as report:
+        ...     report("training", 0.5)
+        ...
+    """
     if not console(stderr=True).is_terminal:
         yield StageLines(title)
         return
@@ -65,5 +71,5 @@ class StageLines:
 
 
 def _minutes(seconds: float) -> str:
-    """A time in words."""
+    """Return a time in words."""
     return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"

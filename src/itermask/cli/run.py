@@ -93,7 +93,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Run:
-    """How each scan of a path is looked at, and told: in lines, or as JSON on one line."""
+    """How each scan of a path is processed, and told: in lines, or as JSON on one line."""
 
     path: Path
     brain_mask: Path | None
@@ -105,12 +105,12 @@ class _Run:
     as_json: bool
 
     def name_aside(self, source: "Source") -> None:
-        """Say on standard error what else the path holds and why it is not looked at; JSON holds it already."""
+        """Say on standard error what else the path holds and why it is not processed; JSON holds it already."""
         for line in () if self.as_json else source.aside:
             print(f"itermask: {line}", file=sys.stderr)
 
     def at(self, source: "Source", out: Path) -> None:
-        """Look at one scan, write what was found and say it."""
+        """Process one scan, write what was found and say it."""
         from itermask.io.dicom.sources import why_no_results
         from itermask.io.dicom.write import check_dicom, write_dicom
         from itermask.io.outputs import check_out, write_finding
@@ -151,7 +151,7 @@ class _Run:
 
 
 def _plain(path: Path, source: "Source", finding: "Finding", out: Path, dicom: Path | None) -> dict[str, Any]:
-    """One scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
+    """Return one scan, as JSON holds it: where everything lies, the volumes, and all that `finding.json` says."""
     from itermask.io.outputs import MISSING, OUTPUTS, PASSES
     from itermask.results.regions import voxel_ml
 
@@ -177,7 +177,7 @@ def _check_threads(asked: int | None) -> None:
 
 
 def _threads(asked: int | None) -> int:
-    """The threads asked for; else one for each core that this process may use, or fewer if OMP_NUM_THREADS says so."""
+    """Return the threads asked for; else one for each core that is usable, or fewer if OMP_NUM_THREADS says so."""
     from torch import get_num_threads
 
     from itermask.apps.cohort.memory import usable_cores

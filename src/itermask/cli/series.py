@@ -31,7 +31,7 @@ def series(
 
 
 def _plain(found: "Found") -> dict[str, Any]:
-    """Everything that was found, as JSON holds it."""
+    """Return everything that was found, as JSON holds it."""
     return {
         "series": [plain_series(each) for each in found.series],
         "left_out": [{"file": left.name, "reason": left.reason} for left in found.left_out],
@@ -39,7 +39,7 @@ def _plain(found: "Found") -> dict[str, Any]:
 
 
 def plain_series(series: "Series") -> dict[str, Any]:
-    """One series, as JSON holds it."""
+    """Return one series, as JSON holds it."""
     return {
         "label": series.label,
         "number": series.number,
@@ -63,7 +63,7 @@ def plain_series(series: "Series") -> dict[str, Any]:
 
 
 def _print(found: "Found") -> None:
-    """A table of the series, then how many files were left out for each reason."""
+    """Print a table of the series, then how many files were left out for each reason."""
     from itermask.io.dicom.aside import left_out_lines
 
     lines = console()
@@ -72,14 +72,14 @@ def _print(found: "Found") -> None:
     if owners:
         table.add_column("of")
     for each in found.series:
-        words = ", ".join(text for text in (each.description, each.part) if text)
+        said = ", ".join(text for text in (each.description, each.part) if text)
         sequence = "[yellow]cannot be used[/yellow]" if each.problem else each.guess.sequence or "unknown"
         table.add_row(
             each.label,
             sequence,
             f"{len(each.frames)} {each.plane}",
             _voxels(each),
-            escape(words),
+            escape(said),
             *map(escape, owners.get(each.label, ())),
         )
     if found.series:
@@ -98,6 +98,10 @@ def whose(series: "Sequence[Series]") -> dict[str, tuple[str]]:
     """Return by label which patient and study a series is of; empty where all are of one study of one patient.
 
     Patients are told by their identifier, never by name; those without one are counted.
+
+    Example:
+        >>> whose([])
+        {}
     """
     from itermask.results.whose import day, study_code
 
@@ -117,7 +121,7 @@ def whose(series: "Sequence[Series]") -> dict[str, tuple[str]]:
 
 
 def _voxels(series: "Series") -> str:
-    """Number and size of voxels."""
+    """Return the number and size of voxels."""
     columns, rows, _ = series.shape
     size = "" if series.spacing is None else f", {'×'.join(f'{edge:.3g}' for edge in series.spacing)} mm"
     return f"{columns}×{rows}{size}"

@@ -16,7 +16,7 @@ COLOURS = dict(zip(VERDICTS, ("green", "yellow", "red"), strict=True))
 
 @contextmanager
 def progress_bar(title: str) -> Iterator["StageBar"]:
-    """A bar on standard error; nothing where that is no terminal or `NO_COLOR` is set."""
+    """Show a bar on standard error; nothing where that is no terminal or `NO_COLOR` is set."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     errors = console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
@@ -36,7 +36,7 @@ class StageBar:
 
 
 def print_finding(name: str, finding: Finding, out: Path) -> None:
-    """The verdict, the answers to the three questions, notes, and where the report lies."""
+    """Print the verdict, the answers to the three questions, notes, and where the report lies."""
     lines = console()
     colour = COLOURS.get(finding.verdict, "white")
     lines.print(f"[bold]{escape(name)}[/bold]: [{colour}]{finding.verdict}[/{colour}]")

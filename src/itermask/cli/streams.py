@@ -27,18 +27,18 @@ def open_streams() -> None:
             change(errors="backslashreplace")
 
 
-def wants_json(words: Sequence[str]) -> bool:
-    """Whether a command line asks for JSON, also one that cannot be read otherwise.
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON, also one that cannot be read otherwise.
 
     >>> wants_json(["run", "--json", "scan.nii"]), wants_json(["run", "--", "--json"])
     (True, False)
     """
-    options = words[: words.index("--")] if "--" in words else words
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
 
 
 def one_line(text: str) -> str:
-    r"""A message on one line; a line break in a file's name is written as `\n`.
+    r"""Return a message on one line; a line break in a file's name is written as `\n`.
 
     >>> one_line("a\nb: no such file")
     'a\\nb: no such file'
@@ -51,7 +51,13 @@ def one_line(text: str) -> str:
 
 
 def tell(message: str, as_json: bool, code: int) -> int:
-    """Say in one line, or as a JSON object, why the command ends; gives the exit code."""
+    """Say in one line, or as a JSON object, why the command ends; gives the exit code.
+
+    Example:
+        >>> tell("a.nii.gz: no such file", as_json=True, code=2)
+        {"error": "a.nii.gz: no such file"}
+        2
+    """
     try:
         if as_json:
             print(json.dumps({"error": one_line(message)}), flush=True)
@@ -66,6 +72,10 @@ def flushed(code: int) -> int:
     """Write what is left to print; gives the exit code, another where that fails.
 
     Where nobody reads the pipe any more nothing is said and the code is 1 at least; a full disk is named and gives 2.
+
+    Example:
+        >>> flushed(0)
+        0
     """
     try:
         sys.stdout.flush()

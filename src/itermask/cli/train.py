@@ -91,7 +91,7 @@ def train(
 
 
 def _note(text: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(f"itermask: {text}", file=sys.stderr)
 
 
@@ -115,7 +115,7 @@ def _plan(data: Path, sequence: str, settings: "TrainingConfig", target: str | N
     from itermask.training.train import read_checked
 
     if path.exists():
-        raise InputError(f"{path}: is there already; choose another name")
+        raise InputError(f"{path}: exists already; choose another name")
     entries = read_checked(data, sequence, settings, target, _note)
     found = fingerprint([entry for entry in entries if entry.split == "train"], sequence)
     text = plan_text(found, planned(found, settings.divisor))

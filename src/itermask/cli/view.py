@@ -60,7 +60,7 @@ def view(
 
 
 def _login() -> str:
-    """Name of the user."""
+    """Return the name of the user."""
     from getpass import getuser
 
     try:

@@ -32,7 +32,7 @@ WORDS = {
 
 
 def read_toml(path: Path, otherwise: str = "") -> dict[str, Any]:
-    """The contents of a TOML file.
+    """Return the contents of a TOML file.
 
     Args:
         path: the file.
@@ -40,6 +40,15 @@ def read_toml(path: Path, otherwise: str = "") -> dict[str, Any]:
 
     Raises:
         InputError: it cannot be read, or is no TOML.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "settings.toml"
+        ...     _ = path.write_text("steps = 100")
+        ...     read_toml(path)
+        ...
+        {'steps': 100}
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -50,7 +59,7 @@ def read_toml(path: Path, otherwise: str = "") -> dict[str, Any]:
 
 
 def checked(kind: type[Kind], values: Mapping[str, Any], where: str, base: Path | None = None) -> Kind:
-    """Settings as an object of a dataclass.
+    """Return settings as an object of a dataclass.
 
     >>> from itermask.training.augment import Augmentation
     >>> checked(Augmentation, {"flip": 0.25}, "mine.toml").flip
@@ -102,6 +111,13 @@ def check_ranges(
 
     Raises:
         ValueError: names the first that is out of range, NaN or infinite.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> class Settings:
+        ...     steps: int = 100
+        ...
+        >>> check_ranges(Settings(), positive="steps")
     """
     rules = (
         (positive, lambda number: number > 0, "above 0"),
@@ -131,7 +147,7 @@ def _shown(number: float) -> str:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with others over them, table by table.
+    """Return settings with others over them, table by table.
 
     >>> merged({"steps": 5, "augmentation": {"flip": 0.0, "shift": 1}}, {"augmentation": {"flip": 0.5}})
     {'steps': 5, 'augmentation': {'flip': 0.5, 'shift': 1}}
@@ -144,7 +160,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(kind: Any, values: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Settings that a dataclass does not know, and such that it needs and lacks, in it and in all below."""
+    """Yield settings that a dataclass does not know, and such that it needs and lacks, in it and in all below."""
     if not is_dataclass(kind) or not isinstance(values, Mapping):
         return
     hints = get_type_hints(kind)
@@ -166,7 +182,7 @@ def _unknown(kind: Any, values: Any, place: str = "") -> Iterator[tuple[str, str
 
 
 def _dataclasses_in(hint: Any) -> Iterator[tuple[Any, bool]]:
-    """The dataclasses that a type may hold, and whether they stand in a list."""
+    """Yield the dataclasses that a type may hold, and whether they stand in a list."""
     if is_dataclass(hint):
         yield hint, False
     elif get_origin(hint) in (Union, UnionType):
@@ -178,7 +194,7 @@ def _dataclasses_in(hint: Any) -> Iterator[tuple[Any, bool]]:
 
 
 def _explained(error: msgspec.ValidationError, values: Any) -> str:
-    """What is wrong, in plain words."""
+    """Return what is wrong, in plain words."""
     text, _, path = str(error).partition(" - at `$")
     steps = [name or int(number) for name, number in re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)]
     place = _place(steps)
@@ -197,7 +213,7 @@ def _explained(error: msgspec.ValidationError, values: Any) -> str:
 
 
 def _place(steps: list[str | int]) -> str:
-    """A setting's place: `augmentation.flip`, `box[2]`, `methods[0].name`, counted as people do."""
+    """Return a setting's place: `augmentation.flip`, `box[2]`, `methods[0].name`, counted as people do."""
     text = ""
     for step in steps:
         text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else str(step)

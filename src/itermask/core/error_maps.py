@@ -15,6 +15,10 @@ def check_image(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: shapes differ, the brain is empty, NaN or infinity in the image, or a constant brain.
+
+    Example:
+        >>> check_image(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1])).tolist()
+        [False, True, True]
     """
     brain = np.asarray(brain) > 0
     if image.shape != brain.shape:
@@ -29,10 +33,14 @@ def check_image(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """E = (x − x̂)²·B, float32.
+    """Return E = (x − x̂)²·B, float32.
 
     Raises:
         ValueError: the reconstruction has another shape or is not finite in the brain.
+
+    Example:
+        >>> error_map(np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 0.0]), np.array([True, True, False])).tolist()
+        [0.0, 4.0, 0.0]
     """
     if reconstruction.shape != image.shape:
         raise ValueError(f"the reconstruction {reconstruction.shape} does not have the image's shape {image.shape}")
@@ -43,10 +51,16 @@ def error_map(image: np.ndarray, reconstruction: np.ndarray, brain: np.ndarray) 
 
 
 def smoothed_error(sigma: tuple[float, ...]) -> Measure:
-    """An error measure that averages the squared error over a Gaussian neighbourhood in the brain.
+    """Return an error measure that averages the squared error over a Gaussian neighbourhood in the brain.
 
     Args:
         sigma: standard deviation in voxels along each axis; all zero gives the plain squared error.
+
+    Example:
+        >>> image, brain = np.array([0.0, 0.0, 3.0, 0.0]), np.ones(4, bool)
+        >>> measure = smoothed_error((1.0,))
+        >>> [round(float(value), 2) for value in measure(image, np.zeros(4), brain)]
+        [0.53, 2.18, 3.63, 2.66]
     """
     if not any(sigma):
         return error_map

@@ -13,7 +13,7 @@ ON_THE_SPHERE = (
 
 
 def is_coarse(shape: Sequence[int], spacing: Sequence[float], cutoff: float, real: bool = False) -> np.ndarray:
-    """Which bins of a Fourier transform lie below a cut-off; those on its sphere do not, along whatever axis.
+    """Return which bins of a Fourier transform lie below a cut-off; those on its sphere do not, along whatever axis.
 
     >>> is_coarse((6,), (1.0,), 1 / 3).astype(int)  # frequencies 0, 1/6, 1/3, -1/2, -1/3, -1/6 cycles/mm
     array([1, 1, 0, 0, 0, 1])

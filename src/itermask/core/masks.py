@@ -102,6 +102,12 @@ def field_mask(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Returns:
         boolean mask, True where hidden, inside `brain`.
+
+    Example:
+        >>> brain = np.ones((20, 20, 20), bool)
+        >>> mask = field_mask(brain, np.random.default_rng(0))
+        >>> 0.02 <= float(mask.mean()) <= 0.91
+        True
     """
     smoothness = np.exp(rng.uniform(np.log(0.5), np.log(8.0)))
     share = rng.uniform(0.02, 0.9)
@@ -132,6 +138,12 @@ def square_mask(brain: np.ndarray, spacing: Sequence[float], rng: np.random.Gene
 
     Raises:
         ValueError: not a slice.
+
+    Example:
+        >>> brain = np.ones((64, 64), bool)
+        >>> mask = square_mask(brain, (2.0, 2.0), np.random.default_rng(0))
+        >>> mask.shape, bool(mask.any())
+        ((64, 64), True)
     """
     if brain.ndim != 2 or len(spacing) != 2:
         raise ValueError(f"squares are drawn on slices, not on {brain.ndim} axes")
@@ -190,7 +202,7 @@ def training_mask(
 
 
 def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
-    """The smallest part of a box that holds the brain and that a network takes.
+    """Return the smallest part of a box that holds the brain and that a network takes.
 
     Args:
         brain: boolean brain mask; an empty one gives the whole box.
@@ -199,6 +211,12 @@ def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
 
     Returns:
         one slice an axis, with the brain about in the middle.
+
+    Example:
+        >>> brain = np.zeros((32, 32), bool)
+        >>> brain[9:15, 4:9] = True
+        >>> brain_crop(brain, 8)
+        (slice(4, 20, None), slice(0, 16, None))
     """
     if not divisor or not brain.any():
         return (slice(None),) * brain.ndim
@@ -213,7 +231,12 @@ def brain_crop(brain: np.ndarray, divisor: int) -> tuple[slice, ...]:
 
 
 def remove_small_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
-    """A mask without its connected parts (faces touching) of fewer than `smallest` voxels."""
+    """Return a mask without its connected parts (faces touching) of fewer than `smallest` voxels.
+
+    Example:
+        >>> remove_small_parts(np.array([True, True, False, True]), smallest=2).tolist()
+        [True, True, False, False]
+    """
     if smallest <= 1:
         return mask
     parts, _ = ndimage.label(mask)
@@ -223,19 +246,24 @@ def remove_small_parts(mask: np.ndarray, smallest: float) -> np.ndarray:
 
 
 def network_input(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray, channels: list[np.ndarray]) -> np.ndarray:
-    """Noise fill, and the channels beside it: (1 + len(channels), …) float32.
+    """Return noise fill, and the channels beside it: (1 + len(channels), …) float32.
 
     Args:
         image: scaled intensities.
         hidden: boolean, True where the image is replaced by `noise`.
         noise: standard normal, shape of `image`.
         channels: what else the network sees: the guidance, and the mask where the model takes it.
+
+    Example:
+        >>> hidden = np.array([[True, False]])
+        >>> network_input(np.array([[1.0, 2.0]]), hidden, np.array([[9.0, 9.0]]), [np.array([[5.0, 6.0]])]).tolist()
+        [[[9.0, 2.0]], [[5.0, 6.0]]]
     """
     return np.stack([np.where(hidden, noise, image), *channels]).astype(np.float32, copy=False)
 
 
 def erode_slices(brain: np.ndarray, spacing: tuple[float, ...], radius: float) -> np.ndarray:
-    """The brain without its border, slice by slice: erosion by a disk.
+    """Return the brain without its border, slice by slice: erosion by a disk.
 
     Args:
         brain: boolean (X, Y, Z).
@@ -248,6 +276,10 @@ def erode_slices(brain: np.ndarray, spacing: tuple[float, ...], radius: float) -
 
     Raises:
         ValueError: nothing is left.
+
+    Example:
+        >>> int(erode_slices(np.ones((5, 5, 1), bool), (1.0, 1.0, 1.0), radius=1.0).sum())
+        9
     """
     inner = np.zeros_like(brain, dtype=bool)
     for at in np.flatnonzero(brain.any(axis=(0, 1))):

@@ -1,6 +1,6 @@
 """The healthy-profile distance: how far a scan's errors, as a whole, are from those of healthy scans.
 
-A stop threshold of the scan's own adapts to whatever spoils the whole scan, so the size of the final mask
+A stop threshold of the scan's own adapts to whatever corrupts the whole scan, so the size of the final mask
 cannot see a global artifact. The profile can: it describes how large the errors are at every stage of the
 search, and is compared with the same features of healthy validation scans. Source: `itermask3d.md`, last section.
 """
@@ -32,19 +32,19 @@ class HealthyProfiles:
     precision: np.ndarray
 
     def standardise(self, profile: dict[str, float]) -> dict[str, float]:
-        """Each feature's distance from the healthy centre, in healthy standard deviations."""
+        """Return each feature's distance from the healthy centre, in healthy standard deviations."""
         return {
             name: float((profile[name] - centre) / spread)
             for name, centre, spread in zip(self.names, self.centre, self.spread, strict=True)
         }
 
     def distance(self, profile: dict[str, float]) -> float:
-        """Mahalanobis distance per root of the number of features: about 1 for a healthy scan."""
+        """Return the Mahalanobis distance per root of the number of features: about 1 for a healthy scan."""
         z = np.array(list(self.standardise(profile).values()))
         return float(np.sqrt(max(0.0, z @ self.precision @ z) / len(z)))
 
     def to_json(self) -> dict[str, list]:
-        """Plain lists, for the model card."""
+        """Return plain lists, for the model card."""
         return {
             "names": list(self.names),
             "centre": self.centre.tolist(),
@@ -54,13 +54,13 @@ class HealthyProfiles:
 
     @classmethod
     def from_json(cls, stored: dict[str, list]) -> "HealthyProfiles":
-        """Inverse of `to_json`."""
+        """Return the inverse of `to_json`."""
         arrays = (np.asarray(stored[key], dtype=float) for key in ("centre", "spread", "precision"))
         return cls(tuple(stored["names"]), *arrays)
 
 
 def profile_features(curve: np.ndarray, hidden_error: np.ndarray, visible_error: np.ndarray) -> dict[str, float]:
-    """Logarithms of a scan's error levels.
+    """Return logarithms of a scan's error levels.
 
     Args:
         curve: threshold curve of any length.
@@ -69,6 +69,12 @@ def profile_features(curve: np.ndarray, hidden_error: np.ndarray, visible_error:
 
     Returns:
         feature name → natural logarithm.
+
+    Example:
+        >>> curve = np.linspace(0.0, 1.0, 100)
+        >>> features = profile_features(curve, np.array([0.5, 1.0]), np.array([0.1, 0.2]))
+        >>> all(np.isfinite(value) for value in features.values())
+        True
     """
     percent = 100 * np.arange(1, len(curve) + 1) / len(curve)
     levels = {f"curve_{at}": float(np.interp(at, percent, curve)) for at in CURVE_PERCENTS}
@@ -82,13 +88,18 @@ def profile_features(curve: np.ndarray, hidden_error: np.ndarray, visible_error:
 
 
 def error_profile(errors: np.ndarray) -> dict[str, float]:
-    """Logarithms of the error levels of a scan with one error map.
+    """Return logarithms of the error levels of a scan with one error map.
 
     Args:
         errors: errors of the brain's voxels (1D), not negative.
 
     Returns:
         feature name → natural logarithm: percentiles of the errors, and their mean.
+
+    Example:
+        >>> profile = error_profile(np.linspace(0.01, 1.0, 100))
+        >>> all(np.isfinite(value) for value in profile.values())
+        True
     """
     levels = dict(zip(ERROR_PERCENTS, np.percentile(errors, ERROR_PERCENTS), strict=True))
     features = {f"error_percentile_{at}": level for at, level in levels.items()} | {"mean_error": np.mean(errors)}
@@ -103,6 +114,12 @@ def fit_profiles(profiles: list[dict[str, float]]) -> HealthyProfiles:
 
     Raises:
         ValueError: fewer than three scans.
+
+    Example:
+        >>> scans = [{"level": value} for value in (1.0, 2.0, 3.0)]
+        >>> fitted = fit_profiles(scans)
+        >>> fitted.names, float(fitted.centre[0])
+        (('level',), 2.0)
     """
     if len(profiles) < 3:
         raise ValueError(f"the healthy range needs at least 3 scans, not {len(profiles)}")

@@ -47,7 +47,7 @@ def refine(
     on_pass: Callable[[int, int], None] | None = None,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
 ) -> Refinement:
-    """Phase 2: shrink the mask with one threshold until it settles.
+    """Run phase 2: shrink the mask with one threshold until it settles.
 
     Repeat: one pass with M; M' = {E > τ}; r = (|M| − |M'|)/|M|; M ← M'. Stops when r < `min_shrink`: a mask
     that grows stops too, and so does an empty one.
@@ -67,6 +67,12 @@ def refine(
 
     Raises:
         ValueError: see `check_image`; a threshold that is NaN; a start mask of another shape.
+
+    Example:
+        >>> image = np.array([[0.0, 0.0, 3.0]])
+        >>> found = refine(image, np.ones((1, 3), bool), lambda image, hidden: np.zeros_like(image), threshold=1.0)
+        >>> found.mask.tolist(), found.passes, found.trace
+        ([[False, False, True]], 2, [3, 1, 1])
     """
     brain = check_image(image, brain)
     if np.isnan(threshold):
@@ -89,9 +95,19 @@ def refine(
 
 
 def record_passes(reconstruct: Reconstruct, revealed: np.ndarray) -> Reconstruct:
-    """`reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
+    """Return `reconstruct`, which also writes into `revealed` by which pass each voxel was hidden last, counted from 1.
 
     So every voxel ends with the number of the pass that revealed it for good.
+
+    Example:
+        >>> revealed = np.zeros(3, dtype=int)
+        >>> reconstruct = record_passes(lambda image, hidden: image, revealed)
+        >>> image = np.zeros(3)
+        >>> for hidden in ([True, True, True], [True, False, False]):
+        ...     _ = reconstruct(image, np.array(hidden))
+        ...
+        >>> revealed.tolist()
+        [2, 1, 1]
     """
     passes = 0
 

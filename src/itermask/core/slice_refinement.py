@@ -43,10 +43,14 @@ class SliceRefinement:
 
 
 def slice_errors(images: np.ndarray, reconstructions: np.ndarray, brains: np.ndarray) -> np.ndarray:
-    """E = (x − x̂)²·B of every slice, float32.
+    """Return E = (x − x̂)²·B of every slice, float32.
 
     Raises:
         ValueError: the shapes differ, or a reconstruction is not finite in the brain.
+
+    Example:
+        >>> slice_errors(np.array([[[1.0, 3.0]]]), np.zeros((1, 1, 2)), np.array([[[True, False]]])).tolist()
+        [[[1.0, 0.0]]]
     """
     shapes = (images.shape, reconstructions.shape, brains.shape)
     if len(set(shapes)) > 1:
@@ -58,7 +62,7 @@ def slice_errors(images: np.ndarray, reconstructions: np.ndarray, brains: np.nda
 
 
 def largest_errors(errors: np.ndarray, brains: np.ndarray, share: float = START_SHARE) -> np.ndarray:
-    """The pixels of each slice's brain with the largest errors.
+    """Return the pixels of each slice's brain with the largest errors.
 
     Args:
         errors: (slices, X, Y).
@@ -70,6 +74,10 @@ def largest_errors(errors: np.ndarray, brains: np.ndarray, share: float = START_
 
     Raises:
         ValueError: a share outside 0 to 1.
+
+    Example:
+        >>> largest_errors(np.array([[[0.1, 0.9, 0.5]]]), np.ones((1, 1, 3), bool), share=0.6).tolist()
+        [[[False, True, True]]]
     """
     if not 0 <= share <= 1:
         raise ValueError(f"the share to hide is from 0 to 1, not {share}")
@@ -113,6 +121,16 @@ def refine_slices(
 
     Raises:
         ValueError: a threshold that is NaN.
+
+    Example:
+        >>> image, brain = np.array([[[0.0, 0.0, 3.0]]]), np.ones((1, 1, 3), bool)
+        >>> def reconstruct(which, masks, number):
+        ...     return np.zeros_like(image[which])
+        ...
+        >>> start = first_iteration(image, brain, np.zeros((1, 1, 3)), share=1.0)
+        >>> found = refine_slices(image, brain, reconstruct, 1.0, start)
+        >>> found.masks.tolist(), found.passes.tolist()
+        ([[[False, False, True]]], [3])
     """
     limits = np.broadcast_to(np.asarray(thresholds, dtype=float), len(images))
     if np.isnan(limits).any():
@@ -144,7 +162,7 @@ def refine_slices(
 def _reconstruct(
     images: np.ndarray, reconstruct: Reconstruct, which: np.ndarray, masks: np.ndarray, number: int, copy_visible: bool
 ) -> np.ndarray:
-    """One pass over some slices; what is visible is copied from the image."""
+    """Return one pass over some slices; what is visible is copied from the image."""
     expected = reconstruct(which, masks, number)
     return np.where(masks, expected, images[which]) if copy_visible else expected
 
@@ -152,13 +170,19 @@ def _reconstruct(
 def first_iteration(
     images: np.ndarray, brains: np.ndarray, reconstructions: np.ndarray, share: float = START_SHARE
 ) -> SliceRefinement:
-    """What refinement begins with: the largest errors of a pass in which nothing of the brain was visible.
+    """Return what refinement begins with: the largest errors of a pass in which nothing of the brain was visible.
 
     Args:
         images: scaled intensities (slices, X, Y).
         brains: boolean, same shape.
         reconstructions: of that pass.
         share: of each slice's brain that is hidden next.
+
+    Example:
+        >>> image, brain = np.array([[[0.0, 0.0, 3.0]]]), np.ones((1, 1, 3), bool)
+        >>> start = first_iteration(image, brain, np.zeros((1, 1, 3)), share=0.3)
+        >>> start.masks.tolist(), start.trace
+        ([[[False, False, True]]], [3, 1])
     """
     errors = slice_errors(images, reconstructions, brains)
     masks = largest_errors(errors, brains, share)
@@ -170,7 +194,7 @@ def first_iteration(
 def threshold_first_pass(
     images: np.ndarray, brains: np.ndarray, reconstructions: np.ndarray, threshold: float
 ) -> SliceRefinement:
-    """No refinement: what exceeds the threshold in a pass in which nothing of the brain was visible.
+    """Return without refinement what exceeds the threshold in a pass in which nothing of the brain was visible.
 
     Args:
         images: scaled intensities (slices, X, Y).
@@ -180,6 +204,11 @@ def threshold_first_pass(
 
     Raises:
         ValueError: a threshold that is NaN.
+
+    Example:
+        >>> image, brain = np.array([[[0.0, 0.0, 3.0]]]), np.ones((1, 1, 3), bool)
+        >>> threshold_first_pass(image, brain, np.zeros((1, 1, 3)), threshold=1.0).masks.tolist()
+        [[[False, False, True]]]
     """
     if np.isnan(threshold):
         raise ValueError("the stop threshold is NaN")
@@ -193,7 +222,16 @@ def threshold_first_pass(
 def hidden_errors(
     images: np.ndarray, brains: np.ndarray, reconstruct: Reconstruct, masks: np.ndarray, number: int = 0
 ) -> np.ndarray:
-    """Errors (1D) of the pixels that `masks` hide, from one pass."""
+    """Return errors (1D) of the pixels that `masks` hide, from one pass.
+
+    Example:
+        >>> image, brain = np.array([[[1.0, 3.0]]]), np.ones((1, 1, 2), bool)
+        >>> def reconstruct(which, masks, number):
+        ...     return np.zeros_like(image[which])
+        ...
+        >>> hidden_errors(image, brain, reconstruct, np.array([[[False, True]]])).tolist()
+        [9.0]
+    """
     expected = reconstruct(np.arange(len(images)), masks, number)
     return slice_errors(images, expected, brains)[masks]
 
@@ -209,7 +247,7 @@ def best_thresholds(
     rise: float = RISE,
     highest: float = HIGHEST,
 ) -> np.ndarray:
-    """The best Dice of each slice over start shares and thresholds: an upper bound for tables, as it sees the labels.
+    """Return each slice's best Dice over start shares and thresholds: an upper bound, as it sees the labels.
 
     From each start share a slice is refined, first with the threshold `rise`; whenever its mask has settled the
     threshold rises by `rise`, up to `highest`.
@@ -226,6 +264,14 @@ def best_thresholds(
 
     Returns:
         Dice (slices,), 0 to 1; 1 where there is neither a label nor, at some threshold, a mask.
+
+    Example:
+        >>> image, brain = np.array([[[0.0, 0.0, 0.0, 0.5]]]), np.ones((1, 1, 4), bool)
+        >>> def reconstruct(which, masks, number):
+        ...     return np.zeros_like(image[which])
+        ...
+        >>> best_thresholds(image, brain, image > 0, reconstruct, np.zeros_like(image)).tolist()
+        [1.0]
     """
     best = np.zeros(len(images))
     levels = rise * np.arange(1, round(highest / rise) + 1)
@@ -240,7 +286,7 @@ def best_thresholds(
 
 
 def _dice(masks: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Dice of each slice; 1 where both are empty."""
+    """Return the Dice of each slice; 1 where both are empty."""
     both = (masks & labels).sum(axis=(1, 2))
     total = masks.sum(axis=(1, 2)) + labels.sum(axis=(1, 2))
     return np.where(total > 0, 2 * both / np.maximum(total, 1), 1.0)

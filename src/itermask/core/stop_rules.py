@@ -42,7 +42,7 @@ def stop_threshold(
     window: float = WINDOW,
     tangent_alone: bool = False,
 ) -> StopThreshold:
-    """Where the curve's slope first exceeds `gamma`.
+    """Return where the curve's slope first exceeds `gamma`.
 
     T(i) ≈ a·tan(b·i) is fitted to the points before the first above `fit_limit`; where R² over the first
     80 % is at least 0.85, its derivative a·b / cos²(b·i) is a slope that counts. The curve's own slope, averaged over
@@ -92,7 +92,7 @@ def stop_threshold(
 
 
 def own_slope(curve: np.ndarray, window: float = WINDOW) -> np.ndarray:
-    """A curve's slope per percent at each point, averaged over a window.
+    """Return a curve's slope per percent at each point, averaged over a window.
 
     The slope at a point is that of the step which leads to it; the window lies about the middle of this step, with
     straight lines between the points, and is cut off where the curve ends. Where the window is an odd number of steps
@@ -118,7 +118,7 @@ def own_slope(curve: np.ndarray, window: float = WINDOW) -> np.ndarray:
 
 
 def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> tuple[np.ndarray, float]:
-    """Derivative of the fitted tangent at every point, and its R² over the first part of the curve."""
+    """Return the derivative of the fitted tangent at every point, and its R² over the first part of the curve."""
     high = np.flatnonzero(curve > fit_limit)
     used = slice(high[0] if high.size else curve.size)
     judged = percent <= FIT_SPAN
@@ -139,5 +139,10 @@ def _tangent_slope(percent: np.ndarray, curve: np.ndarray, fit_limit: float) -> 
 
 
 def bulk_level(curve: np.ndarray) -> float:
-    """The threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are."""
+    """Return the threshold curve's level at 80 % of the brain: how large the errors of a scan's normal tissue are.
+
+    Example:
+        >>> round(float(bulk_level(np.linspace(0.0, 1.0, 100))), 2)
+        0.8
+    """
     return float(np.interp(BULK, 100 * np.arange(1, len(curve) + 1) / len(curve), curve))

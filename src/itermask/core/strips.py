@@ -25,7 +25,7 @@ class HiddenStrips(NamedTuple):
 
 
 def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
-    """Evenly spread first pixels of strips that together hide every pixel of an axis.
+    """Return evenly spread first pixels of strips that together hide every pixel of an axis.
 
     Args:
         size: pixels along the axis.
@@ -37,6 +37,10 @@ def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
 
     Raises:
         ValueError: a number under 1.
+
+    Example:
+        >>> strip_offsets(10, width=4, count=3).tolist()
+        [0, 3, 6]
     """
     if min(size, width, count) < 1:
         raise ValueError(f"size {size}, width {width} and count {count} of strips must be at least 1")
@@ -45,7 +49,7 @@ def strip_offsets(size: int, width: int, count: int) -> np.ndarray:
 
 
 def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: int) -> np.ndarray:
-    """Mask of some strips of one direction.
+    """Return the mask of some strips of one direction.
 
     Args:
         shape: (X, Y) of the slice.
@@ -55,6 +59,10 @@ def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: i
 
     Returns:
         boolean (X, Y).
+
+    Example:
+        >>> strip_mask((2, 4), axis=1, offsets=[2], width=1).astype(int).tolist()
+        [[0, 0, 1, 0], [0, 0, 1, 0]]
     """
     hidden = np.zeros(shape[axis], dtype=bool)
     for offset in offsets:
@@ -63,7 +71,7 @@ def strip_mask(shape: Sequence[int], axis: int, offsets: Iterable[int], width: i
 
 
 def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
-    """Part strips into groups whose members lie apart, as few groups as their order allows.
+    """Split strips into groups whose members lie apart, as few groups as their order allows.
 
     Args:
         offsets: rising first pixels.
@@ -72,6 +80,10 @@ def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
 
     Returns:
         rising offsets of every group; each offset is in one group.
+
+    Example:
+        >>> [group.tolist() for group in group_strips(np.array([0, 2, 4, 6]), width=2, gap=2)]
+        [[0, 4], [2, 6]]
     """
     apart = len(offsets)
     if gap > 0:
@@ -81,7 +93,7 @@ def group_strips(offsets: np.ndarray, width: int, gap: int) -> list[np.ndarray]:
 
 
 def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -> list[HiddenStrips]:
-    """All that is hidden of a slice, one after the other, in both directions.
+    """Return all that is hidden of a slice, one after the other, in both directions.
 
     Args:
         shape: (X, Y) of the slice.
@@ -91,6 +103,10 @@ def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -
 
     Returns:
         the strips of axis 0, then those of axis 1; every pixel is hidden at least once by each.
+
+    Example:
+        >>> [(strips.axis, strips.offsets) for strips in strip_schedule((4, 4), width=2, count=2)]
+        [(0, (0,)), (0, (2,)), (1, (0,)), (1, (2,))]
     """
     found = []
     for axis in (0, 1):
@@ -101,7 +117,7 @@ def strip_schedule(shape: Sequence[int], width: int, count: int, gap: int = 0) -
 
 
 def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap: int | None = None) -> np.ndarray:
-    """Mask of one strip at a random even offset in a random direction, or of a comb of such strips.
+    """Return the mask of one strip at a random even offset in a random direction, or of a comb of such strips.
 
     Args:
         shape: (X, Y) of the slice.
@@ -111,6 +127,10 @@ def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap
 
     Returns:
         boolean (X, Y).
+
+    Example:
+        >>> int(random_strip((8, 8), width=2, rng=np.random.default_rng(0)).sum())
+        16
     """
     axis = int(rng.integers(2))
     offset = 2 * int(rng.integers((shape[axis] + 1) // 2))
@@ -121,7 +141,7 @@ def random_strip(shape: Sequence[int], width: int, rng: np.random.Generator, gap
 def mean_where_hidden(
     shape: tuple[int, int, int, int], parts: Iterable[tuple[int, np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every pixel's mean over the parts that hid it; what a part says of its visible pixels does not count.
+    """Return every pixel's mean over the parts that hid it; what a part says of its visible pixels does not count.
 
     Args:
         shape: (slices, maps, X, Y) of the result.
@@ -129,6 +149,12 @@ def mean_where_hidden(
 
     Returns:
         the means, float64, 0 where no part hid the pixel; and how many parts did, (slices, X, Y).
+
+    Example:
+        >>> parts = [(0, np.full((1, 1, 2), 4.0), np.array([[True, False]]))]
+        >>> means, times = mean_where_hidden((1, 1, 1, 2), parts)
+        >>> means.tolist(), times.tolist()
+        ([[[[4.0, 0.0]]]], [[[1, 0]]])
     """
     total = np.zeros(shape)
     times = np.zeros((shape[0], *shape[2:]), dtype=int)

@@ -18,7 +18,7 @@ def threshold_curve(
     on_step: Callable[[int, float, np.ndarray, np.ndarray], None] | None = None,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = error_map,
 ) -> np.ndarray:
-    """Phase 1: the error thresholds that reveal the brain percent by percent.
+    """Run phase 1: return the error thresholds that reveal the brain percent by percent.
 
     Starting from M = B, for i = 1 … steps: one pass with M, then T_i, the error that a fraction 1 − i/steps
     of the brain's voxels exceed, then M ← {E > T_i}.
@@ -37,6 +37,12 @@ def threshold_curve(
 
     Raises:
         ValueError: see `check_image`; fewer than one step; percents that do not rise to 100.
+
+    Example:
+        >>> image = np.arange(10.0)
+        >>> curve = threshold_curve(image, np.ones(10, bool), lambda image, hidden: np.zeros(10), steps=5)
+        >>> curve.shape, bool(np.all(np.diff(curve) >= 0))
+        ((5,), True)
     """
     brain = check_image(image, brain)
     if percents is None:
@@ -62,7 +68,7 @@ def threshold_curve(
 def focused_percents(
     coarse: float = 20.0, focus: float = 80.0, shrink: float = 0.5**0.5, finest: float = 0.3
 ) -> np.ndarray:
-    """Where to put a curve's points so that few passes resolve its steep end.
+    """Return where to put a curve's points so that few passes resolve its steep end.
 
     Beyond `focus`, every point leaves the same share of what was hidden before, so that a small lesion's end of the
     curve is as well resolved as a large one's.
@@ -75,6 +81,11 @@ def focused_percents(
 
     Returns:
         rising percents that end at 100; 17 of them by default.
+
+    Example:
+        >>> percents = focused_percents()
+        >>> len(percents), bool(np.all(np.diff(percents) > 0))
+        (17, True)
     """
     octaves = int(np.log(finest / (100 - focus)) / np.log(shrink))
     fine = 100 - (100 - focus) * shrink ** np.arange(octaves + 1)
@@ -82,10 +93,14 @@ def focused_percents(
 
 
 def resample_curve(percents: np.ndarray, curve: np.ndarray, points: int) -> np.ndarray:
-    """A curve with points anywhere, read off at `points` even percents, as `stop_threshold` takes it.
+    """Return a curve with points anywhere, read off at `points` even percents, as `stop_threshold` takes it.
 
     Between the points runs a monotone cubic (scipy's PCHIP), from no error at 0 %: straight lines would put every
     crossing of a slope at a point.
+
+    Example:
+        >>> resample_curve(np.array([50.0, 100.0]), np.array([1.0, 4.0]), points=4).round(2).tolist()
+        [0.31, 1.0, 2.19, 4.0]
     """
     smooth = interpolate.PchipInterpolator(np.append(0.0, percents), np.append(0.0, curve))
     return smooth(100 * np.arange(1, points + 1) / points)
@@ -108,7 +123,7 @@ class CurveMasks:
         self._kept.append(np.packbits(mask[self._brain]))
 
     def at(self, percent: float) -> np.ndarray:
-        """The mask at a place of the percent axis: that of the last pass up to there, the whole brain before the first.
+        """Return the mask at a percentage: that of the last pass up to there, the whole brain before the first.
 
         Returns:
             boolean, the brain mask's shape.

@@ -99,13 +99,24 @@ def evaluate(
     Raises:
         InputError: nothing there, nothing pairs, a malformed table, bad size limits or a negative seed.
         MissingExtraError: maps or reconstructions are given and their library is not installed.
+
+    Example:
+        >>> import nibabel as nib
+        >>> label = nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine)
+        >>> for name in ("predictions", "labels"):
+        ...     (folder / name).mkdir()
+        ...     nib.save(label, folder / name / "sub-01.nii.gz")
+        ...
+        >>> evaluation = evaluate(folder / "predictions", folder / "labels")
+        >>> evaluation.rows[0]["dice"]
+        1.0
     """
     try:
         size_groups(size_limits)
     except ValueError as error:
         raise InputError(f"--size-limits: {error}") from error
     if seed < 0:
-        raise InputError(f"--seed {seed}: a seed must not be negative")
+        raise InputError(f"--seed {seed}: it must not be negative")
     paths = [None if path is None else Path(path) for path in (labels, brain_mask, images)]
     cases = find_predictions(Path(predictions), paths[0], maps, paths[1], paths[2])
     rows, done = [], []
@@ -141,6 +152,17 @@ def write_evaluation(evaluation: Evaluation, out: Path | str) -> Path:
 
     Raises:
         InputError: `out` is a file or cannot be written to.
+
+    Example:
+        >>> import nibabel as nib
+        >>> mask = nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine)
+        >>> for name in ("prediction", "label"):
+        ...     nib.save(mask, folder / f"{name}.nii.gz")
+        ...
+        >>> evaluation = evaluate(folder / "prediction.nii.gz", folder / "label.nii.gz")
+        >>> out = write_evaluation(evaluation, folder / "metrics")
+        >>> sorted(path.name for path in out.iterdir())
+        ['.itermask.json', 'metrics.tsv', 'summary.json', 'summary.md']
     """
     from itermask.io.outputs import plain
 
@@ -175,6 +197,9 @@ def check_out(out: Path, *inputs: Path | None) -> None:
 
     Raises:
         InputError: it cannot be one, or a result would replace an input or somebody's file.
+
+    Example:
+        >>> check_out(folder / "metrics")
     """
     check_folder(out, WRITTEN, inputs)
 
@@ -212,7 +237,7 @@ def _measure(case: PredictedScan) -> _Measured:
 
 
 def _on_grid(path: Path, label: Volume) -> Volume:
-    """A file that lies on the label's grid."""
+    """Return a file that lies on the label's grid."""
     volume = read_volume(path)
     check_same_grid(volume, label)
     return volume
@@ -225,7 +250,7 @@ def _summarise(
     size_limits: Sequence[float],
     seed: int,
 ) -> dict[str, Any]:
-    """The summary; puts `best_shared_threshold_dice` into the rows."""
+    """Return the summary; puts `best_shared_threshold_dice` into the rows."""
     summary: dict[str, Any] = {
         "scans": len(done),
         "subjects": len({row["subject"] for row, _ in done}),
@@ -257,7 +282,7 @@ def _summarise(
 
 
 def _text(value: Any) -> str:
-    """A table's cell; `n/a` where a number is undefined."""
+    """Return a table's cell; `n/a` where a number is undefined."""
     if isinstance(value, float):
         return "n/a" if np.isnan(value) else f"{value:.6g}"
     return " ".join(str(value).split())

@@ -4,30 +4,34 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from itermask.errors import MissingExtraError
+from itermask.errors import needed
 
 
 def sklearn_metrics() -> ModuleType:
-    """scikit-learn's `metrics`.
+    """Return scikit-learn's `metrics`.
 
     Raises:
         MissingExtraError: not installed.
+
+    Example:
+        >>> sklearn_metrics().__name__
+        'sklearn.metrics'
     """
-    try:
+    with needed("scikit-learn", "evaluation"):
         from sklearn import metrics
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn is needed: pip install 'itermask[evaluation]'") from error
     return metrics
 
 
 def structural_similarity() -> Callable[..., Any]:
-    """scikit-image's function of that name.
+    """Return scikit-image's function of that name.
 
     Raises:
         MissingExtraError: not installed.
+
+    Example:
+        >>> structural_similarity().__name__
+        'structural_similarity'
     """
-    try:
+    with needed("scikit-image", "evaluation"):
         from skimage.metrics import structural_similarity as found
-    except ImportError as error:
-        raise MissingExtraError("scikit-image is needed: pip install 'itermask[evaluation]'") from error
     return found

@@ -55,7 +55,7 @@ def matched_thresholds(
 
 
 def flagged_share(errors: Sequence[np.ndarray], threshold: float, subjects: Sequence[Hashable] | None = None) -> float:
-    """Share of healthy brains above a threshold, mean over subjects, 0 to 1; see `matched_thresholds`.
+    """Return the share of healthy brains above a threshold, mean over subjects, 0 to 1; see `matched_thresholds`.
 
     Example:
         >>> flagged_share([np.arange(100.0), 2 * np.arange(100.0)], 158.0)
@@ -87,6 +87,12 @@ def matched_measures(
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> lesion = np.zeros((6, 6, 6), bool)
+        >>> lesion[2:4, 2:4, 2:4] = True
+        >>> matched_measures(lesion.astype(float), lesion, np.ones((6, 6, 6), bool), (1.0, 1.0, 1.0), 0.5)["dice"]
+        1.0
     """
     brain, lesion = np.asarray(brain, dtype=bool), np.asarray(lesion, dtype=bool)
     errors_in_brain(error, lesion, brain)
@@ -102,7 +108,7 @@ def matched_measures(
 
 
 def paired_gain(values: Mapping[Scan, float], reference: Mapping[Scan, float], rng: np.random.Generator) -> Interval:
-    """How much higher one method's values are than another's on the same scans, with an interval drawn by subject.
+    """Return how much higher one method's values are than another's on the same scans, with an interval.
 
     Args:
         values: (subject, scan) → one method's value.
@@ -125,7 +131,7 @@ def paired_gain(values: Mapping[Scan, float], reference: Mapping[Scan, float], r
 
 
 def _weighted(errors: Sequence[np.ndarray], subjects: Sequence[Hashable] | None) -> tuple[np.ndarray, np.ndarray]:
-    """All errors, and the share of all brains that each voxel stands for; the shares add up to 1."""
+    """Return all errors, and the share of all brains that each voxel stands for; the shares add up to 1."""
     scans = [np.asarray(one).ravel() for one in errors]
     names: list[Hashable] = [*range(len(scans))] if subjects is None else list(subjects)
     if not scans or len(scans) != len(names) or not all(one.size for one in scans):

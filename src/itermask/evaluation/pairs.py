@@ -46,10 +46,15 @@ class Item:
 
 
 def find_items(root: Path) -> list[Item]:
-    """The NIfTI files and `itermask run` folders at or below `root`, sorted; a run folder's own files are not listed.
+    """Return the NIfTI files and `itermask run` folders at or below `root`, sorted; run folders count as one.
 
     Raises:
         InputError: nothing there, or nothing in it.
+
+    Example:
+        >>> (folder / "sub-01.nii.gz").touch()
+        >>> len(find_items(folder))
+        1
     """
     if not root.exists():
         raise InputError(f"{root}: no such file or folder")
@@ -85,6 +90,15 @@ def pair(items: Sequence[Item], others: Sequence[Item], role: str) -> tuple[dict
 
     Returns:
         item → partner, and for every item without one the reason, in words.
+
+    Example:
+        >>> for name in ("a/sub-01_pred.nii.gz", "b/sub-01_label.nii.gz"):
+        ...     (folder / name).parent.mkdir()
+        ...     (folder / name).touch()
+        ...
+        >>> pairs, reasons = pair(find_items(folder / "a"), find_items(folder / "b"), "label")
+        >>> len(pairs), len(reasons)
+        (1, 0)
     """
     named = [other for other in others if _says(other) in _FIRST[role]]
     rest = [other for other in others if _says(other) in _THEN[role]]
@@ -111,12 +125,12 @@ def pair(items: Sequence[Item], others: Sequence[Item], role: str) -> tuple[dict
 
 
 def _says(item: Item) -> str:
-    """What a name says of its role: `label`, `brain`, `mask` (of something), `image`, or nothing."""
+    """Return what a name says of its role: `label`, `brain`, `mask` (of something), `image`, or nothing."""
     return next((role for role, pattern in _SAYS.items() if pattern.search(item.parts[-1])), "")
 
 
 def _by_key(items: Sequence[Item], level: int) -> dict[str, list[Item]]:
-    """The items of each name at a level."""
+    """Return the items of each name at a level."""
     found: dict[str, list[Item]] = {}
     for item in items:
         for key in _keys(item.parts)[level] - {""}:
@@ -125,12 +139,12 @@ def _by_key(items: Sequence[Item], level: int) -> dict[str, list[Item]]:
 
 
 def _sharing(item: Item, level: int, by_key: dict[str, list[Item]]) -> list[Item]:
-    """Those that share a name with an item, each once."""
+    """Return those that share a name with an item, each once."""
     return list(dict.fromkeys(one for key in sorted(_keys(item.parts)[level] - {""}) for one in by_key.get(key, [])))
 
 
 def _keys(parts: tuple[str, ...]) -> list[set[str]]:
-    """Names under which an item can be known, `LEVELS` sets from strict to loose."""
+    """Return names under which an item can be known, `LEVELS` sets from strict to loose."""
     whole, parents, last = "_".join(parts), "_".join(parts[:-1]), parts[-1]
     bare = _strip(last, _WORD)
     entities = re.findall(r"(?:sub|ses)-[A-Za-z0-9]+", whole)
@@ -145,7 +159,7 @@ def _keys(parts: tuple[str, ...]) -> list[set[str]]:
 
 
 def _strip(name: str, word: str) -> str:
-    """A name without the words it starts or ends with."""
+    """Return a name without the words it starts or ends with."""
     pattern = re.compile(rf"^{word}(?:[_.\- ]+|$)|(?:^|[_.\- ]+){word}$", re.IGNORECASE)
     while (shorter := pattern.sub("", name)) != name:
         name = shorter

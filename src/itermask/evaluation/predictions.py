@@ -78,7 +78,7 @@ def find_predictions(
     brain_mask: Path | None = None,
     images: Path | None = None,
 ) -> PredictedScans:
-    """The scans of a table, or of a folder (or file) of predictions and one of labels.
+    """Return the scans of a table, or of a folder (or file) of predictions and one of labels.
 
     Args:
         predictions: table (`.tsv`, `.csv`), NIfTI file, `itermask run` folder, or folder of such.
@@ -130,7 +130,7 @@ def find_predictions(
 
 
 def _apart(predictions: Path, labels: Path) -> tuple[list[Item], list[Item]]:
-    """What there is of either; where one folder lies in the other, its files are not the other's too.
+    """Return what there is of either; where one folder lies in the other, its files are not the other's too.
 
     Raises:
         InputError: nothing there, or both are the same.
@@ -150,7 +150,7 @@ def _apart(predictions: Path, labels: Path) -> tuple[list[Item], list[Item]]:
 
 
 def _extra(given: Path, role: str, items: list[Item]) -> tuple[dict[Item, Path], dict[Item, str]]:
-    """The brain mask or image of each prediction (one file serves all), and why others have none."""
+    """Return the brain mask or image of each prediction (one file serves all), and why others have none."""
     others = [item for item in find_items(given) if not item.path.is_dir()]
     if given.is_file():
         return dict.fromkeys(items, given), {}
@@ -159,7 +159,7 @@ def _extra(given: Path, role: str, items: list[Item]) -> tuple[dict[Item, Path],
 
 
 def _files(prediction: Path, maps: bool) -> dict[str, Any]:
-    """The files of a prediction by role."""
+    """Return the files of a prediction by role."""
     if not prediction.is_dir():
         return {"error" if maps else "mask": prediction}
     roles = {
@@ -172,7 +172,7 @@ def _files(prediction: Path, maps: bool) -> dict[str, Any]:
 
 
 def _score(prediction: Path) -> float:
-    """The score in a run folder's `finding.json`; NaN where there is none."""
+    """Return the score in a run folder's `finding.json`; NaN where there is none."""
     try:
         value = json.loads((prediction / "finding.json").read_text())["score"]
         return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else float("nan")
@@ -181,7 +181,7 @@ def _score(prediction: Path) -> float:
 
 
 def _from_table(table: Path, maps: bool, brain_mask: Path | None) -> PredictedScans:
-    """One scan a row; paths may be relative to the table."""
+    """Return one scan a row; paths may be relative to the table."""
     if brain_mask is not None and brain_mask.is_dir():
         raise InputError(f"{brain_mask}: with a table, give one brain mask for all, or a column brain_mask")
     try:
@@ -197,7 +197,7 @@ def _from_table(table: Path, maps: bool, brain_mask: Path | None) -> PredictedSc
 
 
 def _from_row(row: dict[str, Any], where: str, folder: Path, maps: bool, brain_mask: Path | None) -> PredictedScan:
-    """One scan of a table."""
+    """Return one scan of a table."""
     texts = {column: (row.get(column) or "").strip() for column in COLUMNS}
     given = {column: text for column, text in texts.items() if text not in ("", "n/a")}
     problem = "" if {"prediction", "label"} <= set(given) else f"{where}: prediction or label is missing"

@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: int = 0) -> dict[str, dict[str, float]]:
-    """Each metric over scans.
+    """Return each metric over scans.
 
     Args:
         rows: one scan's numbers each, and `subject`, whose it is; without it each scan is another subject's.
@@ -26,6 +26,10 @@ def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: i
         metric → `mean`, `std` (over scans, n − 1), `low` and `high` (95 % bootstrap interval of the mean, drawn by
         subject), and `defined`, the number of scans these are of. NaN and infinite values are undefined; the figures
         of a metric without a defined value are NaN, and so is `std` of a single one.
+
+    Example:
+        >>> summarise([{"dice": 0.4}, {"dice": 0.6}], ["dice"])["dice"]["mean"]
+        0.5
     """
     nan = float("nan")
     table = {}
@@ -42,14 +46,20 @@ def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: i
 
 
 def _subjects(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Whose each row is; a subject of its own for a row that does not say."""
+    """Return whose each row is; a subject of its own for a row that does not say."""
     return [row.get("subject", place) for place, row in enumerate(rows)]
 
 
 def summarise_groups(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], metrics: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for each group apart; `names` has each row's group, and their first rows the groups' order."""
+    """Return `summarise` for each group apart; `names` has each row's group, and their first rows the groups' order.
+
+    Example:
+        >>> rows = [{"dice": 0.4}, {"dice": 0.6}]
+        >>> {name: found["scans"] for name, found in summarise_groups(rows, ["a", "b"], ["dice"]).items()}
+        {'a': 1, 'b': 1}
+    """
     return {
         name: {
             "scans": sum(one == name for one in names),
@@ -62,7 +72,12 @@ def summarise_groups(
 def summarise_sizes(
     rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], limits: Sequence[float], seed: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """`summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan."""
+    """Return `summarise` for scans grouped by the volume of their label, `label_ml`; only groups that have a scan.
+
+    Example:
+        >>> list(summarise_sizes([{"dice": 0.4, "label_ml": 2.0}], ["dice"], [1, 10]))
+        ['1–10 mL']
+    """
     names = [size_group(row["label_ml"], limits) for row in rows]
     groups = summarise_groups(rows, names, metrics, seed)
     return {name: groups[name] for name in ("no lesion", *size_groups(limits)) if name in groups}
@@ -71,7 +86,12 @@ def summarise_sizes(
 def summarise_lesions(
     volumes: np.ndarray, detected: np.ndarray, limits: Sequence[float]
 ) -> dict[str, dict[str, float]]:
-    """Single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none."""
+    """Return single lesions of all scans by their own volume in mL: `lesions`, `detected` and the `rate`; NaN if none.
+
+    Example:
+        >>> summarise_lesions(np.array([0.5, 2.0]), np.array([False, True]), [1])["≥1 mL"]["rate"]
+        1.0
+    """
     names = np.array([size_group(volume, limits) for volume in volumes], dtype=object)
     table = {}
     for name in size_groups(limits):
@@ -82,7 +102,7 @@ def summarise_lesions(
 
 
 def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dict[str, dict[str, float]]:
-    """How well scan scores tell scans with a lesion from those without.
+    """Return how well scan scores tell scans with a lesion from those without.
 
     Args:
         rows: one scan's numbers each, with `label_ml` and any of `SCAN_SCORES`.
@@ -92,6 +112,10 @@ def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dic
         score → what `ranking.scan_detection` has, `low` and `high` of the AUROC (95 % bootstrap by subject), and the
         numbers of scans, `healthy` and `anomalous`. Scores that a scan lacks are left out; nothing without scans of
         both kinds, or without scikit-learn.
+
+    Example:
+        >>> summarise_detection([])
+        {}
     """
     table: dict[str, dict[str, float]] = {}
     for name in SCAN_SCORES:
@@ -120,7 +144,7 @@ def summarise_detection(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> dic
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """The summary, as `evaluate` makes it, for reading."""
+    """Return the summary, as `evaluate` makes it, for reading."""
     lone = summary["predictions_without_label"]
     lines = [
         "# Evaluation",
@@ -171,7 +195,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _metric_table(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """A row for each group and metric; a single group without a name needs no column for it."""
+    """Return a row for each group and metric; a single group without a name needs no column for it."""
     named = list(groups) != [""]
     first = ["group", "scans"] if named else []
     columns = [*first, "metric", "mean", "standard deviation", "95 % interval", "scans where defined"]
@@ -193,5 +217,5 @@ def _number(value: float) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that breaks no table and no line."""
+    """Return the text that breaks no table and no line."""
     return " ".join(str(text).split()).replace("|", "\\|")

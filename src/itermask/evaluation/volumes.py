@@ -39,6 +39,12 @@ def read_volume(path: Path | str) -> Volume:
 
     Raises:
         InputError: missing, unreadable, not 3D, or without a place in space.
+
+    Example:
+        >>> import nibabel as nib
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> read_volume(folder / "scan.nii.gz").data.shape == scan.image.shape
+        True
     """
     path = Path(path)
     data, affine, _ = load_nifti(path)
@@ -67,7 +73,7 @@ def check_same_grid(volume: Volume, reference: Volume) -> None:
 
 
 def as_mask(volume: Volume, advice: str = "give a mask") -> np.ndarray:
-    """A volume as boolean mask: True above 0.
+    """Return a volume as boolean mask: True above 0.
 
     Args:
         volume: what the file holds; whole numbers, none negative, few different ones.
@@ -75,6 +81,11 @@ def as_mask(volume: Volume, advice: str = "give a mask") -> np.ndarray:
 
     Raises:
         InputError: the file looks like an image or a map, not like a mask.
+
+    Example:
+        >>> volume = Volume("label.nii.gz", np.array([[[0.0, 1.0]]]), np.eye(4))
+        >>> as_mask(volume).tolist()
+        [[[False, True]]]
     """
     data = volume.data
     if not np.isfinite(data).all():

@@ -21,7 +21,7 @@ CODES = range(6)
 
 
 def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The affine of a header, in millimetres, with sentences on what a reader must know of it.
+    """Return the affine of a header, in millimetres, with sentences on what a reader must know of it.
 
     The sform is used before the qform, and either before bare voxel sizes, as the NIfTI standard asks. Where both
     are given and contradict each other, the qform is used if the sform cannot be, is a bare scaling without an
@@ -51,9 +51,11 @@ def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     qform = _usable(_qform(header)) if qform_code else None
     if sform is None and qform is None:
         if not sizes.all() and not sform_code:
-            raise InputError(f"{path}: its header tells no voxel size (pixdim is 0) and no place; export it again")
+            raise InputError(f"{path}: its header has no voxel size (pixdim is 0) and no position; export it again")
         if sform_code or qform_code:
-            raise InputError(f"{path}: the header's affine is singular, so the voxels have no place in space; mend it")
+            raise InputError(
+                f"{path}: the header's affine is singular, so the voxels have no position in space; fix it"
+            )
         affine = np.asarray(header.get_base_affine(), dtype=np.float64)
         notes = [_NO_ORIENTATION]
     elif sform is None or qform is None:
@@ -73,14 +75,14 @@ _NO_ORIENTATION = (
 
 
 def _unit(header: Header) -> tuple[float, list[str]]:
-    """Millimetres in the header's unit, and a sentence where that is another."""
+    """Return millimetres in the header's unit, and a sentence where that is another."""
     code = int(header["xyzt_units"]) & 7
     name, scale = UNITS.get(code, UNITS[0])
     return scale, [] if scale == 1.0 else [f"The header's unit is the {name}; sizes were converted to millimetres."]
 
 
 def _usable(affine: np.ndarray | None) -> np.ndarray | None:
-    """An affine that has an inverse, whatever its unit; else None."""
+    """Return an affine that has an inverse, whatever its unit; else None."""
     if affine is None or not np.isfinite(affine).all():
         return None
     sizes = np.linalg.norm(affine[:3, :3].astype(np.float64), axis=0)
@@ -90,7 +92,7 @@ def _usable(affine: np.ndarray | None) -> np.ndarray | None:
 
 
 def _qform(header: Header) -> np.ndarray | None:
-    """The qform's affine; None if its quaternion is none."""
+    """Return the qform's affine; None if its quaternion is none."""
     if not np.asarray(header["pixdim"][1:4]).all():
         return None
     sign = float(header["pixdim"][0])
@@ -107,7 +109,7 @@ def _qform(header: Header) -> np.ndarray | None:
 def _of_one(
     path: Path, header: Header, sform_code: int, qform_code: int, sform: np.ndarray | None, sizes: np.ndarray
 ) -> Iterator[str]:
-    """Sentences where only one of sform and qform can be used."""
+    """Yield sentences where only one of sform and qform can be used."""
     if sform_code and qform_code:
         good, bad = ("sform", "qform") if sform is not None else ("qform", "sform")
         yield f"The header's {bad} cannot be used; its {good} was."
@@ -126,7 +128,7 @@ def _of_one(
 def _of_both(
     sform: np.ndarray, qform: np.ndarray, header: Header, scale: float, sizes: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Which of two places to use, and a sentence if they are not one."""
+    """Return which of two places to use, and a sentence if they are not one."""
     corners = _corners(header)
     apart = float(np.linalg.norm(((sform - qform) @ corners)[:3], axis=0).max()) * scale
     if apart <= APART:
@@ -148,13 +150,13 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
     """Refuse voxels, sizes and axes that no scan has; sentences on odd axes and an odd place."""
     shape = np.array(header.get_data_shape()[:3])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    mend = "the header's unit or voxel size is wrong; mend it" if converted else "the header is wrong; mend it"
+    advice = "the header's unit or voxel size is wrong; fix it" if converted else "the header is wrong; fix it"
     if sizes.min() < SPACING[0] or sizes.max() > SPACING[1]:
-        raise InputError(f"{path}: voxels of {_sizes(sizes)} mm are not possible: {mend}")
+        raise InputError(f"{path}: voxels of {_sizes(sizes)} mm are not possible: {advice}")
     if (sizes * shape).max() > LARGEST:
-        raise InputError(f"{path}: a volume of {_sizes(sizes * shape)} mm is not possible: {mend}")
+        raise InputError(f"{path}: a volume of {_sizes(sizes * shape)} mm is not possible: {advice}")
     if np.abs(affine[:3, 3]).max() > FARTHEST:
-        raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {mend}")
+        raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {advice}")
     off = float(np.linalg.norm(affine[:3, :3] @ ((shape - 1) / 2) + affine[:3, 3]))
     notes = [f"Its middle lies {off:.0f} mm from the scanner's centre, so its place may be wrong."] * (off > OUTSIDE)
     axes = affine[:3, :3] / sizes
@@ -170,16 +172,16 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
 
 
 def _corners(header: Header) -> np.ndarray:
-    """The eight corners of a volume, 4×8, in voxel indices."""
+    """Return the eight corners of a volume, 4×8, in voxel indices."""
     return np.array(np.meshgrid(*[(0, size - 1) for size in header.get_data_shape()[:3]], [1])).reshape(4, -1)
 
 
 def _differ(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two voxel sizes are different ones; of one that is 0 nothing is known."""
+    """Return whether two voxel sizes are different ones; of one that is 0 nothing is known."""
     known = (a > 0) & (b > 0)
     return bool((np.abs(a - b) > SAME_SIZE * np.maximum(a, b))[known].any())
 
 
 def _sizes(sizes: np.ndarray) -> str:
-    """Three lengths in words."""
+    """Return three lengths in words."""
     return " × ".join(f"{size:.4g}" for size in sizes)

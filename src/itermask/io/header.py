@@ -1,4 +1,4 @@
-"""NIfTI headers, taken apart without mending: what cannot be is refused, before a voxel is read."""
+"""NIfTI headers, parsed without repairs: what cannot be is refused, before a voxel is read."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ ADVICE = "export it again"
 
 
 def read_header(path: Path, head: bytes) -> tuple[Header, tuple[str, ...]]:
-    """A header from the first bytes of a file (unpacked), with sentences on what is odd in it.
+    """Return a header from the first bytes of a file (unpacked), with sentences on what is odd in it.
 
     Args:
         path: for messages.
@@ -43,12 +43,12 @@ def read_header(path: Path, head: bytes) -> tuple[Header, tuple[str, ...]]:
 
 
 def whole_length(header: Header) -> int:
-    """Bytes of the file, unpacked, from its beginning to the last voxel."""
+    """Return bytes of the file, unpacked, from its beginning to the last voxel."""
     return int(header["vox_offset"]) + math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
 
 
 def _layout(path: Path, head: bytes) -> tuple[type[Header], bytes, str]:
-    """Which NIfTI it is: class, header's bytes, byte order."""
+    """Return which NIfTI it is: class, header's bytes, byte order."""
     for order, name in (("<", "little"), (">", "big")):
         size = int.from_bytes(head[:4], name, signed=True)  # type: ignore[arg-type]
         if size not in SIZES:
@@ -69,15 +69,15 @@ def _layout(path: Path, head: bytes) -> tuple[type[Header], bytes, str]:
 
 
 def _shape(path: Path, header: Header) -> tuple[int, ...]:
-    """Numbers of voxels; refuse what is not one 3D volume."""
+    """Return numbers of voxels; refuse what is not one 3D volume."""
     dim = [int(size) for size in header["dim"]]
     if not 1 <= dim[0] <= 7:
-        raise InputError(f"{path}: truncated or damaged: its header tells of {dim[0]} axes; {ADVICE}")
+        raise InputError(f"{path}: truncated or damaged: its header states {dim[0]} axes; {ADVICE}")
     shape = tuple(dim[1 : dim[0] + 1])
     if 0 in shape:
         raise InputError(f"{path}: the image is empty, shape {shape}")
     if min(shape) < 0:
-        raise InputError(f"{path}: truncated or damaged: its header tells of a shape of {shape}; {ADVICE}")
+        raise InputError(f"{path}: truncated or damaged: its header states a shape of {shape}; {ADVICE}")
     if len(shape) < 3 or any(size != 1 for size in shape[3:]):
         axes = len(shape)
         raise InputError(f"{path}: {axes}D image of shape {shape}; one 3D volume is needed, extract it first")
@@ -109,7 +109,7 @@ def _check_scaling(path: Path, header: Header) -> None:
 
 
 def _mended_offset(path: Path, header: Header) -> list[str]:
-    """Where the voxels begin; 0 is taken for the header's end, the length of the file then says if that is so."""
+    """Return where the voxels begin; 0 means the header's end, which the file's length then confirms."""
     _, _, least = SIZES[int(header["sizeof_hdr"])]
     offset = float(header["vox_offset"])
     if offset == 0:
@@ -124,7 +124,7 @@ def _mended_offset(path: Path, header: Header) -> list[str]:
 
 
 def voxels(data: bytes, header: Header) -> np.ndarray:
-    """The voxels of a file that was read whole, scaled, in `float32`.
+    """Return the voxels of a file that was read whole, scaled, in `float32`.
 
     Args:
         data: the file, unpacked, `whole_length(header)` bytes.

@@ -16,7 +16,7 @@ ADVICE = "give a mask that is 0 outside the brain and 1 in it"
 def turned_onto(
     path: Path, data: np.ndarray, own: np.ndarray, shape: tuple[int, ...], affine: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    """A volume with its axes brought into the order and directions of a grid that it lies on.
+    """Return a volume with its axes brought into the order and directions of a grid that it lies on.
 
     Args:
         path: for messages.
@@ -30,6 +30,11 @@ def turned_onto(
 
     Raises:
         InputError: another shape, or a corner more than 1 mm away.
+
+    Example:
+        >>> data, changed = turned_onto(Path("brain.nii.gz"), np.zeros((2, 2, 2)), np.eye(4), (2, 2, 2), np.eye(4))
+        >>> data.shape, changed
+        ((2, 2, 2), False)
     """
     steps = np.linalg.inv(affine[:3, :3]) @ own[:3, :3]  # of the grid's voxels, for one of the volume's
     axes = np.abs(steps).argmax(axis=0)  # the grid's axis along which each of the volume's runs
@@ -53,10 +58,14 @@ def turned_onto(
 
 
 def labels_in(path: Path, data: np.ndarray) -> np.ndarray:
-    """True where a map of labels is above 0.
+    """Return True where a map of labels is above 0.
 
     Raises:
         InputError: a voxel is NaN, infinite or negative.
+
+    Example:
+        >>> labels_in(Path("lesion.nii.gz"), np.array([[[0.0, 2.0]]])).tolist()
+        [[[False, True]]]
     """
     lowest, highest = data.min(), data.max()
     if not (np.isfinite(lowest) and np.isfinite(highest)):
@@ -67,7 +76,7 @@ def labels_in(path: Path, data: np.ndarray) -> np.ndarray:
 
 
 def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The brain in a mask, a map of labels or probabilities, with sentences on what had to be done.
+    """Return the brain in a mask, a map of labels or probabilities, with sentences on what had to be done.
 
     Args:
         path: for messages.
@@ -78,6 +87,11 @@ def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises:
         InputError: what is there is negative, infinite, an image, covers every voxel, or holds no brain.
+
+    Example:
+        >>> mask, notes = mask_in(Path("brain.nii.gz"), np.array([[[0.0, 1.0]]]))
+        >>> mask.tolist(), notes
+        ([[[False, True]]], ())
     """
     name, notes = shown(path.name), []
     if np.isnan(data.min()) and not np.isnan(data).all():
@@ -109,12 +123,17 @@ def mask_in(path: Path, data: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def whole(data: np.ndarray) -> bool:
-    """Whether all values are whole numbers."""
+    """Return whether all values are whole numbers.
+
+    Example:
+        >>> whole(np.array([0.0, 1.0])), whole(np.array([0.5]))
+        (True, False)
+    """
     return bool((data == np.round(data)).all())
 
 
 def alike(data: np.ndarray) -> float:
-    """Share of neighbours, both above 0, that have the same value.
+    """Return the share of neighbours, both above 0, that have the same value.
 
     >>> alike(np.array([0, 1, 1, 2, 2, 0]).reshape(6, 1, 1))
     0.6666666666666666

@@ -12,7 +12,13 @@ _BY_LOWER = {name.lower(): name for name in (*SEQUENCES, "dwi")} | {"dwi": "DWI"
 
 
 def stem(path: Path) -> str:
-    """File name without `.nii` or `.nii.gz`."""
+    """Return the file name without `.nii` or `.nii.gz`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> stem(Path("sub-01_T1w.nii.gz"))
+        'sub-01_T1w'
+    """
     name = path.name
     for ending in (".nii.gz", ".nii"):
         if name.lower().endswith(ending):
@@ -21,7 +27,7 @@ def stem(path: Path) -> str:
 
 
 def shown(name: str | os.PathLike[str]) -> str:
-    r"""A file's name as it can be written anywhere: bytes that are not UTF-8 as `\xff`, no control characters.
+    r"""Return a file's name as it can be written anywhere: bytes that are not UTF-8 as `\xff`, no control characters.
 
     >>> shown("sub-01_T1w.nii.gz")
     'sub-01_T1w.nii.gz'
@@ -34,7 +40,7 @@ def shown(name: str | os.PathLike[str]) -> str:
 
 
 def subject_of(path: Path | str) -> str:
-    """Whose a file is, as its BIDS name or folder says (`sub-01`); empty where neither does.
+    """Return whose a file is, as its BIDS name or folder says (`sub-01`); empty where neither does.
 
     >>> subject_of("study/sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz")
     'sub-01'
@@ -57,15 +63,25 @@ def is_file(path: Path) -> bool:
 
 
 def canonical_sequence(name: str) -> str:
-    """The spelling used in model cards for a sequence a user typed; unknown names are kept as typed."""
+    """Return the spelling used in model cards for a sequence a user typed; unknown names are kept as typed.
+
+    Example:
+        >>> canonical_sequence("t1"), canonical_sequence("flair"), canonical_sequence("SWI")
+        ('t1', 'FLAIR', 'SWI')
+    """
     return _BY_LOWER.get(name.strip().lower(), name.strip())
 
 
 def sequence_of(path: Path) -> str | None:
-    """Sequence of a scan file: its BIDS-style ending (`sub-01_T1w.nii.gz`, `FLAIR.nii`), else its sidecar.
+    """Return the sequence of a scan file: its BIDS-style ending (`sub-01_T1w.nii.gz`, `FLAIR.nii`), else its sidecar.
 
     The sidecar is the JSON file of the same stem; its key `itermask_sequence` or `SuffixBIDS` is taken as it
     is, else a `ProtocolName` or `SeriesDescription` that holds exactly one sequence name.
+
+    Example:
+        >>> from pathlib import Path
+        >>> sequence_of(Path("sub-01_T1w.nii.gz"))
+        'T1w'
     """
     ending = stem(path).rsplit("_", 1)[-1]
     if ending.lower() in _BY_LOWER:
@@ -76,7 +92,7 @@ def sequence_of(path: Path) -> str | None:
     try:
         fields = json.loads(sidecar.read_text(encoding="utf-8-sig"))
     except (OSError, RecursionError, ValueError) as error:
-        raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); mend it or remove it") from error
+        raise InputError(f"{sidecar}: not a readable JSON sidecar ({error}); fix it or remove it") from error
     if not isinstance(fields, dict):
         return None
     for key in ("itermask_sequence", "SuffixBIDS"):

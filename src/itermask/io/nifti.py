@@ -47,6 +47,11 @@ def read_volume(path: Path | str) -> Volume:
     Raises:
         InputError: not such a file, truncated, damaged, or a header that cannot be; what the header tells is refused
             before the voxels are read.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> read_volume(folder / "scan.nii.gz").data.shape == scan.image.shape
+        True
     """
     path = Path(path)
     if not path.name.lower().endswith(NIFTI_ENDINGS):
@@ -71,7 +76,14 @@ def read_volume(path: Path | str) -> Volume:
 
 
 def load_volume(path: Path) -> tuple[np.ndarray, np.ndarray, Header]:
-    """Array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`."""
+    """Return array (3D, float32), affine in millimetres and header of a NIfTI file; see `read_volume`.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "scan.nii.gz")
+        >>> data, affine, header = load_volume(folder / "scan.nii.gz")
+        >>> data.dtype, affine.shape
+        (dtype('<f4'), (4, 4))
+    """
     return read_volume(path)[:3]
 
 
@@ -89,6 +101,11 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
     Raises:
         InputError: unreadable, not 3D, empty, infinite, NaN elsewhere than in the background, constant; or a mask
             that is none or of another shape or place.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "sub-01_T1w.nii.gz")
+        >>> read_scan(folder / "sub-01_T1w.nii.gz").sequence
+        'T1w'
     """
     path = Path(path)
     source, said = source_beside(path)
@@ -115,13 +132,17 @@ def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = 
 
     Raises:
         InputError: as `read_scan`.
+
+    Example:
+        >>> scan_of_image(nib.Nifti1Image(scan.image, scan.affine), "FLAIR").sequence
+        'FLAIR'
     """
     file = image.get_filename()
     path = Path(file) if file else Path("image")
     source, said = source_beside(path) if file else (None, ())
     affine = np.asarray(image.affine, dtype=np.float64) if image.affine is not None else None
     if affine is None:
-        raise InputError(f"{path}: the image has no affine, so its voxels have no place in space; give it one")
+        raise InputError(f"{path}: the image has no affine, so its voxels have no position in space; give it one")
     header = image.header.copy() if isinstance(image.header, nib.Nifti1Header) else None
     notes: tuple[str, ...] = ()
     if header is not None and np.allclose(header.get_best_affine(), affine, atol=1e-4):
@@ -147,7 +168,7 @@ def scan_of_array(
         InputError: not 3D, no numbers, an affine that is none; or as `read_scan`.
 
     Example:
-        >>> scan_of_array(np.arange(8.0).reshape(2, 2, 2), np.eye(4), "t1").sequence
+        >>> scan_of_array(np.arange(8.0).reshape(2, 2, 2), np.eye(4), "t1w").sequence
         'T1w'
     """
     given = np.asanyarray(image)
@@ -171,15 +192,20 @@ def usable(path: Path, image: np.ndarray) -> np.ndarray | None:
 
     Raises:
         InputError: a voxel is infinite, or NaN within the object, or all are alike.
+
+    Example:
+        >>> image = np.array([[[1.0, np.nan]]])
+        >>> usable(Path("scan.nii.gz"), image).tolist(), image.tolist()
+        ([[[False, True]]], [[[1.0, 0.0]]])
     """
     background = _nan_background(path, image)
     if image.min() == image.max():
-        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to look at")
+        raise InputError(f"{path}: every voxel is {image.flat[0]:g}; the scan holds nothing to process")
     return background
 
 
 def _of_background(background: np.ndarray | None) -> tuple[str, ...]:
-    """A sentence on a background of NaN, where there is one."""
+    """Return a sentence on a background of NaN, where there is one."""
     if background is None:
         return ()
     return (f"{100 * background.mean():.0f} % of the volume, its background, is NaN and was set to 0.",)
@@ -210,7 +236,14 @@ def _nan_background(path: Path, image: np.ndarray) -> np.ndarray | None:
 
 
 def reaching_border(mask: np.ndarray) -> np.ndarray:
-    """The parts of a mask that touch a face of the volume; across an axis of length 1 there is no face."""
+    """Return the parts of a mask that touch a face of the volume; across an axis of length 1 there is no face.
+
+    Example:
+        >>> mask = np.zeros((5, 5, 5), bool)
+        >>> mask[0, 0, 0] = mask[2, 2, 2] = True
+        >>> int(reaching_border(mask).sum())
+        1
+    """
     parts, _ = ndimage.label(mask)
     faces = [parts.take(end, axis) for axis, size in enumerate(mask.shape) if size > 1 for end in (0, -1)]
     kept = np.unique(np.concatenate([face.ravel() for face in faces]))
@@ -218,7 +251,7 @@ def reaching_border(mask: np.ndarray) -> np.ndarray:
 
 
 def _without(mask: np.ndarray, background: np.ndarray, path: Path) -> np.ndarray:
-    """A brain mask without the scan's NaN background; refuse where much of it lies there."""
+    """Return a brain mask without the scan's NaN background; refuse where much of it lies there."""
     lost = int((mask & background).sum())
     if lost > RIM_SHARE * mask.sum():
         raise InputError(
@@ -242,6 +275,12 @@ def read_brain_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray
 
     Raises:
         InputError: unreadable, negative, an image rather than a mask, without background, empty, or elsewhere.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine), folder / "brain.nii.gz")
+        >>> mask, notes = read_brain_mask(folder / "brain.nii.gz", scan.image.shape, scan.affine)
+        >>> bool((mask == scan.brain_mask).all()), notes
+        (True, ())
     """
     path = Path(path)
     volume = read_volume(path)
@@ -268,6 +307,11 @@ def read_mask(path: Path | str, shape: tuple[int, ...], affine: np.ndarray, empt
     Raises:
         InputError: unreadable, negative or NaN, of another shape, elsewhere in space (by more than 1 mm), or empty
             where it must not be.
+
+    Example:
+        >>> nib.save(nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine), folder / "lesion.nii.gz")
+        >>> read_mask(folder / "lesion.nii.gz", scan.image.shape, scan.affine).dtype
+        dtype('bool')
     """
     path = Path(path)
     volume = read_volume(path)

@@ -30,7 +30,7 @@ OUTPUTS = (*(f"{name}.nii.gz" for name in (*MASKS, *MAPS)), "finding.json", "rep
 
 
 def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
-    """An image with the scan's geometry, down to its header's fields and unit.
+    """Return an image with the scan's geometry, down to its header's fields and unit.
 
     Args:
         scan: whose grid it is.
@@ -38,6 +38,10 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
 
     Returns:
         an image that lies on the scan's file in every program, also where that file gives two places or none.
+
+    Example:
+        >>> on_grid_of(scan, scan.brain_mask.astype(np.uint8)).shape == scan.image.shape
+        True
     """
     header, affine = None, scan.affine
     if scan.header is not None:
@@ -59,7 +63,7 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
 
 
 def _is_place_of(scan: Scan) -> bool:
-    """Whether a scan still lies where its header says."""
+    """Return whether a scan still lies where its header says."""
     assert scan.header is not None
     try:
         return bool(np.array_equal(place(Path(scan.name), scan.header)[0], scan.affine))
@@ -68,14 +72,25 @@ def _is_place_of(scan: Scan) -> bool:
 
 
 def write_image(image: nib.Nifti1Image, path: Path) -> None:
-    """Write an image to a temporary name beside `path`, then rename it."""
+    """Write an image to a temporary name beside `path`, then rename it.
+
+    Example:
+        >>> write_image(on_grid_of(scan, scan.image), folder / "image.nii.gz")
+        >>> [path.name for path in folder.iterdir()]
+        ['image.nii.gz']
+    """
     partial = path.with_name(f".part-{path.name}")
     nib.save(image, partial)
     os.replace(partial, path)
 
 
 def plain(value: Any) -> Any:
-    """A value as strict JSON can hold it: numbers that are not finite become null."""
+    """Return a value as strict JSON can hold it: numbers that are not finite become null.
+
+    Example:
+        >>> plain({"score": float("nan"), "sizes": [1.5, float("inf")]})
+        {'score': None, 'sizes': [1.5, None]}
+    """
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -97,6 +112,9 @@ def check_out(out: Path, *inputs: Path | None) -> None:
     Raises:
         InputError: `out`, or what it would lie in, is a file or cannot be written to; or a result would replace an
             input, a folder, or a file that was not written by this program.
+
+    Example:
+        >>> check_out(folder / "results")
     """
     check_folder(out, (*OUTPUTS, PASSES, MISSING, DICOM), inputs)
 
@@ -151,7 +169,7 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
     `out` lists what was written, see `itermask.io.result_folder`; nothing else is ever replaced.
 
     Args:
-        scan: the scan that was looked at.
+        scan: the scan that was processed.
         finding: what was found.
         out: folder; made if needed.
         extra: further images to write, of the scan's shape, by the file's name.
@@ -161,6 +179,11 @@ def write_finding(scan: Scan, finding: Finding, out: Path | str, extra: Mapping[
 
     Raises:
         InputError: `out` cannot be used, see `check_out`, or another run keeps writing into it.
+
+    Example:
+        >>> out = write_finding(scan, finding, folder / "results")
+        >>> sorted(path.name for path in (folder / "results").glob("*.nii.gz"))
+        ['anomaly.nii.gz', 'brain.nii.gz', 'error.nii.gz', 'passes.nii.gz', 'reconstruction.nii.gz']
     """
     out = Path(out)
     check_out(out)

@@ -35,6 +35,9 @@ def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path | None] 
     Raises:
         InputError: `out` cannot be a folder or cannot be written to; or what is there under one of the names is an
             input, a folder in the place of a file, or was not written by this program or was changed since.
+
+    Example:
+        >>> check_folder(folder / "results", ["finding.json"])
     """
     check_place(out)
     names, mark = list(names), read_mark(out)
@@ -60,6 +63,9 @@ def check_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None
 
     Raises:
         InputError: says which would replace which.
+
+    Example:
+        >>> check_inputs([folder / "out.nii.gz"], [folder / "in.nii.gz"])
     """
     given = [path for path in inputs if path is not None]
     known = {key: path for path in given if (key := _key(path)) is not None}
@@ -78,6 +84,9 @@ def check_place(out: Path) -> None:
 
     Raises:
         InputError: too long, a file, below a file, a broken link, or without permission.
+
+    Example:
+        >>> check_place(folder / "results")
     """
     try:
         there = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
@@ -116,6 +125,11 @@ def locked(out: Path, wait: float = 0.0) -> Iterator[None]:
 
     Raises:
         InputError: it cannot be made or written to, or another run has it.
+
+    Example:
+        >>> with locked(folder / "results"):
+        ...     pass
+        ...
     """
     out = Path(out)
     made = _make(out)
@@ -154,7 +168,7 @@ def _make(out: Path) -> list[Path]:
 
 
 def _lock(handle: int, wait: float) -> bool:
-    """Whether a folder could be locked; True where the system knows no locks."""
+    """Return whether a folder could be locked; True where the system knows no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -174,7 +188,12 @@ def _lock(handle: int, wait: float) -> bool:
 
 
 def read_mark(out: Path) -> dict[str, list[str]] | None:
-    """Digests by the name of a file that was written into a folder; None where there is no mark."""
+    """Return digests by the name of a file that was written into a folder; None where there is no mark.
+
+    Example:
+        >>> read_mark(folder) is None
+        True
+    """
     try:
         files = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
         return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
@@ -212,26 +231,34 @@ def expect(out: Path, part: Path, below: str = "") -> None:
 
 
 def _waits(part: Path, below: str, name: str) -> bool:
-    """Whether a name is of a file that is about to be moved."""
+    """Return whether a name is of a file that is about to be moved."""
     path = Path(name)
     return path.is_relative_to(below) and (part / path.relative_to(below)).exists() if below else (part / name).exists()
 
 
 def _umask() -> int:
-    """The process's mask of permissions; there is no way to ask but to set it."""
+    """Return the process's mask of permissions; there is no way to ask but to set it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def digest_of(path: Path) -> str:
-    """What tells a file's content from any other."""
+    """Return what tells a file's content from any other.
+
+    Example:
+        >>> for name in ("a", "b"):
+        ...     _ = (folder / name).write_text("the same text")
+        ...
+        >>> digest_of(folder / "a") == digest_of(folder / "b")
+        True
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _is_listed(path: Path, digests: Iterable[str]) -> bool:
-    """Whether a file is what was written."""
+    """Return whether a file is what was written."""
     digests = tuple(digests)
     try:
         return bool(digests) and not path.is_symlink() and path.is_file() and digest_of(path) in digests
@@ -240,7 +267,7 @@ def _is_listed(path: Path, digests: Iterable[str]) -> bool:
 
 
 def _is_older(out: Path) -> bool:
-    """Whether a folder without a mark holds a finding, as versions without marks wrote it."""
+    """Return whether a folder without a mark holds a finding, as versions without marks wrote it."""
     try:
         found = json.loads((out / "finding.json").read_text(encoding="utf-8"))
         return "verdict" in found and "itermask" in found["versions"] and "notice" in found
@@ -249,7 +276,7 @@ def _is_older(out: Path) -> bool:
 
 
 def _key(path: Path) -> tuple[int, int] | None:
-    """What is the same for all names of a file; None where there is none."""
+    """Return what is the same for all names of a file; None where there is none."""
     try:
         about = path.stat()
     except (OSError, ValueError):
@@ -258,7 +285,7 @@ def _key(path: Path) -> tuple[int, int] | None:
 
 
 def _resolved(path: Path) -> Path:
-    """A path without links."""
+    """Return a path without links."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError):

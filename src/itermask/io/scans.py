@@ -20,7 +20,7 @@ class Source:
     Attributes:
         scan: the scan.
         series: the DICOM series that it was read from; None for NIfTI.
-        aside: a line for everything else that the path holds and why it is not looked at, as `itermask series` says it.
+        aside: a line for everything else that the path holds and why it is not processed, as `itermask series` says it.
     """
 
     scan: Scan
@@ -47,6 +47,12 @@ def read_scans(
 
     Raises:
         InputError: what is there cannot be used; one line says why.
+
+    Example:
+        >>> import nibabel as nib
+        >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "sub-01_T1w.nii.gz")
+        >>> len(read_scans(folder / "sub-01_T1w.nii.gz"))
+        1
     """
     path = Path(path)
     if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):
@@ -59,7 +65,7 @@ def read_scans(
 
 
 def _is_dicom(path: Path) -> bool:
-    """Whether a path is for DICOM; a path that cannot be is refused."""
+    """Return whether a path is for DICOM; a path that cannot be is refused."""
     try:
         return is_dicom(path)
     except OSError as error:

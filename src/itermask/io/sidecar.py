@@ -42,6 +42,12 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
 
     Raises:
         InputError: the scan is of another part of the body than the head.
+
+    Example:
+        >>> _ = (folder / "sub-01_T1w.json").write_text('{"Manufacturer": "Siemens"}')
+        >>> source, notes = source_beside(folder / "sub-01_T1w.nii.gz")
+        >>> source.manufacturer
+        'Siemens'
     """
     notes: list[str] = []
     fields = _fields(path.with_name(stem(path) + ".json"), notes)
@@ -53,7 +59,7 @@ def source_beside(path: Path) -> tuple[Source | None, tuple[str, ...]]:
         series_number=_count(fields.get("SeriesNumber")),
     )
     if elsewhere := not_a_head(source):
-        raise InputError(f"{shown(path)}: {elsewhere}, as its sidecar says; scans of heads alone are looked at")
+        raise InputError(f"{shown(path)}: {elsewhere}, as its sidecar says; only scans of heads are processed")
     return (None if source == Source() else source), (*notes, *doubts(source))
 
 

@@ -22,6 +22,10 @@ def check_file(path: Path) -> None:
 
     Raises:
         InputError: one line says what is wrong.
+
+    Example:
+        >>> _ = (folder / "scan.nii").write_bytes(b"")
+        >>> check_file(folder / "scan.nii")
     """
     try:
         kind = path.stat().st_mode
@@ -47,6 +51,12 @@ def read_stream(path: Path, measure: Measure) -> tuple[bytes, str]:
 
     Raises:
         InputError: too short, longer than it says, not gzip, or damaged: each member's checksum and length are checked.
+
+    Example:
+        >>> _ = (folder / "scan.nii").write_bytes(b"12345678")
+        >>> data, digest = read_stream(folder / "scan.nii", lambda head: 8)
+        >>> data
+        b'12345678'
     """
     packed = path.name.lower().endswith(".gz")
     try:
@@ -98,14 +108,14 @@ def _check_length(path: Path, length: int, wanted: int) -> None:
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:
-    """What a file holds, the first piece small, so that a wrong header is seen before the rest is read."""
+    """Yield what a file holds, the first piece small, so that a wrong header is seen before the rest is read."""
     yield file.read(HEAD)
     while piece := file.read(PIECE << 6):
         yield piece
 
 
 def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """What a gzip file holds, of all its members; `zlib` checks the checksum and the length of each."""
+    """Yield what a gzip file holds, of all its members; `zlib` checks the checksum and the length of each."""
     ahead = file.read(PIECE)
     if not ahead.startswith(GZIP):
         what = "empty" if not ahead else "not packed with gzip, though its name ends in .gz"
@@ -135,7 +145,7 @@ def _unpacked(path: Path, file: BinaryIO) -> Iterator[bytes]:
 
 
 def reason(error: BaseException) -> str:
-    """An error's message on one line, without the path that stands beside it anyway.
+    """Return an error's message on one line, without the path that stands beside it anyway.
 
     >>> reason(OSError(28, "No space left on device"))
     'No space left on device'

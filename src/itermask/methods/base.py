@@ -46,11 +46,11 @@ class Method(ABC, Generic[State]):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
 
     @abstractmethod
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Default network (name, arguments) for each role this method trains; empty if it has none."""
+        """Return the default network (name, arguments) for each role this method trains; empty if it has none."""
 
     def fit(self, volumes: Iterable[TrainingVolume]) -> None:
         """Learn what needs no gradient from normal scans, before the first training step; nothing by default.
@@ -63,11 +63,11 @@ class Method(ABC, Generic[State]):
 
     @abstractmethod
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """One training example from one normal subject: arrays to be stacked into a batch."""
+        """Return one training example from one normal subject: arrays to be stacked into a batch."""
 
     @abstractmethod
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Scalar loss of a batch of examples."""
+        """Return a scalar loss of a batch of examples."""
 
     @abstractmethod
     def explore(
@@ -97,7 +97,7 @@ class Method(ABC, Generic[State]):
 
     @abstractmethod
     def published_point(self) -> OperatingPoint:
-        """The operating point of the publication, for a model without calibration."""
+        """Return the operating point of the publication, for a model without calibration."""
 
     @abstractmethod
     def calibrate(self, searches: Sequence[State], sizes: MaskSizes) -> OperatingPoint:
@@ -120,6 +120,6 @@ class Method(ABC, Generic[State]):
         point: OperatingPoint | None = None,
         progress: Progress | None = None,
     ) -> Detection:
-        """`finalize` what `explore` found, at the published operating point if none is given."""
+        """Finalize what `explore` found, at the published operating point if none is given."""
         search = self.explore(prepared, runtime, rng, progress)
         return self.finalize(search, self.published_point() if point is None else point, progress)

@@ -25,21 +25,35 @@ THRESHOLDS = tuple(float(f"{0.001 * 2 ** (step / OCTAVE):.3g}") for step in rang
 
 
 def small(sizes: np.ndarray) -> bool:
-    """Whether healthy scans' masks are as small as they should be: median 0.2 % of the brain, 95th percentile 0.5 %."""
+    """Return whether healthy masks are small: median 0.2 % of the brain at most, 95th percentile 0.5 %.
+
+    Example:
+        >>> small(np.array([0.001, 0.001, 0.003])), small(np.array([0.01, 0.01, 0.01]))
+        (True, False)
+    """
     return bool(np.median(sizes) <= MEDIAN_AIM and np.percentile(sizes, 95) <= P95_AIM)
 
 
 def next_to_nothing(sizes: np.ndarray) -> bool:
-    """Whether 95 % of the healthy scans' masks are under 0.01 % of the brain."""
+    """Return whether 95 % of the healthy scans' masks are under 0.01 % of the brain.
+
+    Example:
+        >>> next_to_nothing(np.array([0.0, 0.00005])), next_to_nothing(np.array([0.001, 0.002]))
+        (True, False)
+    """
     return bool(np.percentile(sizes, 95) <= NOTHING)
 
 
 def first_that(candidates: Sequence[float], suits: Callable[[float], bool]) -> int:
-    """Place of the first of the rising `candidates` that suits, by bisection; the last if none does.
+    """Return the place of the first of the rising `candidates` that suits, by bisection; the last if none does.
 
     Args:
         candidates: rising numbers; from the first that suits on, all do.
         suits: the question; it may be slow.
+
+    Example:
+        >>> first_that([0.1, 0.2, 0.4, 0.8], lambda threshold: threshold > 0.3)
+        2
     """
     low, high = 0, len(candidates) - 1
     while low < high:
@@ -49,9 +63,13 @@ def first_that(candidates: Sequence[float], suits: Callable[[float], bool]) -> i
 
 
 def threshold_point(sizes: MaskSizes) -> OperatingPoint:
-    """The smallest of `THRESHOLDS` with which healthy masks are small; the largest if none is.
+    """Return the smallest of `THRESHOLDS` with which healthy masks are small; the largest if none is.
 
     Args:
         sizes: operating point → mask size of every healthy scan, share of its brain.
+
+    Example:
+        >>> threshold_point(lambda point: np.full(3, 0.0 if point["threshold"] > 0.5 else 1.0))
+        {'threshold': 0.505}
     """
     return {"threshold": THRESHOLDS[first_that(THRESHOLDS, lambda level: small(sizes({"threshold": level})))]}

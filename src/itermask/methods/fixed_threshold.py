@@ -46,7 +46,7 @@ class FixedThresholdMethod(Method[ErrorMap]):
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Error map and reconstruction of one prepared scan.
+        """Return the error map and reconstruction of one prepared scan.
 
         Args:
             prepared: the scan on the model's grid.
@@ -61,7 +61,7 @@ class FixedThresholdMethod(Method[ErrorMap]):
     def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> ErrorMap:
-        """The error map of one scan, and its profile.
+        """Return the error map of one scan, and its profile.
 
         Raises:
             ValueError: an empty brain, NaN, or a constant image.
@@ -93,7 +93,7 @@ class FixedThresholdMethod(Method[ErrorMap]):
         )
 
     def published_point(self) -> OperatingPoint:
-        """A threshold of 1, which no publication states."""
+        """Return a threshold of 1, which no publication states."""
         return dict(PUBLISHED_POINT)
 
     def calibrate(self, searches: Sequence[ErrorMap], sizes: MaskSizes) -> OperatingPoint:

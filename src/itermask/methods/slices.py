@@ -1,4 +1,4 @@
-"""How a method for slices learns from volumes and looks at one: slices along the third axis of the box.
+"""How a method for slices learns from volumes and processes one: slices along the third axis of the box.
 
 These are axial in a box of voxels, and the scan's own where the model takes those, see `itermask.prepare.grid.Grid`.
 """
@@ -17,7 +17,7 @@ BATCH = 16  # slices that a network sees at once
 
 
 def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
-    """Rising places along the third axis of the slices that hold enough brain.
+    """Return rising places along the third axis of the slices that hold enough brain.
 
     Args:
         brain: boolean (X, Y, Z).
@@ -25,6 +25,12 @@ def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
 
     Raises:
         ValueError: the brain is empty.
+
+    Example:
+        >>> brain = np.zeros((4, 4, 3), bool)
+        >>> brain[:, :, 1] = True
+        >>> full_slices(brain).tolist()
+        [1]
     """
     areas = brain.sum(axis=(0, 1))
     if not areas.any():
@@ -35,7 +41,7 @@ def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
 def random_slices(
     volume: TrainingVolume, rng: np.random.Generator, count: int = 1, enough: float = ENOUGH
 ) -> list[TrainingVolume]:
-    """Random slices that hold enough brain; none twice, unless there are fewer than asked for.
+    """Return random slices that hold enough brain; none twice, unless there are fewer than asked for.
 
     Args:
         volume: a normal subject, images (sequences, X, Y, Z).
@@ -45,6 +51,11 @@ def random_slices(
 
     Returns:
         the slices: images (sequences, X, Y), brain (X, Y), spacing of the first two axes.
+
+    Example:
+        >>> volume = TrainingVolume(np.zeros((1, 8, 8, 8), np.float32), np.ones((8, 8, 8), bool), (1.0, 1.0, 1.0))
+        >>> [one.images.shape for one in random_slices(volume, np.random.default_rng(0), count=2)]
+        [(1, 8, 8), (1, 8, 8)]
     """
     indices = full_slices(volume.brain, enough)
     chosen = rng.choice(indices, count, replace=count > len(indices))
@@ -52,7 +63,7 @@ def random_slices(
 
 
 def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Some slices of a volume.
+    """Return some slices of a volume.
 
     Args:
         volume: (…, X, Y, Z).
@@ -60,12 +71,22 @@ def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
 
     Returns:
         (slices, …, X, Y), contiguous.
+
+    Example:
+        >>> to_stack(np.zeros((4, 5, 6)), np.array([1, 3])).shape
+        (2, 4, 5)
     """
     return np.ascontiguousarray(np.moveaxis(volume[..., held], -1, 0))
 
 
 def into_volume(stack: np.ndarray, held: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """A copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`."""
+    """Return a copy of a volume, in the stack's number format, with some slices replaced; the way back of `to_stack`.
+
+    Example:
+        >>> volume = np.zeros((1, 1, 3))
+        >>> into_volume(np.ones((1, 1, 1)), np.array([2]), volume).tolist()
+        [[[0.0, 0.0, 1.0]]]
+    """
     filled = volume.astype(stack.dtype)
     filled[..., held] = np.moveaxis(stack, 0, -1)
     return filled

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from itermask.networks.block_unet import Stage, from_blocks, to_blocks
+from itermask.networks.block_unet import Stage, convolutions, from_blocks, to_blocks
 
 
 class ConvAutoencoder(nn.Module):
@@ -38,12 +38,9 @@ class ConvAutoencoder(nn.Module):
         group_size: int = 8,
     ) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ValueError(f"dims must be 2 or 3, not {dims}")
+        convolution, transposed = convolutions(dims)
         if latent < 1:
             raise ValueError(f"the bottleneck needs at least one channel, not {latent}")
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
-        transposed = nn.ConvTranspose3d if dims == 3 else nn.ConvTranspose2d
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
         first = in_channels * block**dims
@@ -58,9 +55,9 @@ class ConvAutoencoder(nn.Module):
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, latent, X/divisor, …): all that the decoder gets."""
+        """Return (batch, in_channels, X, …) → (batch, latent, X/divisor, …): all that the decoder gets."""
         return self.encoder(to_blocks(x, self.block))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) → (batch, out_channels, X, …)."""
         return from_blocks(self.head(self.decoder(self.encode(x))), self.block)

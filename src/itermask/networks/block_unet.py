@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 
 def to_blocks(x: Tensor, block: int) -> Tensor:
-    """Fold every block of `block`ᴺ voxels into channels: (B, C, X, …) → (B, C·blockᴺ, X/block, …)."""
+    """Fold every block of `block`ᴺ voxels into channels: (B, C, X, …) → (B, C·blockᴺ, X/block, …).
+
+    Example:
+        >>> import torch
+        >>> to_blocks(torch.zeros(1, 1, 8, 8, 8), block=2).shape
+        torch.Size([1, 8, 4, 4, 4])
+    """
     batch, channels, *sizes = x.shape
     split = [part for size in sizes for part in (size // block, block)]
     axes = range(len(sizes))
@@ -18,13 +24,37 @@ def to_blocks(x: Tensor, block: int) -> Tensor:
 
 
 def from_blocks(x: Tensor, block: int) -> Tensor:
-    """Undo `to_blocks`: (B, C·blockᴺ, X, …) → (B, C, X·block, …)."""
+    """Undo `to_blocks`: (B, C·blockᴺ, X, …) → (B, C, X·block, …).
+
+    Example:
+        >>> import torch
+        >>> x = torch.arange(64.0).reshape(1, 1, 4, 4, 4)
+        >>> bool((from_blocks(to_blocks(x, 2), 2) == x).all())
+        True
+    """
     batch, channels, *sizes = x.shape
     channels //= block ** len(sizes)
     unfolded = x.reshape(batch, channels, *[block] * len(sizes), *sizes)
     dims = len(sizes)
     order = [0, 1, *[axis for d in range(dims) for axis in (2 + dims + d, 2 + d)]]
     return unfolded.permute(order).reshape(batch, channels, *[size * block for size in sizes])
+
+
+def convolutions(
+    dims: int,
+) -> tuple[type[nn.Conv2d] | type[nn.Conv3d], type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]]:
+    """Return the convolution, and the transposed one, of 2 or 3 spatial axes.
+
+    Raises:
+        ValueError: another number of axes.
+
+    Example:
+        >>> convolutions(2)[0].__name__
+        'Conv2d'
+    """
+    if dims not in (2, 3):
+        raise ValueError(f"dims must be 2 or 3, not {dims}")
+    return (nn.Conv3d, nn.ConvTranspose3d) if dims == 3 else (nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Stage(nn.Module):
@@ -41,7 +71,7 @@ class Stage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, dims: int, group_size: int) -> None:
         super().__init__()
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
+        convolution, _ = convolutions(dims)
         groups = max(1, outputs // group_size)
         self.first = convolution(inputs, outputs, 3, padding=1, bias=False)
         self.first_norm = nn.GroupNorm(groups, outputs)
@@ -51,7 +81,7 @@ class Stage(nn.Module):
         self.activation = nn.SiLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, X, …) → (batch, outputs, X, …)."""
+        """Return (batch, inputs, X, …) → (batch, outputs, X, …)."""
         out = self.activation(self.first_norm(self.first(x)))
         out = self.second_norm(self.second(out))
         return self.activation(out + self.shortcut(x))
@@ -82,10 +112,7 @@ class BlockUNet(nn.Module):
         group_size: int = 8,
     ) -> None:
         super().__init__()
-        if dims not in (2, 3):
-            raise ValueError(f"dims must be 2 or 3, not {dims}")
-        convolution = nn.Conv3d if dims == 3 else nn.Conv2d
-        transposed = nn.ConvTranspose3d if dims == 3 else nn.ConvTranspose2d
+        convolution, transposed = convolutions(dims)
         self.block = block
         self.divisor = block * 2 ** (len(widths) - 1)
         first = in_channels * block**dims
@@ -99,7 +126,7 @@ class BlockUNet(nn.Module):
         self.head = convolution(widths[0], out_channels * block**dims, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, …) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) → (batch, out_channels, X, …)."""
         x = to_blocks(x, self.block)
         skips = []
         for stage, down in zip(self.down_stages[:-1], self.down, strict=True):

@@ -55,11 +55,11 @@ class FilmUNet(BlockUNet):
             nn.init.zeros_(film.bias)
 
     def describe(self, description: Tensor) -> Tensor:
-        """(batch, features) → what the stages are modulated with, (batch, embedding)."""
+        """Return (batch, features) → what the stages are modulated with, (batch, embedding)."""
         return self.embed(description)
 
     def forward(self, x: Tensor, description: Tensor) -> Tensor:  # type: ignore[override]
-        """(batch, in_channels, X, …) and (batch, features) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) and (batch, features) → (batch, out_channels, X, …)."""
         told = self.describe(description)
         x = to_blocks(x, self.block)
         skips = []
@@ -75,6 +75,6 @@ class FilmUNet(BlockUNet):
 
 
 def _modulated(x: Tensor, film: Tensor) -> Tensor:
-    """Channels times 1 + the first half of `film`, plus the second half."""
+    """Return channels times 1 + the first half of `film`, plus the second half."""
     scale, shift = film.reshape(*film.shape, *[1] * (x.ndim - 2)).chunk(2, dim=1)
     return x * (1 + scale) + shift

@@ -20,7 +20,7 @@ class _NoTime(nn.Module):
         self.outputs = outputs
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(batch, any) → zeros (batch, outputs)."""
+        """Return (batch, any) → zeros (batch, outputs)."""
         return embedding.new_zeros(len(embedding), self.outputs)
 
 
@@ -91,7 +91,7 @@ class GuidedUNet(nn.Module):
             self.net.time_embed = nn.Identity()
 
     def forward(self, x: Tensor, t: Tensor | None = None) -> Tensor:
-        """One pass.
+        """Return one pass.
 
         Args:
             x: (batch, in_channels, X, …).

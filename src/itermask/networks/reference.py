@@ -66,7 +66,7 @@ class ReferenceUNet3D(nn.Module):
             self.add_module(f"up_stage_{stage + 1}", up)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, X, Y, Z) → (batch, out_channels, X, Y, Z)."""
+        """Return (batch, in_channels, X, Y, Z) → (batch, out_channels, X, Y, Z)."""
         features = []
         for stage in range(1, 6):
             x = self.get_submodule(f"conv_{stage}")(x)

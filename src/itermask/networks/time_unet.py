@@ -12,7 +12,7 @@ LONGEST = 10_000.0  # steps; the slowest sinusoid's period is 2π times this
 
 
 def sinusoids(t: Tensor, features: int) -> Tensor:
-    """Cosines and sines of a time at frequencies from 1 down to 1 / `LONGEST`, evenly spread in logarithms.
+    """Return cosines and sines of a time at frequencies from 1 down to 1 / `LONGEST`, evenly spread in logarithms.
 
     Args:
         t: (batch,) any real numbers.
@@ -20,6 +20,11 @@ def sinusoids(t: Tensor, features: int) -> Tensor:
 
     Returns:
         float32 (batch, features), −1 to 1.
+
+    Example:
+        >>> import torch
+        >>> sinusoids(torch.tensor([0.0]), features=4).tolist()
+        [[1.0, 1.0, 0.0, 0.0]]
     """
     half = features // 2
     rates = torch.exp(-math.log(LONGEST) * torch.arange(half, device=t.device, dtype=torch.float32) / max(1, half - 1))
@@ -58,9 +63,9 @@ class TimeUNet(FilmUNet):
         super().__init__(dims, in_channels, out_channels, widths, block, group_size, features, features)
 
     def describe(self, description: Tensor) -> Tensor:
-        """Time (batch,) → what the stages are modulated with, (batch, features)."""
+        """Return the time (batch,) → what the stages are modulated with, (batch, features)."""
         return self.embed(sinusoids(description, self.features))
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:  # type: ignore[override]
-        """(batch, in_channels, X, …) and the time (batch,) → (batch, out_channels, X, …)."""
+        """Return (batch, in_channels, X, …) and the time (batch,) → (batch, out_channels, X, …)."""
         return super().forward(x, t)

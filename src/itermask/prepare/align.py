@@ -1,4 +1,4 @@
-"""Where a head lies: a scan's brain registered to the MNI152 template, so that the model may look along its axes.
+"""Where a head lies: a scan's brain registered to the MNI152 template, so that the model may work along its axes.
 
 The brain's shape and its tissues are compared by Mattes mutual information (Mattes et al., PET-CT image registration in
 the chest using free-form deformations, IEEE TMI 2003) through SimpleITK, so any sequence will do. The template comes
@@ -61,7 +61,7 @@ class Alignment:
     overlap: float
 
     def summary(self) -> dict[str, Any]:
-        """Plain values, as a finding's settings hold them."""
+        """Return plain values, as a finding's settings hold them."""
         return {
             "scanner_to_mni": [[round(float(value), 6) for value in row] for row in self.to_mni],
             "rotation_degrees": round(self.rotation, 2),
@@ -73,10 +73,14 @@ class Alignment:
 
 
 def align_name() -> str:
-    """How findings name the alignment.
+    """Return how findings name the alignment.
 
     Raises:
         MissingExtraError: SimpleITK or nilearn is not installed.
+
+    Example:
+        >>> align_name().split()[0]
+        'rigid,'
     """
     if any(importlib.util.find_spec(name) is None for name in ("SimpleITK", "nilearn")):
         raise MissingExtraError(
@@ -151,7 +155,7 @@ def _check(found: Alignment) -> None:
 
 @cache
 def _template() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The template as `_reduced` gives a scan: image, brain, affine."""
+    """Return the template as `_reduced` gives a scan: image, brain, affine."""
     from nilearn.datasets import load_mni152_template
 
     loaded = load_mni152_template(resolution=1)
@@ -163,7 +167,7 @@ def _template() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _reduced(
     image: np.ndarray, brain: np.ndarray, affine: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A small copy of a brain along the axes of its millimetres.
+    """Return a small copy of a brain along the axes of its millimetres.
 
     Returns:
         float32 image, 0 outside the brain and 0.3 to 1 in it; boolean brain; boolean, whether the voxel was scanned;
@@ -185,12 +189,12 @@ def _reduced(
 
 
 def _centre(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Centre of mass of a mask, in mm."""
+    """Return the centre of mass of a mask, in mm."""
     return np.asarray(affine[:3, :3] @ ndimage.center_of_mass(brain) + affine[:3, 3])
 
 
 def _itk(array: np.ndarray, affine: np.ndarray) -> Any:
-    """A small copy as SimpleITK's image; its axes are those of the millimetres."""
+    """Return a small copy as SimpleITK's image; its axes are those of the millimetres."""
     import SimpleITK as sitk  # noqa: N813
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose()).astype(np.float32))
@@ -202,7 +206,7 @@ def _itk(array: np.ndarray, affine: np.ndarray) -> Any:
 def _register(
     scan: Any, compared: Any, template: Any, centre: np.ndarray, shift: np.ndarray, size: float
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """The similarity transform of the scan's millimetres to the template's.
+    """Return the similarity transform of the scan's millimetres to the template's.
 
     From each of several turns the way is followed on coarse copies, as a head that lies far off would else end in a
     wrong place; the best is followed on.
@@ -243,7 +247,7 @@ def _register(
 
 
 def _turned(image: Any, turn: np.ndarray, centre: np.ndarray) -> Any:
-    """The same voxels, turned about `centre`."""
+    """Return the same voxels, turned about `centre`."""
     import SimpleITK as sitk  # noqa: N813
 
     copy = sitk.Image(image)
@@ -254,7 +258,7 @@ def _turned(image: Any, turn: np.ndarray, centre: np.ndarray) -> Any:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for SimpleITK's registration, which heeds no other setting; more would sum in changing order."""
+    """Give SimpleITK's registration one thread; with more, sums would be taken in changing order."""
     from SimpleITK import ProcessObject
 
     usual = ProcessObject.GetGlobalDefaultNumberOfThreads()
@@ -266,7 +270,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _method(compared: Any, transform: Any) -> Any:
-    """How two images are compared; it changes `transform` when executed."""
+    """Return how two images are compared; it changes `transform` when executed."""
     import SimpleITK as sitk  # noqa: N813
 
     method = sitk.ImageRegistrationMethod()
@@ -279,7 +283,7 @@ def _method(compared: Any, transform: Any) -> Any:
 
 
 def _followed(scan: Any, compared: Any, template: Any, transform: Any, least_step: float) -> tuple[Any, float]:
-    """The end of a descent from `transform`, in steps of 4 mm and less, and the mutual information there."""
+    """Return the end of a descent from `transform`, in steps of 4 mm and less, and the mutual information there."""
     method = _method(compared, transform)
     method.SetOptimizerAsRegularStepGradientDescent(4.0, least_step, STEPS, 0.7, gradientMagnitudeTolerance=1e-6)
     method.SetOptimizerScalesFromPhysicalShift()
@@ -288,7 +292,7 @@ def _followed(scan: Any, compared: Any, template: Any, transform: Any, least_ste
 
 
 def _overlap(brain: np.ndarray, to_template: np.ndarray, template_brain: np.ndarray, size: float) -> float:
-    """Share of the smaller brain that lies in the other; `to_template` takes voxels to the template's."""
+    """Return the share of the smaller brain that lies in the other; `to_template` takes voxels to the template's."""
     places = to_template[:3, :3] @ np.argwhere(brain).T + to_template[:3, 3:]
     within = ndimage.map_coordinates(template_brain.astype(np.float32), places, order=1) >= 0.5
     return float(within.sum() / min(brain.sum(), template_brain.sum() / size**3))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from itermask.prepare.placement import ANTI_ALIAS
+from itermask.prepare.placement import ANTI_ALIAS, indices_in
 
 REACH = 3  # standard deviations of the anti-aliasing that count
 
@@ -60,7 +60,7 @@ class AlignedPlacement:
         return _sample(part, self.matrix[:3, :3], self.matrix[:3, 3] - lows, self.shape)
 
     def to_native(self, values: np.ndarray, window: Sequence[slice] | None = None) -> np.ndarray:
-        """Linear interpolation of an array on the box at the native voxel centres.
+        """Return linear interpolation of an array on the box at the native voxel centres.
 
         Args:
             values: array of the box's shape; outside the box counts as 0.
@@ -69,16 +69,14 @@ class AlignedPlacement:
         Returns:
             float32 array of the native shape, or of the window's.
         """
-        wanted = [range(size) for size in self.native_shape]
-        if window is not None:
-            wanted = [whole[part] for whole, part in zip(wanted, window, strict=True)]
+        wanted = indices_in(self.native_shape, window)
         back = np.linalg.inv(self.matrix)
         offset = back[:3, :3] @ [indices.start for indices in wanted] + back[:3, 3]
         return _sample(np.asarray(values, dtype=np.float32), back[:3, :3], offset, [len(one) for one in wanted])
 
 
 def _sample(image: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """`image` at `matrix @ index + offset` for all indices of `shape`, trilinear; beyond its ends a voxel of 0."""
+    """Return `image` at `matrix @ index + offset` for all indices of `shape`, trilinear; 0 beyond its ends."""
     import SimpleITK as sitk  # noqa: N813
 
     if 0 in shape:

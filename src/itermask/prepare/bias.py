@@ -16,7 +16,7 @@ FEWEST = 4  # voxels that N4's splines need along each axis
 
 
 def n4_name() -> str:
-    """How findings name the correction.
+    """Return how findings name the correction.
 
     Raises:
         MissingExtraError: SimpleITK is not installed.
@@ -29,7 +29,7 @@ def n4_name() -> str:
 
 
 def bias_field(scan: Scan) -> np.ndarray:
-    """The factor by which each voxel is too bright.
+    """Return the factor by which each voxel is too bright.
 
     Args:
         scan: with its brain mask.

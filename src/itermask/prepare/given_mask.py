@@ -13,7 +13,7 @@ SMALLEST_BRAIN = 1.0  # ml, of a single thin slice; what a whole brain may have 
 SMALLEST_EXTENT = 30.0  # mm along the second longest axis
 CORNERS = 4  # of the volume's eight: a mask that holds so many is of the background
 
-COARSE = 4.0  # mm; the fit is looked at on blocks of about this size
+COARSE = 4.0  # mm; the fit is measured on blocks of about this size
 SHELL = 12.0  # mm on both sides of a mask's border
 SHIFTS = (8.0, 12.0, 16.0, 24.0, 36.0, 48.0, 64.0, 80.0)  # mm by which the mask is moved, both ways along every axis
 FURTHER = 8.0  # mm by which it is then moved along several axes, as long as that fits better
@@ -60,6 +60,10 @@ def check_given(scan: Scan, stripped: np.ndarray | None = None) -> tuple[str, ..
 
     Raises:
         InputError: the mask is larger than any brain, holds the volume's corners, or is too small.
+
+    Example:
+        >>> check_given(scan)
+        ()
     """
     mask = scan.brain_mask
     assert mask is not None
@@ -117,6 +121,10 @@ def fit_of(image: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, flo
         image: 3D intensities.
         mask: boolean, same shape.
         spacing: mm.
+
+    Example:
+        >>> type(fit_of(scan.image, scan.brain_mask, (6.0, 6.0, 6.0))).__name__
+        'Fit'
     """
     factors = [
         max(1, round(COARSE / size)) if length > 1 else 1 for size, length in zip(spacing, mask.shape, strict=True)
@@ -191,7 +199,7 @@ class _Border:
 
 
 def _blocks(volume: np.ndarray, factors: list[int]) -> np.ndarray:
-    """Means over blocks; what is left over at the far ends is left out."""
+    """Return means over blocks; what is left over at the far ends is left out."""
     kept = [size // factor * factor for size, factor in zip(volume.shape, factors, strict=True)]
     volume = volume[tuple(slice(size) for size in kept)].astype(np.float32)
     for axis, factor in enumerate(factors):
@@ -201,7 +209,7 @@ def _blocks(volume: np.ndarray, factors: list[int]) -> np.ndarray:
 
 
 def _correlation_ratio(values: np.ndarray, groups: np.ndarray) -> float:
-    """Share of the variance that lies between groups, 0 to 1."""
+    """Return the share of the variance that lies between groups, 0 to 1."""
     centred = values - values.mean()
     total = float((centred**2).sum())
     counts, sums = np.bincount(groups), np.bincount(groups, centred)

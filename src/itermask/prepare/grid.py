@@ -23,7 +23,7 @@ class Grid:
         box: smallest box in voxels that the brain is centred in.
         divisor: sizes of a larger box are multiples of this.
         scale: the model's intensity scale.
-        slice_area: cm² of brain that one of the scan's own slices must hold to be looked at; 0 looks at all.
+        slice_area: cm² of brain that one of the scan's own slices must hold to be processed; 0 processes all.
         align: whether the box lies along MNI axes, see `itermask.prepare.align`; else along the scan's own.
     """
 
@@ -53,13 +53,18 @@ class Grid:
 
 
 def grid_from(settings: Mapping[str, Any]) -> Grid:
-    """The grid that a model card states.
+    """Return the grid that a model card states.
 
     Args:
         settings: keys `spacing`, `box`, `divisor`, `intensity_scale`, perhaps `slice_area` and `align`.
 
     Raises:
         ValueError: they make no grid.
+
+    Example:
+        >>> card = {"spacing": [2, 2, 2], "box": [80, 96, 80], "divisor": 16, "intensity_scale": {}}
+        >>> grid_from(card).box
+        (80, 96, 80)
     """
     spacing = tuple(float(size) for size in settings["spacing"])
     box = tuple(int(size) for size in settings["box"])

@@ -38,7 +38,7 @@ class IntensityScale:
             raise ValueError(f"the scale's top must be above −3, not {self.top}")
 
     def limits(self, image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-        """Intensities `l` and `u` at the two percentiles of the voxels in `brain`.
+        """Return intensities `l` and `u` at the two percentiles of the voxels in `brain`.
 
         Raises:
             ValueError: the brain is empty, holds NaN or infinity, or is constant between the percentiles.
@@ -71,7 +71,7 @@ class IntensityScale:
         return np.where(brain, scaled, self.background).astype(np.float32)
 
     def undo(self, scaled: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-        """Scaled values → the scan's own intensities."""
+        """Return scaled values → the scan's own intensities."""
         low, high = limits
         if self.kind == "robust":
             return ((expand(scaled) + 3) / 6 * (high - low) + low).astype(np.float32)
@@ -90,6 +90,11 @@ def compress(z: np.ndarray) -> np.ndarray:
 
 
 def expand(z: np.ndarray) -> np.ndarray:
-    """Undo `compress`."""
+    """Undo `compress`.
+
+    Example:
+        >>> float(np.round(expand(compress(np.array([3.0])))[0], 6))
+        3.0
+    """
     beyond = np.maximum(np.abs(z) - KNEE, 0)
     return np.where(beyond > 0, np.sign(z) * (KNEE + 2 * np.expm1(np.minimum(beyond, 30) / 2)), z)

@@ -17,7 +17,7 @@ FINEST = 1e-4  # mm: single-precision headers hold voxel sizes no better, and on
 
 
 def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
-    """The axis along which a stack counts its slices: the only one of length 1, else one with thick slices.
+    """Return the axis along which a stack counts its slices: the only one of length 1, else one with thick slices.
 
     Args:
         spacing: voxel size in mm along each of three axes.
@@ -25,6 +25,10 @@ def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
 
     Returns:
         the axis, or None where the voxels are about as long in all directions.
+
+    Example:
+        >>> through_plane((0.9, 0.9, 5.0), (256, 256, 24)), through_plane((1.0, 1.0, 1.0), (176, 256, 256))
+        (2, None)
     """
     single = [axis for axis, size in enumerate(shape) if size == 1]
     if len(single) == 1:
@@ -35,11 +39,15 @@ def through_plane(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
 
 
 def thick_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
-    """The axis along which a scan is a stack of slices far apart, or a single slice; None for a volume.
+    """Return the axis along which a scan is a stack of slices far apart, or a single slice; None for a volume.
 
     Args:
         spacing: voxel size in mm along each of three axes.
         shape: voxels along each.
+
+    Example:
+        >>> thick_axis((0.9, 0.9, 5.0), (256, 256, 24)), thick_axis((1.0, 1.0, 1.0), (176, 256, 256))
+        (2, None)
     """
     axis = through_plane(spacing, shape)
     return axis if axis is not None and (shape[axis] == 1 or spacing[axis] >= APART) else None
@@ -59,6 +67,17 @@ def thin_axis(spacing: Sequence[float], shape: Sequence[int]) -> int | None:
     extents = [size * step for size, step in zip(shape, spacing, strict=True)]
     axis = min(range(3), key=extents.__getitem__)
     return axis if extents[axis] < THINNEST else None
+
+
+def indices_in(shape: Sequence[int], window: Sequence[slice] | None) -> list[range]:
+    """Return the indices along each axis of a window of a grid; of all of the grid if it is None.
+
+    Example:
+        >>> indices_in((4, 4), (slice(1, 3), slice(0, 4)))
+        [range(1, 3), range(0, 4)]
+    """
+    whole = [range(size) for size in shape]
+    return whole if window is None else [indices[part] for indices, part in zip(whole, window, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +135,7 @@ class AxisPlacement:
         return _resample(image, self.ratio, offset, [range(size) for size in self.shape])
 
     def to_native(self, values: np.ndarray, window: Sequence[slice] | None = None) -> np.ndarray:
-        """Linear interpolation of an array on the box at the native voxel centres.
+        """Return linear interpolation of an array on the box at the native voxel centres.
 
         Args:
             values: array of the box's shape; outside the box counts as 0.
@@ -125,9 +144,7 @@ class AxisPlacement:
         Returns:
             float32 array of the native shape, or of the window's.
         """
-        wanted = [range(size) for size in self.native_shape]
-        if window is not None:
-            wanted = [whole[part] for whole, part in zip(wanted, window, strict=True)]
+        wanted = indices_in(self.native_shape, window)
         oriented = [range(0)] * 3
         for size, indices, (axis, flip) in zip(self.native_shape, wanted, self.orientation, strict=True):
             flipped = range(size - indices.stop, size - indices.start)
@@ -161,7 +178,7 @@ def _resample(
 
 
 def _take(image: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
-    """`image.take` along one axis, with 0 for indices outside."""
+    """Return `image.take` along one axis, with 0 for indices outside."""
     outside = (indices < 0) | (indices >= image.shape[axis])
     taken = image.take(np.where(outside, 0, indices), axis=axis)
     taken[(slice(None),) * axis + (outside,)] = 0
@@ -188,6 +205,13 @@ def fit_box(
 
     Raises:
         ValueError: the brain mask is empty or the affine is not invertible.
+
+    Example:
+        >>> brain = np.zeros((20, 20, 20), bool)
+        >>> brain[5:15, 5:15, 5:15] = True
+        >>> placement = fit_box(brain, np.eye(4), (2.0, 2.0, 2.0), (16, 16, 16), 8)
+        >>> placement.to_box(brain.astype(np.float32)).shape
+        (16, 16, 16)
     """
     if not brain.any():
         raise ValueError("the brain mask is empty")

@@ -73,7 +73,7 @@ class Plausibility:
             `tissue_fit`, `csf`, `grey_matter`, `white_matter` (brightness, 0 to 1), `missing_ml`; `age` where known.
         registration: to the template; None where the brain does not fit it, or was not compared.
         missing: boolean on the scan's grid, tissue that is missing; None if nothing is.
-        missing_words: which part of the brain is missing; empty if nothing is.
+        missing_part: which part of the brain is missing; empty if nothing is.
     """
 
     reasons: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Plausibility:
     numbers: dict[str, float] = field(default_factory=dict)
     registration: Registration | None = None
     missing: np.ndarray | None = None
-    missing_words: str = ""
+    missing_part: str = ""
 
     @property
     def judged(self) -> bool:
@@ -95,7 +95,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
     Args:
         scan: with its brain mask.
         population: whom the model has learned.
-        slices: whether the model looks at single slices, so that a part of the brain will do.
+        slices: whether the model processes single slices, so that a part of the brain will do.
 
     Returns:
         what was found.
@@ -133,16 +133,21 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
             f"{100 * found.overlap:.0f} %); check the scan and its brain mask"
         )
     reasons += _contrast(scan.sequence, found)
-    mask, words, beyond = _missing_tissue(scan, brain, copy, found, missing)
+    mask, part, beyond = _missing_tissue(scan, brain, copy, found, missing)
     notes += beyond
     numbers["missing_ml"] = 0.0
     if mask is not None:
         numbers["missing_ml"] = float(mask.sum()) * volume / float(brain.sum())
-    return Plausibility(tuple(reasons), tuple(notes), numbers, found, mask, words)
+    return Plausibility(tuple(reasons), tuple(notes), numbers, found, mask, part)
 
 
 def age_reasons(age: float | None, population: Population) -> Iterator[str]:
-    """Yield why an age forbids a verdict; nothing where it does not, or is not known."""
+    """Yield why an age forbids a verdict; nothing where it does not, or is not known.
+
+    Example:
+        >>> list(age_reasons(None, Population()))
+        []
+    """
     youngest, oldest = population.age or GROWN_UP
     if age is not None and not youngest - 1 <= age <= oldest + 5:
         yield (
@@ -152,7 +157,7 @@ def age_reasons(age: float | None, population: Population) -> Iterator[str]:
 
 
 def _extent(brain: np.ndarray, affine: np.ndarray) -> tuple[float, float, float]:
-    """Length of a mask's box along each array axis, mm."""
+    """Return the length of a mask's box along each array axis, mm."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     box = ndimage.find_objects(brain.view(np.uint8))[0]
     a, b, c = (float((cut.stop - cut.start) * size) for cut, size in zip(box, spacing, strict=True))
@@ -160,7 +165,7 @@ def _extent(brain: np.ndarray, affine: np.ndarray) -> tuple[float, float, float]
 
 
 def _part(brain: np.ndarray, extent: tuple[float, float, float]) -> Iterator[str]:
-    """What a reader of a few slices must know."""
+    """Yield what a reader of a few slices must know."""
     box = ndimage.find_objects(brain.view(np.uint8))[0]
     axis = int(np.argmin(extent))
     count = box[axis].stop - box[axis].start
@@ -196,7 +201,7 @@ def _check_volume(scan: Scan, volume: float, extent: tuple[float, float, float])
 
 
 def _unusual_volume(volume: float) -> Iterator[str]:
-    """A note on a brain that is small or large for an adult's."""
+    """Yield a note on a brain that is small or large for an adult's."""
     low, high = ADULT_ML
     if not low <= volume <= high:
         yield (
@@ -206,7 +211,7 @@ def _unusual_volume(volume: float) -> Iterator[str]:
 
 
 def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
-    """The registration that explains a brain best, missing tissue on the template's grid, and whether it lies wrong.
+    """Return the registration that fits best, missing tissue on the template's grid, and whether it lies wrong.
 
     A brain that does not fit as it lies is tried turned, and then with a part of it missing.
     """
@@ -230,7 +235,7 @@ def _placed(copy: SmallCopy) -> tuple[Registration, np.ndarray, str]:
 
 
 def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray, least: float = TISSUES_FIT) -> bool:
-    """Whether a brain fits but for missing pieces: none of it lies outside, its tissues are where they should be."""
+    """Return whether a brain fits but for missing pieces: none lies outside, tissues are where they should be."""
     return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > least
 
 
@@ -243,13 +248,13 @@ TURNED = (
 
 
 def _on_template(copy: SmallCopy, found: Registration, grid: Template) -> np.ndarray:
-    """A brain's mask on the template's grid, 0 to 1."""
+    """Return a brain's mask on the template's grid, 0 to 1."""
     away = np.linalg.inv(copy.affine) @ np.linalg.inv(found.to_mni) @ grid.affine
     return np.asarray(ndimage.affine_transform(copy.mask, away[:3, :3], away[:3, 3], grid.brain.shape, order=1))
 
 
 def _voxel_ml(found: Registration, grid: Template) -> float:
-    """Volume of the scan's tissue in a voxel of the template, mL."""
+    """Return the volume of the scan's tissue in a voxel of the template, mL."""
     return float(grid.spacing**3 / abs(np.linalg.det(found.to_mni[:3, :3]))) / 1000
 
 
@@ -258,6 +263,11 @@ def missing_on_template(copy: SmallCopy, found: Registration) -> np.ndarray:
 
     Returns:
         boolean on the template's grid.
+
+    Example:
+        >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
+        >>> missing_on_template(copy, register(copy)).dtype
+        dtype('bool')
     """
     grid = template()
     absent = (grid.brain > SURE) & (_on_template(copy, found, grid) < ABSENT)
@@ -269,7 +279,7 @@ def missing_on_template(copy: SmallCopy, found: Registration) -> np.ndarray:
 
 
 def _surplus_ml(copy: SmallCopy, found: Registration) -> float:
-    """How much of a brain lies where the template surely has none, mL."""
+    """Return how much of a brain lies where the template surely has none, mL."""
     grid = template()
     return float(((grid.brain < 0.03) & (_on_template(copy, found, grid) > 0.7)).sum()) * _voxel_ml(found, grid)
 
@@ -277,10 +287,10 @@ def _surplus_ml(copy: SmallCopy, found: Registration) -> float:
 def _missing_tissue(
     scan: Scan, brain: np.ndarray, copy: SmallCopy, found: Registration, missing: np.ndarray
 ) -> tuple[np.ndarray | None, str, list[str]]:
-    """Missing tissue on the scan's grid (None if there is none), its words, and notes on what the image leaves out."""
+    """Return missing tissue on the scan's grid or None, its text, and notes on what the image leaves out."""
     grid = template()
     voxel = _voxel_ml(found, grid)
-    notes, mask, words = [], np.zeros(brain.shape, bool), ""
+    notes, mask, part = [], np.zeros(brain.shape, bool), ""
     if missing.any():
         places = (np.linalg.inv(scan.affine) @ np.linalg.inv(found.to_mni) @ grid.affine)[:3]
         voxels = places[:, :3] @ np.argwhere(missing).T + places[:, 3:]
@@ -290,17 +300,17 @@ def _missing_tissue(
             notes.append(f"The image ends within the brain: about {beyond:.0f} mL of it were not scanned.")
         if inside.sum() * voxel >= MISSING_ML:
             mask = _onto_scan(missing, grid, found, scan) & ~brain
-            words = which_part(missing, float(missing.sum() / max((grid.brain > 0.5).sum(), 1)))
+            part = which_part(missing, float(missing.sum() / max((grid.brain > 0.5).sum(), 1)))
     void = _void(scan.image, brain, scan.affine)
     if void is not None:
         middle = found.to_mni @ scan.affine @ [*np.argwhere(void).mean(axis=0), 1]
-        words = words or place_of(middle[:3]) or "in the brain"
+        part = part or place_of(middle[:3]) or "in the brain"
         mask |= void
-    return (mask, words, notes) if mask.any() else (None, "", notes)
+    return (mask, part, notes) if mask.any() else (None, "", notes)
 
 
 def _onto_scan(missing: np.ndarray, grid: Template, found: Registration, scan: Scan) -> np.ndarray:
-    """A mask on the template's grid, widened to where the template has more brain than not, on the scan's grid."""
+    """Return a mask of the template's grid on the scan's, widened to where the template has more brain than not."""
     wide = ndimage.binary_dilation(missing, iterations=2) & (grid.brain > 0.5)
     away = np.linalg.inv(grid.affine) @ found.to_mni @ scan.affine
     onto = ndimage.affine_transform(wide.astype(np.float32), away[:3, :3], away[:3, 3], scan.image.shape, order=1)
@@ -308,7 +318,7 @@ def _onto_scan(missing: np.ndarray, grid: Template, found: Registration, scan: S
 
 
 def _void(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray | None:
-    """Exactly empty pieces within the brain mask, of at least `VOID_ML`; None if there is none.
+    """Return exactly empty pieces within the brain mask, of at least `VOID_ML`; None if there is none.
 
     Empty is what equals the scan's lowest value, in blocks of 3 × 3 × 3 voxels or (in slices) 3 × 3.
     """
@@ -361,7 +371,7 @@ def which_part(missing: np.ndarray, share: float) -> str:
 
 
 def _contrast(sequence: str | None, found: Registration) -> list[str]:
-    """Why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
+    """Return why the tissues' brightness does not suit the sequence; nothing for sequences whose order is not known."""
     fluid, grey, white = found.tissues
     if sequence == "T1w":
         right = white - grey > 0.12 and grey - fluid > 0.05 and found.explained >= UNFIT

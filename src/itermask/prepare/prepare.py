@@ -26,12 +26,17 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
     Raises:
         ValueError: no brain mask, an empty one, NaN in the brain, a constant brain, a singular affine, no slice that
             holds enough brain, no alignment for a grid that wants one, or one for a scan's own slices.
+
+    Example:
+        >>> prepared = prepare(scan, model.grid)
+        >>> prepared.image.shape
+        (16, 16, 16)
     """
     if scan.brain_mask is None:
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")
     mask = scan.brain_mask
     if grid.align and alignment is None:
-        raise ValueError(f"{scan.name}: the model looks along MNI axes; an alignment is needed before preparation")
+        raise ValueError(f"{scan.name}: the model works along MNI axes; an alignment is needed before preparation")
     if grid.slices and alignment is not None:
         raise ValueError(UNALIGNED)
     placement: AxisPlacement | AlignedPlacement
@@ -55,9 +60,9 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
 
 
 def _full_enough(brain: np.ndarray, grid: Grid) -> tuple[np.ndarray, int]:
-    """The brain in the slices that hold enough of it, and how many others hold some."""
+    """Return the brain in the slices that hold enough of it, and how many others hold some."""
     areas = brain.sum((0, 1)) * grid.spacing[0] * grid.spacing[1] / 100
     enough = areas >= grid.slice_area
     if not (areas[enough] > 0).any():
-        raise ValueError(f"no slice holds {grid.slice_area:g} cm² of brain, the least that the model looks at")
+        raise ValueError(f"no slice holds {grid.slice_area:g} cm² of brain, the least that the model processes")
     return brain & enough, int((areas[~enough] > 0).sum())

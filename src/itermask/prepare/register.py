@@ -50,7 +50,7 @@ class Registration:
     turned: float
 
     def summary(self) -> dict[str, object]:
-        """Plain values, as a finding's settings hold them."""
+        """Return plain values, as a finding's settings hold them."""
         return {
             "scanner_to_mni": [[round(float(value), 6) for value in row] for row in self.to_mni],
             "overlap": round(self.overlap, 4),
@@ -90,6 +90,10 @@ def small_copy(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> Smal
 
     Raises:
         ValueError: the brain is constant, or holds NaN or infinite voxels.
+
+    Example:
+        >>> type(small_copy(scan.image, scan.brain_mask, scan.affine)).__name__
+        'SmallCopy'
     """
     window = ndimage.find_objects(brain.view(np.uint8))[0]
     inside = brain[window]
@@ -112,7 +116,7 @@ def small_copy(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> Smal
 
 
 def _block_mean(volume: np.ndarray, factors: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Means over blocks of voxels, with `margin` empty blocks around."""
+    """Return means over blocks of voxels, with `margin` empty blocks around."""
     ends = [-size % factor for size, factor in zip(volume.shape, factors, strict=True)]
     padded = np.pad(volume, [(0, end) for end in ends])
     for axis, factor in enumerate(factors):
@@ -132,7 +136,7 @@ class _Level:
 
 @cache
 def _level(smoothing: float) -> _Level:
-    """The shipped template at one smoothness."""
+    """Return the shipped template at one smoothness."""
     from itermask.prepare.atlas import template
 
     return level_of(template(), smoothing)
@@ -164,12 +168,12 @@ class _Sampler:
             self.volumes.append((smooth, *np.gradient(smooth)))
 
     def values(self, places: np.ndarray) -> np.ndarray:
-        """Mask and masked intensity: (2, N)."""
+        """Return the mask and masked intensity: (2, N)."""
         voxels = self.to_voxels[:3, :3] @ places.T + self.to_voxels[:3, 3:]
         return np.stack([ndimage.map_coordinates(volume[0], voxels, order=1) for volume in self.volumes])
 
     def slopes(self, places: np.ndarray) -> np.ndarray:
-        """Their derivatives along scanner axes, per mm: (2, N, 3)."""
+        """Return their derivatives along scanner axes, per mm: (2, N, 3)."""
         voxels = self.to_voxels[:3, :3] @ places.T + self.to_voxels[:3, 3:]
         along = [
             np.stack([ndimage.map_coordinates(part, voxels, order=1) for part in volume[1:]], axis=1)
@@ -179,7 +183,13 @@ class _Sampler:
 
 
 def brightness(values: np.ndarray, tissues: np.ndarray) -> np.ndarray:
-    """Return the brightness of each tissue whose mixture fits `values` best (least squares)."""
+    """Return the brightness of each tissue whose mixture fits `values` best (least squares).
+
+    Example:
+        >>> tissues = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+        >>> brightness(np.array([2.0, 4.0, 3.0]), tissues).round(3).tolist()
+        [2.0, 4.0]
+    """
     moments = tissues @ tissues.T + 1e-6 * np.eye(len(tissues))
     return np.linalg.solve(moments, tissues @ values)
 
@@ -242,7 +252,7 @@ def fit(
 
 
 def _trust(missing: np.ndarray) -> np.ndarray:
-    """Weights of points where the template has more brain than the scan: fall to 0.15 where the scan has none."""
+    """Return weights for points where the template has more brain than the scan; 0.15 where that has none."""
     return 0.15 + 0.85 / (1 + (np.maximum(missing, 0) / 0.35) ** 4)
 
 
@@ -256,7 +266,7 @@ def _solve(
     damping: float,
     shear: bool,
 ) -> np.ndarray:
-    """One damped Gauss-Newton step: 9 entries of the change of the matrix, 3 of the shift in mm."""
+    """Return one damped Gauss-Newton step: 9 entries of the change of the matrix, 3 of the shift in mm."""
     flat = slopes.reshape(-1, 3)
     twice = np.concatenate([arms, arms])
     jacobian = np.concatenate([(flat[:, :, None] * twice[:, None, :]).reshape(-1, 9), flat], axis=1)
@@ -276,7 +286,7 @@ def _solve(
 
 @cache
 def _directions(shear: bool) -> np.ndarray:
-    """Ways in which (matrix, shift) may change: turns, one size or all stretches, shifts; 12 × number."""
+    """Return ways in which (matrix, shift) may change: turns, one size or all stretches, shifts; 12 × number."""
     ways = []
     for axis in range(3):
         turn = np.zeros((3, 3))
@@ -299,20 +309,20 @@ def _directions(shear: bool) -> np.ndarray:
 
 
 def _strain(matrix: np.ndarray) -> np.ndarray:
-    """Logarithm of how much a matrix stretches, 3×3 along the scanner's axes."""
+    """Return the logarithm of how much a matrix stretches, 3×3 along the scanner's axes."""
     left, sizes, _ = np.linalg.svd(matrix)
     return np.asarray((left * np.log(np.maximum(sizes, 1e-3))) @ left.T)
 
 
 def _parts(strain: np.ndarray) -> np.ndarray:
-    """A strain as one size, and five numbers of shape."""
+    """Return a strain as one size, and five numbers of shape."""
     size = np.trace(strain) / 3
     rest = strain - size * np.eye(3)
     return np.array([size, rest[0, 0], rest[1, 1], rest[2, 2], *(np.sqrt(2) * rest[[0, 0, 1], [1, 2, 2]])])
 
 
 def _prior(strain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A strain's parts, and their weights (one over the variance)."""
+    """Return a strain's parts, and their weights (one over the variance)."""
     from itermask.prepare.atlas import template
 
     parts = _parts(strain)
@@ -321,7 +331,12 @@ def _prior(strain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rotation_of(matrix: np.ndarray) -> np.ndarray:
-    """Return the rotation that a matrix holds (polar decomposition); a mirror stays one."""
+    """Return the rotation that a matrix holds (polar decomposition); a mirror stays one.
+
+    Example:
+        >>> rotation_of(np.diag([2.0, 3.0, 0.5])).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     left, _, right = np.linalg.svd(matrix)
     return np.asarray(left @ right)
 
@@ -339,6 +354,12 @@ def register(
 
     Returns:
         the registration; whether it can be believed is for the caller to judge.
+
+    Example:
+        >>> from itermask.prepare.register import small_copy
+        >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
+        >>> type(register(copy)).__name__
+        'Registration'
     """
     from itermask.prepare.atlas import template
 
@@ -358,7 +379,7 @@ def register(
 def _summed(
     sampler: _Sampler, level: _Level, matrix: np.ndarray, place: np.ndarray, middle: np.ndarray, incomplete: bool
 ) -> Registration:
-    """What a fit says."""
+    """Return what a fit says."""
     mask, masked = sampler.values(level.places @ matrix.T + place)
     bright = brightness(masked, level.tissues * np.clip(mask, 0, 1) if incomplete else level.tissues)
     inside = (mask > 0.9) & (level.brain > 0.9)

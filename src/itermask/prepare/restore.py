@@ -9,18 +9,24 @@ from itermask.types import Prepared
 
 
 def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """Numbers of passes on the box → the scan's grid.
+    """Return numbers of passes on the box → the scan's grid.
 
     The mask after each pass is brought back as the anomaly mask is, so that what is above the last number is that mask
     to the voxel. This takes one interpolation a pass, over no more than the brain.
 
     Args:
         revealed: uint8 of the box's shape: 1 and more in the brain, 0 elsewhere.
-        prepared: what was looked at.
+        prepared: what was processed.
         inside: boolean brain mask of the scan's shape.
 
     Returns:
         uint8 of the scan's shape: 1 and more in `inside`, 0 elsewhere.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_passes(prepared.brain.astype(np.uint8), prepared, scan.brain_mask).shape == scan.image.shape
+        True
     """
     restored = inside.astype(np.uint8)
     if not inside.any():
@@ -36,17 +42,23 @@ def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray)
 
 
 def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndarray) -> list[np.ndarray]:
-    """Real-valued maps on the box → the scan's grid, 0 outside the native mask `inside`.
+    """Return real-valued maps on the box → the scan's grid, 0 outside the native mask `inside`.
 
     Near the brain's border a map is interpolated from brain voxels only.
 
     Args:
         maps: arrays of the box's shape.
-        prepared: what was looked at.
+        prepared: what was processed.
         inside: boolean brain mask of the scan's shape.
 
     Returns:
         float32 arrays of the scan's shape, in the order of `maps`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> [image.shape == scan.image.shape for image in restore_maps([prepared.image], prepared, scan.brain_mask)]
+        [True]
     """
     inside = np.asarray(inside, dtype=bool)
     window = ndimage.find_objects(inside.view(np.uint8))[0] if inside.any() else (slice(0, 0),) * inside.ndim
@@ -62,15 +74,34 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
 
 
 def restore_map(values: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """One map on the box → the scan's grid, see `restore_maps`."""
+    """Return one map on the box → the scan's grid, see `restore_maps`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_map(prepared.image, prepared, scan.brain_mask).shape == scan.image.shape
+        True
+    """
     return restore_maps([values], prepared, inside)[0]
 
 
 def restore_mask(mask: np.ndarray, prepared: Prepared, inside: np.ndarray) -> np.ndarray:
-    """A mask on the box → the scan's grid, True where at least half of the interpolated mask is."""
+    """Return a mask on the box → the scan's grid, True where at least half of the interpolated mask is.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> restore_mask(prepared.brain, prepared, scan.brain_mask).dtype
+        dtype('bool')
+    """
     return half_or_more(restore_map(mask.astype(np.float32), prepared, inside))
 
 
 def half_or_more(restored: np.ndarray) -> np.ndarray:
-    """A mask that was restored as a map, as booleans."""
+    """Return a mask that was restored as a map, as booleans.
+
+    Example:
+        >>> half_or_more(np.array([0.2, 0.5, 0.9])).tolist()
+        [False, True, True]
+    """
     return restored >= 0.5

@@ -9,7 +9,7 @@ FOLDER = Path(str(files(__name__)))
 
 
 def presets() -> dict[str, str]:
-    """Name → what it is, the first line of its file.
+    """Return the name → what it is, the first line of its file.
 
     >>> "itermask3d-published" in presets()
     True
@@ -18,10 +18,14 @@ def presets() -> dict[str, str]:
 
 
 def preset_path(name: str) -> Path:
-    """The file of a preset.
+    """Return the file of a preset.
 
     Raises:
         InputError: there is none of this name.
+
+    Example:
+        >>> preset_path("t1w-2mm").name
+        't1w-2mm.toml'
     """
     found = {path.stem: path for path in _files()}
     if name not in found:

@@ -46,6 +46,10 @@ def high_level(error: np.ndarray, brain: np.ndarray) -> float:
     Args:
         error: error map.
         brain: boolean of its shape, not empty.
+
+    Example:
+        >>> high_level(np.arange(1000.0), np.ones(1000, bool))
+        989.01
     """
     return float(np.percentile(error[brain], HIGH))
 

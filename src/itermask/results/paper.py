@@ -33,7 +33,7 @@ UNCHANGED = ("", "none", None)
 
 @dataclass(frozen=True)
 class Used:
-    """What one scan was looked at with.
+    """What one scan was processed with.
 
     Attributes:
         settings: as in `itermask.Finding`.
@@ -56,26 +56,26 @@ def methods_text(used: Iterable[Used]) -> str:
     Example:
         >>> text = methods_text([Used({"model": "t1w-2mm", "method": "itermask3d"}, {"itermask": "0.2.0"})])
         >>> text.splitlines()[2]
-        '1 scan was looked at with itermask 0.2.0 and the model t1w-2mm (method itermask3d).'
+        '1 scan was processed with itermask 0.2.0 and the model t1w-2mm (method itermask3d).'
     """
     scans = list(used)
     if not scans:
-        raise InputError("no scan was looked at, so there is nothing to write about")
+        raise InputError("no scan was processed, so there is nothing to write about")
     one = len(scans) == 1
     versions = _listed(scan.versions.get("itermask", "of a version that was not recorded") for scan in scans)
     models = _listed(_model(scan) for scan in scans)
     sentences = [
-        f"{len(scans)} scan{' was' if one else 's were'} looked at with itermask {versions} and "
+        f"{len(scans)} scan{' was' if one else 's were'} processed with itermask {versions} and "
         f"the model{'s' if ' and ' in models else ''} {models}.",
         "The model has learned from normal scans only; an anomaly mask marks where a scan departs from normal.",
         f"Brain masks came from {_listed(_brain(scan) for scan in scans)}.",
     ]
-    for name, words in (("bias_correction", "Slow brightness changes were removed first"),
+    for name, text in (("bias_correction", "Slow brightness changes were removed first"),
                         ("alignment", "The model looked along MNI axes")):  # fmt: skip
         tools = [str(scan.settings[name]) for scan in scans if scan.settings.get(name) not in UNCHANGED]
         if tools:
             share = "" if len(tools) == len(scans) else f" in {len(tools)} of {len(scans)} scans"
-            sentences.append(f"{words}{share} ({_listed(tools)}).")
+            sentences.append(f"{text}{share} ({_listed(tools)}).")
     points = Counter(_point(scan) for scan in scans if scan.settings.get("operating_point"))
     if points:
         sentences.append(f"The operating point was {_counted(points)}.")
@@ -97,7 +97,7 @@ def methods_text(used: Iterable[Used]) -> str:
 
 
 def _model(scan: Used) -> str:
-    """A model with its version and method."""
+    """Return a model with its version and method."""
     version = scan.versions.get("model")
     named = f"{scan.settings.get('model', 'unknown')}{f', version {version}' if version else ''}"
     method = scan.settings.get("method")
@@ -105,23 +105,23 @@ def _model(scan: Used) -> str:
 
 
 def _brain(scan: Used) -> str:
-    """Where a brain mask came from, in words."""
+    """Return where a brain mask came from, in words."""
     found = str(scan.settings.get("brain_mask", "unknown"))
     return BRAIN.get(found, "a source that was not recorded" if found == "unknown" else found)
 
 
 def _point(scan: Used) -> str:
-    """An operating point in words."""
+    """Return an operating point in words."""
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(scan.settings["operating_point"].items()))
 
 
-def _listed(words: Iterable[str]) -> str:
-    """Different words, each with how often where there are several."""
-    return _counted(Counter(words))
+def _listed(texts: Iterable[str]) -> str:
+    """Return different texts, each with how often where there are several."""
+    return _counted(Counter(texts))
 
 
 def _counted(counts: Counter[str]) -> str:
-    """`a` where there is one; else `a (3 scans) and b (1 scan)`, the most frequent first."""
+    """Return `a` where there is one; else `a (3 scans) and b (1 scan)`, the most frequent first."""
     if len(counts) == 1:
         return next(iter(counts))
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -134,6 +134,12 @@ def read_finding(path: Path) -> Used:
 
     Raises:
         InputError: it cannot be read, or is none.
+
+    Example:
+        >>> from itermask.io.outputs import write_finding
+        >>> out = write_finding(scan, finding, folder / "results")
+        >>> type(read_finding(folder / "results" / "finding.json")).__name__
+        'Used'
     """
     try:
         told = json.loads(path.read_text(encoding="utf-8"))

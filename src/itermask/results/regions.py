@@ -55,7 +55,12 @@ class Region:
 
 
 def is_registered(header: nib.Nifti1Header | None) -> bool:
-    """Whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells."""
+    """Return whether a scan's coordinates are those of Talairach or MNI space, as far as its header tells.
+
+    Example:
+        >>> is_registered(None)
+        False
+    """
     if header is None:
         return False
     return int(header["sform_code"] or header["qform_code"]) in REGISTERED
@@ -72,7 +77,7 @@ def find_regions(
     missing: np.ndarray | None = None,
     most: int = MOST,
 ) -> tuple[list[Region], int]:
-    """The connected regions of a mask, the largest first.
+    """Return the connected regions of a mask, the largest first.
 
     Args:
         anomaly: boolean, 3D.
@@ -89,6 +94,13 @@ def find_regions(
 
     Raises:
         ValueError: the shapes differ.
+
+    Example:
+        >>> anomaly = np.zeros((10, 10, 10), bool)
+        >>> anomaly[2:5, 2:5, 2:5] = True
+        >>> regions, count = find_regions(anomaly, anomaly.astype(float), np.eye(4))
+        >>> count, regions[0].volume_ml
+        (1, 0.027)
     """
     if anomaly.shape != error.shape:
         raise ValueError(f"the mask {anomaly.shape} and the error map {error.shape} differ in shape")
@@ -121,7 +133,7 @@ def _describe(
     to_mni: np.ndarray | None,
     to_template: np.ndarray | None,
 ) -> Region:
-    """One region: its voxels within a box whose lowest voxel is `first`, and their errors."""
+    """Return one region: its voxels within a box whose lowest voxel is `first`, and their errors."""
     voxels = np.argwhere(inside)
     away = (voxels - voxels.mean(axis=0)) @ affine[:3, :3].T
     voxel = first + voxels[np.argmin((away**2).sum(axis=1))]
@@ -152,35 +164,61 @@ def _describe(
 
 
 def _side(right: float, middle: float) -> str:
-    """Which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
+    """Return which side of a head lies `right` mm to the right of its middle, which reaches `middle` mm either way."""
     return "middle" if abs(right) <= middle else "left" if right < 0 else "right"
 
 
 def voxel_ml(affine: np.ndarray) -> float:
-    """Volume of a voxel in ml."""
+    """Return the volume of a voxel in ml.
+
+    Example:
+        >>> round(voxel_ml(np.diag([2.0, 2.0, 5.0, 1.0])), 3)
+        0.02
+    """
     return float(abs(np.linalg.det(affine[:3, :3]))) / 1000
 
 
 def mni_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → mm along MNI axes; None where the scan was not aligned."""
+    """Return 4×4, scanner mm → mm along MNI axes; None where the scan was not aligned.
+
+    Example:
+        >>> mni_transform(finding) is None
+        True
+    """
     aligned = finding.settings.get("aligned")
     return None if aligned is None else np.array(aligned["scanner_to_mni"], dtype=float)
 
 
 def template_transform(finding: Finding) -> np.ndarray | None:
-    """4×4, scanner mm → MNI mm; None where the brain was not registered to the template."""
+    """Return 4×4, scanner mm → MNI mm; None where the brain was not registered to the template.
+
+    Example:
+        >>> template_transform(finding) is None
+        True
+    """
     registered = finding.settings.get("registered")
     return None if registered is None else np.array(registered["scanner_to_mni"], dtype=float)
 
 
 def tells_sides(scan: Scan, finding: Finding) -> bool:
-    """Whether left and right of the head are known: by a registration, or by the scan's own coordinates."""
+    """Return whether left and right of the head are known: by a registration, or by the scan's own coordinates.
+
+    Example:
+        >>> tells_sides(scan, finding)
+        False
+    """
     known = (mni_transform(finding), template_transform(finding))
     return any(transform is not None for transform in known) or is_registered(scan.header)
 
 
 def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Region], int]:
-    """The regions of a finding's mask, see `find_regions`."""
+    """Return the regions of a finding's mask, see `find_regions`.
+
+    Example:
+        >>> regions, count = regions_of(scan, finding, most=5)
+        >>> len(regions) <= min(5, count)
+        True
+    """
     regions, count = find_regions(
         finding.anomaly,
         finding.error,
@@ -198,7 +236,12 @@ def regions_of(scan: Scan, finding: Finding, most: int = MOST) -> tuple[list[Reg
 
 
 def with_regions(scan: Scan, finding: Finding) -> dict[str, Any]:
-    """A finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`)."""
+    """Return a finding's summary, with its source, how many regions its mask has (`count`) and the largest (`listed`).
+
+    Example:
+        >>> "regions" in with_regions(scan, finding)
+        True
+    """
     regions, count = regions_of(scan, finding)
     listed = {"count": count, "connected": "faces, edges and corners", "listed": [asdict(one) for one in regions]}
     return finding.summary() | {"source": as_json(scan.source), "regions": listed}

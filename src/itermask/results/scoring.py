@@ -16,7 +16,7 @@ VERDICT_SCORES = (PROFILE_SCORE, "mask_size")
 
 
 def all_scores(detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()) -> dict[str, float]:
-    """The method's own scores; the healthy-profile distance and the focal score where the model is calibrated for it.
+    """Return the method's scores; with profile distance and focal score where the model is calibrated for them.
 
     Args:
         detection: what a method found.
@@ -35,7 +35,7 @@ def all_scores(detection: Detection, calibration: Mapping[str, Any], spacing: Se
 def place_scores(
     detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], str]:
-    """Scores with percentiles, the profile with standardised values, and the default score's name.
+    """Return scores with percentiles, the profile with standardised values, and the default score's name.
 
     Args:
         detection: what a method found.
@@ -66,11 +66,15 @@ def place_scores(
 
 
 def limits(healthy: list[float]) -> tuple[float, float]:
-    """Scores above which a scan is borderline, and outside the healthy range.
+    """Return scores above which a scan is borderline, and outside the healthy range.
 
     Borderline is above the 95th percentile; outside is above the upper quartile plus two interquartile ranges of the
     logarithms (a fence between Tukey's inner and outer one, which one odd healthy scan cannot move), and never
     below the 95th percentile or above `FURTHEST` times it.
+
+    Example:
+        >>> [round(limit, 2) for limit in limits([1.0, 2.0, 3.0, 4.0])]
+        [3.85, 11.84]
     """
     values = np.log(np.maximum(healthy, 1e-6))
     lower, upper = np.percentile(values, [25, 75])
@@ -80,11 +84,15 @@ def limits(healthy: list[float]) -> tuple[float, float]:
 
 
 def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The worst verdict over the healthy-profile distance and the mask size, and the scores behind it.
+    """Return the worst verdict over the healthy-profile distance and the mask size, and the scores behind it.
 
     Returns:
         one of `VERDICTS`, and the names of the scores that led to it (empty if within the range).
         A model without a healthy range gives `UNKNOWN`.
+
+    Example:
+        >>> verdict({}, {})
+        ('unknown, as the model has no healthy range', [])
     """
     healthy = calibration.get("healthy", {})
     levels = {}

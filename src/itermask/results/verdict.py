@@ -94,9 +94,15 @@ class Verdict:
 
 
 def answer_judged(found: Plausibility) -> Answer:
-    """Return whether the scan can be judged, in words."""
+    """Return whether the scan can be judged, in words.
+
+    Example:
+        >>> answer = answer_judged(Plausibility(numbers={"brain_ml": 1450.0}))
+        >>> answer.sentence
+        'It was compared with no template; the brain has 1450 mL.'
+    """
     volume = found.numbers.get("brain_ml")
-    missing = found.missing_words
+    missing = found.missing_part
     if found.reasons:
         level, sentence = None, " ".join(found.reasons)
     elif found.registration is not None:
@@ -124,6 +130,10 @@ def answer_quality(quality: ImageQuality | None, placed: Mapping[str, Mapping[st
         quality: of the scan, if it was measured.
         placed: the scan's scores.
         healthy: the healthy scans' values of each score.
+
+    Example:
+        >>> answer_quality(None, {}, {}).level is None
+        True
     """
     if quality is not None:
         level = sum(quality.score > limit for limit in quality.limits)
@@ -180,6 +190,10 @@ def answer_focal(
         where: that region's place in words; may be empty.
         missing_ml: volume of missing tissue.
         missing: which part of the brain that is.
+
+    Example:
+        >>> answer_focal({}, {}, volume_ml=0.0, largest_ml=0.0, where="").sentence
+        'It is not known, as the model has no healthy range.'
     """
     levels: dict[str, int] = {}
     shown: tuple[float | None, float | None] = (None, None)
@@ -226,7 +240,13 @@ def millilitres(volume: float) -> str:
 
 
 def combine(judged: Answer, quality: Answer, focal: Answer) -> Verdict:
-    """Return the verdict that three answers lead to."""
+    """Return the verdict that three answers lead to.
+
+    Example:
+        >>> within = [Answer(question, ASKS[question], 0, "Yes.") for question in (JUDGED, QUALITY, STANDS_OUT)]
+        >>> combine(*within).word
+        'within the healthy range'
+    """
     answers = (judged, quality, focal)
     stands_out = extent(quality) + extent(focal)
     if judged.level is None:
@@ -249,12 +269,17 @@ def combine(judged: Answer, quality: Answer, focal: Answer) -> Verdict:
 
 
 def is_missing(answer: Answer) -> bool:
-    """Return whether an answer speaks of missing tissue."""
+    """Return whether an answer speaks of missing tissue.
+
+    Example:
+        >>> is_missing(Answer(STANDS_OUT, ASKS[STANDS_OUT], 0, "Nothing is marked."))
+        False
+    """
     return answer.headline.startswith(MISSING_TISSUE)
 
 
 def _calm(quality: Answer) -> str:
-    """The headline where all is within the range."""
+    """Return the headline where all is within the range."""
     return "Nothing stands out" if quality.level is None else "Nothing stands out, and the image is clean"
 
 
@@ -278,5 +303,10 @@ def extent(answer: Answer) -> float:
 
 
 def plain_answers(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Return answers as JSON holds them."""
+    """Return answers as JSON holds them.
+
+    Example:
+        >>> plain_answers([])
+        []
+    """
     return [dict(vars(answer)) for answer in answers]

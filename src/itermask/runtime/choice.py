@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_runtime(networks: "dict[str, nn.Module]", device: str = "auto", threads: int | None = None) -> "Runtime":
-    """A runtime for some networks.
+    """Return a runtime for some networks.
 
     `auto` takes CUDA, then Apple's MPS, then PyTorch on the CPU, also where OpenVINO is installed: whichever number
     format the CPU has, one pass takes about the same in both, and OpenVINO first needs a second to compile the network;
@@ -25,6 +25,11 @@ def open_runtime(networks: "dict[str, nn.Module]", device: str = "auto", threads
     Raises:
         InputError: an unknown device, one that this machine does not have, or less than one thread.
         MissingExtraError: OpenVINO is asked for and not installed.
+
+    Example:
+        >>> runtime = open_runtime({}, device="cpu")
+        >>> type(runtime).__name__
+        'TorchRuntime'
     """
     import torch
 

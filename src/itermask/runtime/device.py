@@ -10,13 +10,17 @@ NO_OPENVINO = "--device openvino needs OpenVINO; install it with pip install 'it
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Where PyTorch computes: `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """Return where PyTorch computes: `auto` takes CUDA, then Apple's MPS, then the CPU.
 
     With `openvino` that is the CPU too; what PyTorch then computes is the training and whatever else OpenVINO cannot.
 
     Raises:
         InputError: an unknown device, or one that this machine does not have.
         MissingExtraError: OpenVINO is not installed.
+
+    Example:
+        >>> pick_device("cpu")
+        device(type='cpu')
     """
     if name == "openvino":
         if find_spec("openvino") is None:
@@ -37,7 +41,13 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes it natively, float32 elsewhere."""
+    """Return bfloat16 where the device computes it natively, float32 elsewhere.
+
+    Example:
+        >>> import torch
+        >>> fast_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
+        True
+    """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     if device.type == "cpu":
@@ -48,7 +58,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Number format to train in.
+    """Return the number format to train in.
 
     Args:
         precision: `bf16`, `fp16`, `fp32`, or `auto`: the device's fast format, and float16 on a CUDA device that has no
@@ -57,6 +67,11 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
 
     Raises:
         InputError: `fp16` elsewhere than on CUDA, where nothing is gained by it.
+
+    Example:
+        >>> import torch
+        >>> training_dtype("float32", torch.device("cpu"))
+        torch.bfloat16
     """
     if precision == "fp16" and device.type != "cuda":
         raise InputError(f"training settings: precision fp16 is for CUDA devices, not {device.type}; take auto")

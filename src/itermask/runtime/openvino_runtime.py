@@ -76,7 +76,7 @@ class OpenVINORuntime:
         return in_parts(compute, inputs, extra, part_size(inputs.ndim - 2, "cpu"))
 
     def _request(self, role: str, given: dict[str, np.ndarray]) -> Any:
-        """The network `role`, compiled for inputs of these shapes and number formats."""
+        """Return the network `role`, compiled for inputs of these shapes and number formats."""
         key = (role, tuple((name, one.shape, one.dtype.str) for name, one in given.items()))
         found = self.compiled.pop(key, None)
         if found is None:
@@ -87,7 +87,7 @@ class OpenVINORuntime:
         return found
 
     def _compile(self, network: nn.Module, given: dict[str, np.ndarray]) -> Any:
-        """A network for inputs as `given`: by "" what comes first, then what else it takes by name."""
+        """Return a network for inputs as `given`: by "" what comes first, then what else it takes by name."""
         examples = tuple(torch.from_numpy(one) for one in given.values())
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes become constants, which is meant: every shape has its own
@@ -113,13 +113,13 @@ class _InOrder(nn.Module):
         self.network, self.names = network, names
 
     def forward(self, inputs: Tensor, *extra: Tensor) -> Tensor:
-        """The network's output."""
+        """Return the network's output."""
         return self.network(inputs, **dict(zip(self.names, extra, strict=True)))
 
 
 @cache
 def shared_core() -> Any:
-    """OpenVINO's core, one for the process and kept to its end.
+    """Return OpenVINO's core, one for the process and kept to its end.
 
     Its CPU plugin gives signal handlers of the thread that loads it a stack of their own, and takes that memory away
     when it goes. If the garbage collector lets it go in another thread, the first thread is left without, and the next
@@ -129,7 +129,7 @@ def shared_core() -> Any:
 
 
 def import_openvino() -> "ModuleType":
-    """OpenVINO, but for its part that tells its makers over the network that it is used.
+    """Return OpenVINO, but for its part that tells its makers over the network that it is used.
 
     Raises:
         MissingExtraError: it is not installed.

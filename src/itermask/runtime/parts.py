@@ -15,11 +15,15 @@ Compute = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 
 def part_size(axes: int, device: str) -> int:
-    """How many inputs are computed at once: 1 volume, or a few slices.
+    """Return how many inputs are computed at once: 1 volume, or a few slices.
 
     Args:
         axes: spatial axes of an input, 2 or 3.
         device: `cpu`, `cuda` or `mps`.
+
+    Example:
+        >>> part_size(3, "cpu"), part_size(2, "cpu") > 1
+        (1, True)
     """
     if axes == 3:
         return 1
@@ -40,6 +44,11 @@ def in_parts(compute: Compute, inputs: np.ndarray, extra: Mapping[str, np.ndarra
 
     Raises:
         ValueError: the batch is empty, or an entry of `extra` has another length.
+
+    Example:
+        >>> inputs = np.arange(5.0).reshape(5, 1)
+        >>> in_parts(lambda part, extra: 2 * part, inputs, {}, size=2).ravel().tolist()
+        [0.0, 2.0, 4.0, 6.0, 8.0]
     """
     if not len(inputs):
         raise ValueError("a batch needs at least one input")
@@ -54,6 +63,6 @@ def in_parts(compute: Compute, inputs: np.ndarray, extra: Mapping[str, np.ndarra
 
 
 def _filled(part: np.ndarray, size: int) -> np.ndarray:
-    """A part with its last entry repeated until there are `size`."""
+    """Return a part with its last entry repeated until there are `size`."""
     missing = size - len(part)
     return part if not missing else np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])

@@ -52,6 +52,13 @@ def draw_anomalies(
 
     Returns:
         at least one anomaly; spots in white matter in half of the draws.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image, groups = rng.random((24, 24, 24)).astype(np.float32), np.full((24, 24, 24), 2)
+        >>> anomalies = draw_anomalies(image, groups, (2.0, 2.0, 2.0), rng)
+        >>> all(isinstance(anomaly, Anomaly) for anomaly in anomalies)
+        True
     """
     sign = _sign(image, groups, rng)
     voxel_ml = float(np.prod(spacing)) / 1000
@@ -96,6 +103,12 @@ def apply_anomalies(image: np.ndarray, brain: np.ndarray, anomalies: list[Anomal
 
     Returns:
         float32 image with them, the same outside the brain; and float32 weights, 0 to 1, of where they are.
+
+    Example:
+        >>> image, brain = np.zeros((8, 8, 8), np.float32), np.ones((8, 8, 8), bool)
+        >>> changed, label = apply_anomalies(image, brain, [])
+        >>> bool((changed == image).all()), bool(label.any())
+        (True, False)
     """
     scale = robust_scale(image[brain])[1]
     changed, where = image.astype(np.float32, copy=True), np.zeros(image.shape, np.float32)
@@ -125,6 +138,13 @@ def move_piece(
 
     Returns:
         as `apply_anomalies`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((24, 24, 24)).astype(np.float32)
+        >>> moved, label = move_piece(image, image >= 0, rng, (2.0, 2.0, 2.0))
+        >>> moved.shape, label.shape
+        ((24, 24, 24), (24, 24, 24))
     """
     inside = np.flatnonzero(brain)
     voxel_ml = float(np.prod(spacing)) / 1000
@@ -146,14 +166,20 @@ def move_piece(
 
 
 def robust_scale(values: np.ndarray) -> tuple[float, float]:
-    """Return the median and the standard deviation estimated from the median absolute deviation (at least 1e-6)."""
+    """Return the median and the standard deviation estimated from the median absolute deviation (at least 1e-6).
+
+    Example:
+        >>> centre, spread = robust_scale(np.array([1.0, 2.0, 3.0, 4.0, 100.0]))
+        >>> centre, round(spread, 3)
+        (3.0, 1.483)
+    """
     values = values[:: max(1, values.size // 40_000)]
     middle = float(np.median(values))
     return middle, max(1.4826 * float(np.median(np.abs(values - middle))), 1e-6)
 
 
 def _sign(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> int:
-    """In half of the draws bright where grey matter is brighter than white matter, as lesions are; else by chance."""
+    """Draw the sign: in half of the draws bright where grey matter is the brighter, as lesions are; else any."""
     if rng.random() < 0.5:
         kinds = KIND_OF_GROUP[groups]
         grey, white = (image[(kinds == kind) & (groups > 0)] for kind in (GREY, WHITE))
@@ -169,7 +195,7 @@ def _blob(
     rng: np.random.Generator,
     uneven: float,
 ) -> tuple[Window, np.ndarray]:
-    """An ellipsoid of about `voxels` voxels with an uneven outline and a soft edge: its window and weights."""
+    """Return an ellipsoid of about `voxels` voxels with an uneven outline and a soft edge: its window and weights."""
     radius = (3 * voxels / (4 * np.pi)) ** (1 / 3)
     stretch = np.exp(rng.normal(0, 0.35, 3))
     radii = np.maximum(radius * stretch / np.prod(stretch) ** (1 / 3), 0.6)

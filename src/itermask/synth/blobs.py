@@ -30,6 +30,12 @@ def add_blob(image: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> 
 
     Returns:
         float32 image with the blob; the same as `image` outside the brain.
+
+    Example:
+        >>> brain = np.ones((16, 16), bool)
+        >>> image = np.random.default_rng(0).random((16, 16)).astype(np.float32)
+        >>> add_blob(image, brain, np.random.default_rng(0)).shape
+        (16, 16)
     """
     shape = training_mask(brain, rng, SHAPES).astype(np.float32)
     weight = ndimage.gaussian_filter(shape, rng.uniform(*EDGE), truncate=3) * brain

@@ -43,6 +43,11 @@ def draw_levels(rng: np.random.Generator) -> tuple[np.ndarray, str]:
 
     Half of the draws follow a usual sequence's order, with jitter; the others are uniform, with grey and white matter
     at least 0.3 apart, or 0.12 where that follows a usual order.
+
+    Example:
+        >>> levels, order = draw_levels(np.random.default_rng(0))
+        >>> len(levels), bool((levels >= 0).all() and (levels <= 1).all())
+        (3, True)
     """
     if rng.random() < 0.65:
         name = str(rng.choice(["T1w", "T2w", "FLAIR", "FLAIR", "PD"]))
@@ -72,6 +77,13 @@ def draw_contrast(image: np.ndarray, groups: np.ndarray, rng: np.random.Generato
 
     Returns:
         the parameters for `apply_contrast`.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((12, 12, 12)).astype(np.float32)
+        >>> groups = np.digitize(image, [0.3, 0.6]).astype(np.uint8) + 1
+        >>> type(draw_contrast(image, groups, rng)).__name__
+        'Contrast'
     """
     levels, name = draw_levels(rng)
     count = len(GROUPS)
@@ -128,6 +140,13 @@ def apply_contrast(image: np.ndarray, groups: np.ndarray, contrast: Contrast, rn
 
     Returns:
         float32, about 0 to 1 in the brain, 0 in the background.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((12, 12, 12)).astype(np.float32)
+        >>> groups = np.digitize(image, [0.3, 0.6]).astype(np.uint8) + 1
+        >>> apply_contrast(image, groups, draw_contrast(image, groups, rng), rng).shape
+        (12, 12, 12)
     """
     cluster = (image > contrast.edges[groups, 0]).astype(np.uint8) + (image > contrast.edges[groups, 1])
     index = groups.astype(np.intp) * CLUSTERS + cluster
@@ -160,6 +179,11 @@ def bend(image: np.ndarray, brain: np.ndarray, exponent: float) -> np.ndarray:
 
     Returns:
         float32, 0 to about 1 in the brain, 0 outside.
+
+    Example:
+        >>> image, brain = np.linspace(0.0, 1.0, 101), np.ones(101, bool)
+        >>> bool(np.all(np.diff(bend(image, brain, exponent=0.5)) >= 0))
+        True
     """
     low, high = np.percentile(_some(image[brain]), [1, 99])
     unit = (image - low) / max(float(high - low), 1e-6)
@@ -167,7 +191,7 @@ def bend(image: np.ndarray, brain: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def _kind_medians(image: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Median intensities of fluid, grey and white matter; where one is missing, what lies between or beside them."""
+    """Return the median intensities of fluid, grey and white matter; a missing one is inferred from the others."""
     kinds = KIND_OF_GROUP[groups]
     found = np.full(3, np.nan)
     for kind in (FLUID, GREY, WHITE):
@@ -180,12 +204,12 @@ def _kind_medians(image: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(kind: int) -> tuple[int | None, int | None]:
-    """The tissues that a group's dark and bright voxels (in a T1-weighted scan) are mixed with."""
+    """Return the tissues that a group's dark and bright voxels (in a T1-weighted scan) are mixed with."""
     return {FLUID: (None, WHITE), GREY: (FLUID, WHITE), WHITE: (FLUID, None), MIXED: (None, None)}[kind]
 
 
 def _some(values: np.ndarray, count: int = 8000) -> np.ndarray:
-    """At most about `count` of the values, evenly taken: enough for their quantiles."""
+    """Return at most about `count` of the values, evenly taken: enough for their quantiles."""
     return values[:: max(1, values.size // count)]
 
 

@@ -28,6 +28,11 @@ def load_shapes(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises:
         InputError: (a ValueError) the file cannot be read, holds none, or holds one that is not 3D or is empty.
+
+    Example:
+        >>> np.savez(folder / "shapes.npz", star=np.ones((3, 3, 3), bool))
+        >>> list(load_shapes(folder / "shapes.npz"))
+        ['star']
     """
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
@@ -88,6 +93,13 @@ def insert_lesion(
         ValueError: arrays that do not fit or are not 3D, an empty brain or outline, intensities that are negative,
             NaN, infinite or constant, a parameter out of range, a fraction below one voxel, or a lesion that
             fits nowhere.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image, brain = rng.normal(100.0, 5.0, (30, 30, 30)).astype(np.float32), np.ones((30, 30, 30), bool)
+        >>> lesioned, label = insert_lesion(image, brain, np.ones((5, 5, 5), bool), "dark", rng)
+        >>> bool(label.any()), bool(lesioned[label].mean() < image[label].mean())
+        (True, True)
     """
     image = np.asarray(image, dtype=np.float32)
     brain, shape = np.asarray(brain, dtype=bool), np.asarray(shape, dtype=bool)
@@ -135,7 +147,7 @@ def _placed(
     fraction: float,
     margin: float,
 ) -> np.ndarray:
-    """Boolean array of the brain's shape: the outline, turned, scaled and placed, all of it in the brain."""
+    """Return a boolean array of the brain's shape: the outline, turned, scaled and placed, all of it in the brain."""
     window = _window(brain, [0, 0, 0])
     room = np.pad(brain[window], 1)  # so that the volume's edge counts as the brain's border
     room = (ndimage.distance_transform_edt(room, sampling=spacing) > margin)[1:-1, 1:-1, 1:-1]
@@ -164,7 +176,7 @@ _ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 
 def _scaled(shape: np.ndarray, target: float, spacing: Sequence[float]) -> np.ndarray:
-    """The outline, resampled linearly so that it has about `target` voxels of `spacing`, and cropped."""
+    """Return the outline, resampled linearly so that it has about `target` voxels of `spacing`, and cropped."""
     shape = np.pad(shape[_window(shape, [0, 0, 0])], 1).astype(np.float32)
     side = (target * np.prod(spacing) / shape.sum()) ** (1 / 3)  # mm of one voxel of the outline's grid
     zooms = [max(side / size, 1.01 / n) for size, n in zip(spacing, shape.shape, strict=True)]
@@ -177,7 +189,7 @@ def _scaled(shape: np.ndarray, target: float, spacing: Sequence[float]) -> np.nd
 
 
 def _window(mask: np.ndarray, margins: Sequence[int]) -> tuple[slice, ...]:
-    """The smallest window around a mask's True voxels, wider by `margins` voxels where the array goes on."""
+    """Return the smallest window around a mask's True voxels, wider by `margins` voxels where the array goes on."""
     window = []
     for axis, margin in enumerate(margins):
         occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
@@ -186,7 +198,7 @@ def _window(mask: np.ndarray, margins: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _blend(mask: np.ndarray, spacing: Sequence[float], softness: float) -> np.ndarray:
-    """Weight of the lesion, 0 to 1: above ½ in the mask, below it outside, 0 beyond the edge's reach."""
+    """Return the weight of the lesion, 0 to 1: above ½ in the mask, below it outside, 0 beyond the edge's reach."""
     if softness < 1e-3 * min(spacing):
         return mask.astype(np.float32)
     padded = np.pad(mask, 1)

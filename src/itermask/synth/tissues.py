@@ -78,6 +78,11 @@ def groups_from_intensity(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
     Returns:
         uint8 indices into `GROUPS`: `outer fluid`, `cortex` and `white matter`; 0 outside the brain.
+
+    Example:
+        >>> image = np.concatenate([np.full(50, 10.0), np.full(50, 50.0), np.full(50, 90.0)]).reshape(5, 5, 6)
+        >>> sorted(set(groups_from_intensity(image, np.ones_like(image, bool)).ravel().tolist()))
+        [1, 3, 9]
     """
     every = image[brain]
     values = every[:: max(1, every.size // 20_000)]

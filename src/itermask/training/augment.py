@@ -47,7 +47,7 @@ class Augmentation:
         check_ranges(self, shares="flip pose erode quarter_turns", not_negative="tilt zoom shift contrast gamma")
 
     def __call__(self, volume: TrainingVolume, rng: np.random.Generator) -> TrainingVolume:
-        """A varied copy of `volume`; all sequences move together, each gets its own contrast."""
+        """Return a varied copy of `volume`; all sequences move together, each gets its own contrast."""
         images, brain, in_plane = volume.images, volume.brain, bool(volume.plane)
         groups = volume.groups
         if rng.random() < self.erode:
@@ -88,7 +88,7 @@ class Augmentation:
         in_plane: bool,
         spacing: tuple[float, ...],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Head turned and scaled about the brain's centre; as it was where the brain would leave the box.
+        """Return the head turned and scaled about the brain's centre; as it was where the brain would leave the box.
 
         The rotation is one in millimetres, so that no head is sheared on voxels that are longer along one axis.
         Linear interpolation within the brain only, so that background does not bleed into its edge.
@@ -117,7 +117,7 @@ class Augmentation:
         return moved, turned, groups
 
     def _shift(self, brain: np.ndarray, axis: int, rng: np.random.Generator) -> int:
-        """A displacement along one axis that keeps the whole brain in the box."""
+        """Return a displacement along one axis that keeps the whole brain in the box."""
         occupied = np.flatnonzero(brain.any(axis=tuple(a for a in range(brain.ndim) if a != axis)))
         lowest = max(-self.shift, -int(occupied[0]))
         highest = min(self.shift, brain.shape[axis] - 1 - int(occupied[-1]))
@@ -125,7 +125,7 @@ class Augmentation:
 
 
 def _touches_border(brain: np.ndarray, in_plane: bool) -> bool:
-    """Whether a mask reaches the box's outermost layer; of slices, the edge of a slice."""
+    """Return whether a mask reaches the box's outermost layer; of slices, the edge of a slice."""
     inner = np.zeros_like(brain)
     inner[tuple(slice(1, -1) for _ in brain.shape[: 2 if in_plane else None])] = True
     return bool((brain & ~inner).any())

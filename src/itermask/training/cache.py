@@ -26,7 +26,7 @@ TRACE = 1e-3  # a slice in which the resampled lesion map exceeds this holds les
 
 
 def cache_key(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) -> str:
-    """Changes with the files (path, size, time), the grid and the way scans are prepared."""
+    """Return a name that changes with the files (path, size, time), the grid and the way scans are prepared."""
     plain = asdict(grid)
     if not grid.slice_area:
         del plain["slice_area"]
@@ -49,7 +49,7 @@ def _states(*paths: Path | None) -> list[tuple[str, int, int]]:
 
 
 def prepare_entry(entry: Entry, sequence: str, grid: Grid, by_slices: bool = False) -> Prepared:
-    """The healthy part of a scan of the table, prepared as `itermask run` prepares it.
+    """Return the healthy part of a scan of the table, prepared as `itermask run` prepares it.
 
     Args:
         entry: the scan.
@@ -67,7 +67,7 @@ def prepare_entry(entry: Entry, sequence: str, grid: Grid, by_slices: bool = Fal
 
 
 def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple[Prepared, Scan, Alignment | None]:
-    """`prepare_entry`, the scan with its brain mask, and where the head lies, if the grid wants it aligned."""
+    """Return `prepare_entry`, the scan with its brain mask, and where the head lies, if the grid wants it aligned."""
     scan, _ = with_brain(read_scan(entry.path, sequence, entry.brain_mask))
     try:
         alignment = align(scan) if grid.align else None
@@ -89,7 +89,7 @@ def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple
 
 
 def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid, alignment: Alignment | None) -> np.ndarray:
-    """The scan of the second sequence in the place of the first, on its own intensity scale."""
+    """Return the scan of the second sequence in the place of the first, on its own intensity scale."""
     assert entry.target is not None
     other = read_scan(entry.target)
     if not _on_one_grid(scan, other):
@@ -105,7 +105,7 @@ def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid, alignment: Al
 
 
 def _on_one_grid(scan: Scan, other: Scan) -> bool:
-    """Whether two scans have the same voxels in space."""
+    """Return whether two scans have the same voxels in space."""
     if scan.image.shape != other.image.shape:
         return False
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in scan.image.shape], [1])).reshape(4, -1)
@@ -113,7 +113,7 @@ def _on_one_grid(scan: Scan, other: Scan) -> bool:
 
 
 def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slices: bool = False) -> Path:
-    """Path of the prepared scan, making it if it is not there; see `prepare_entry`.
+    """Return the path of the prepared scan, making it if it is not there; see `prepare_entry`.
 
     The file holds `image` (float16, box, or two boxes where there is a second sequence) and `brain` (packed bits), and
     of a scan's own slices their `plane` and `spacing`.
@@ -137,7 +137,7 @@ def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slic
 
 
 def _tissue_groups(path: Path, prepared: Prepared, scan: Scan) -> np.ndarray:
-    """Tissue groups on the box: in each voxel the one that holds most of it; 0 outside the brain."""
+    """Return the tissue groups on the box: in each voxel the one that holds most of it; 0 outside the brain."""
     native = np.asarray(read_scan(path).image)
     if native.shape != scan.image.shape:
         raise InputError(f"{path}: shape {native.shape} is not that of the scan, {scan.image.shape}")
@@ -150,7 +150,7 @@ def _tissue_groups(path: Path, prepared: Prepared, scan: Scan) -> np.ndarray:
 
 
 def has_brain(path: Path) -> bool:
-    """Whether anything healthy is left in a prepared scan."""
+    """Return whether anything healthy is left in a prepared scan."""
     with np.load(path, allow_pickle=False) as stored:
         return bool(stored["brain"].any())
 

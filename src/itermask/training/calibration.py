@@ -43,10 +43,17 @@ def calibrate(
     Returns:
         the card's `calibration`: `operating_point`, `healthy` (score → sorted values), `profile`, `focal` (the
         unit of its score), `default_score`,
-        counts, and the `planes` of scans whose own slices were looked at.
+        counts, and the `planes` of scans whose own slices were processed.
 
     Raises:
         ValueError: too few subjects.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> healthy = [HealthyScan(prepared, str(number)) for number in range(4)]
+        >>> "operating_point" in calibrate(model, healthy)
+        True
     """
     check_subjects(scan.subject for scan in scans)
     report = progress or (lambda stage, share: None)
@@ -54,7 +61,7 @@ def calibrate(
     searches = []
     for number, scan in enumerate(scans):
         searches.append(model.method.explore(scan.prepared, model.runtime, np.random.default_rng(SEED)))
-        report("looking at healthy scans", (number + 1) / len(scans))
+        report("processing healthy scans", (number + 1) / len(scans))
     subjects = [scan.subject for scan in scans]
     rounds = itertools.count(1)
 
@@ -88,7 +95,14 @@ def calibrate(
 
 
 def with_variants(method: Method, scan: HealthyScan) -> list[HealthyScan]:
-    """Return a healthy scan and what the method makes of it in other contrasts, see `Method.variants`."""
+    """Return a healthy scan and what the method makes of it in other contrasts, see `Method.variants`.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> healthy = HealthyScan(prepare(scan, model.grid), "sub-01")
+        >>> len(with_variants(model.method, healthy))
+        1
+    """
     made = method.variants(scan.prepared, np.random.default_rng(SEED))
     return [scan, *(replace(scan, prepared=one) for one in made)]
 
@@ -100,7 +114,11 @@ def focal_unit(scans: list[HealthyScan], detections: list[Detection]) -> float:
 
 
 def check_subjects(subjects: Iterable[str]) -> None:
-    """Refuse a calibration on too few subjects, with `ValueError`."""
+    """Refuse a calibration on too few subjects, with `ValueError`.
+
+    Example:
+        >>> check_subjects(["a", "b", "c", "d", "e", "f"])
+    """
     count = len(set(subjects))
     if count < MINIMUM_SUBJECTS:
         raise ValueError(
@@ -109,7 +127,14 @@ def check_subjects(subjects: Iterable[str]) -> None:
 
 
 def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) -> list[float]:
-    """Profile distance of every scan from the healthy range that the other subjects' scans give."""
+    """Return the profile distance of every scan from the healthy range that the other subjects' scans give.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> profiles = [{"level": float(value)} for value in rng.normal(size=8)]
+        >>> len(held_out_distances(profiles, list("abcdefgh")))
+        8
+    """
     ranges: dict[str, HealthyProfiles] = {}
     for subject in set(subjects):
         ranges[subject] = fit_profiles([p for p, s in zip(profiles, subjects, strict=True) if s != subject])
@@ -117,7 +142,12 @@ def held_out_distances(profiles: list[dict[str, float]], subjects: list[str]) ->
 
 
 def calibration_metrics(calibration: dict[str, Any]) -> dict[str, float]:
-    """What a card reports of a calibration: the healthy scans' median and 95th percentile of every score."""
+    """Return what a card reports of a calibration: the healthy scans' median and 95th percentile of every score.
+
+    Example:
+        >>> calibration_metrics({"healthy": {"focal": [0.0, 1.0, 2.0]}})
+        {'healthy_focal_median': 1.0, 'healthy_focal_p95': 1.9}
+    """
     metrics = {}
     for name, values in calibration["healthy"].items():
         metrics[f"healthy_{name}_median"] = float(f"{np.median(values):.4g}")

@@ -62,7 +62,7 @@ def make_card(trainer: Trainer, entries: list[Entry], sequence: str, about: dict
 
 
 def _origin(name: str) -> dict[str, str]:
-    """Which model the weights started from, without a path; empty if none."""
+    """Return which model the weights started from, without a path; empty if none."""
     if not name:
         return {}
     folder = find_model(name, None)
@@ -71,7 +71,7 @@ def _origin(name: str) -> dict[str, str]:
 
 
 def _revision() -> str:
-    """Git revision of the source, where it is a checkout."""
+    """Return Git revision of the source, where it is a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

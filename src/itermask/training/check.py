@@ -94,7 +94,7 @@ def check_training(entries: Sequence[Entry], sequence: str, config: TrainingConf
 
 
 def _few(entries: Sequence[Entry]) -> list[str]:
-    """Notes on few subjects."""
+    """Return notes on few subjects."""
     notes = []
     for split, least, what in (
         ("train", FEW_TRAINING, "the model learns little of how heads differ"),
@@ -113,19 +113,19 @@ def _check_grids(entry: Entry) -> None:
         if path is None:
             continue
         if not Path(path).is_file():
-            raise InputError(f"{path}: no such file, but it is the {name} of {entry.path}; mend the table")
+            raise InputError(f"{path}: no such file, but it is the {name} of {entry.path}; check the table")
         other = _header(path).shape
         if sorted(_three(other)) != sorted(_three(shape)):
-            raise InputError(f"{path}: has shape {other}, but its scan {entry.path} has {shape}; mend the {name}")
+            raise InputError(f"{path}: has shape {other}, but its scan {entry.path} has {shape}; check the {name}")
 
 
 def _three(shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape without further axes of length 1."""
+    """Return a shape without further axes of length 1."""
     return (*shape[:3], *(size for size in shape[3:] if size != 1))
 
 
 def _header(path: Path) -> Any:
-    """A NIfTI file's image, whose voxels are not read.
+    """Return a NIfTI file's image, whose voxels are not read.
 
     Raises:
         InputError: it is none.
@@ -134,7 +134,7 @@ def _header(path: Path) -> Any:
         return nib.load(path)
     except (OSError, ValueError, nib.filebasedimages.ImageFileError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: cannot be read ({reason}); mend it or take it out of the data") from error
+        raise InputError(f"{path}: cannot be read ({reason}); check it, or take it out of the data") from error
 
 
 def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:
@@ -177,7 +177,7 @@ def _triple(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _box_notes(found: Fingerprint, config: TrainingConfig) -> list[str]:
-    """Notes on a grid that does not suit the scans; an `InputError` where training would fail."""
+    """Return notes on a grid that does not suit the scans; an `InputError` where training would fail."""
     notes = []
     if config.spacing[2] == 0:
         if found.thick < 0.5:
@@ -228,7 +228,7 @@ def planned(found: Fingerprint, divisor: int = 16, room: int = ROOM) -> dict[str
 
     Example:
         >>> planned(Fingerprint(10, (1.0, 1.0, 1.0), (140.0, 180.0, 140.0), 0.0, 10))
-        {'spacing': (1.8, 1.8, 1.8), 'box': (96, 112, 96), 'divisor': 16}
+        {'spacing': (1.95, 1.95, 1.95), 'box': (80, 112, 80), 'divisor': 16}
     """
     if not found.seen:
         raise InputError("no scan has a brain mask or is stripped, so no box can be planned; give brain masks")
@@ -248,7 +248,17 @@ def planned(found: Fingerprint, divisor: int = 16, room: int = ROOM) -> dict[str
 
 
 def plan_text(found: Fingerprint, plan: dict[str, Any]) -> str:
-    """Return a plan as a settings file in TOML, with what it rests on as comments."""
+    """Return a plan as a settings file in TOML, with what it rests on as comments.
+
+    Example:
+        >>> found = Fingerprint(10, (1.0, 1.0, 1.0), (140.0, 180.0, 140.0), 0.0, 10)
+        >>> print(plan_text(found, {"spacing": (2.0, 2.0, 2.0), "box": (80, 96, 80)}))
+        # Planned from 10 training scans, of 10 of which the brain was measured.
+        # Right, anterior, superior: median voxel 1 × 1 × 1 mm, largest brain 140 × 180 × 140 mm.
+        # Stacks of thick slices: 0 %.
+        spacing = [2.0, 2.0, 2.0]
+        box = [80, 96, 80]
+    """
     lines = [
         f"# Planned from {found.scans} training scans, of {found.seen} of which the brain was measured.",
         f"# Right, anterior, superior: median voxel {_mm(found.spacing)} mm, largest brain {_mm(found.brain)} mm.",

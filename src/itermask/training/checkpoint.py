@@ -20,7 +20,16 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     about: dict[str, Any],
 ) -> None:
-    """Write networks, their moving average, the optimiser's moments and `about` (JSON), atomically."""
+    """Write networks, their moving average, the optimiser's moments and `about` (JSON), atomically.
+
+    Example:
+        >>> network = nn.ModuleDict({"reconstruction": nn.Linear(2, 2)})
+        >>> optimizer = torch.optim.AdamW(network.parameters())
+        >>> average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        >>> save_checkpoint(folder / "checkpoint.safetensors", network, average, optimizer, {"step": 3})
+        >>> load_checkpoint(folder / "checkpoint.safetensors", network, average, optimizer)["step"]
+        3
+    """
     tensors = {f"network.{key}": value for key, value in networks.state_dict().items()}
     tensors |= {f"average.{key}": value for key, value in average.items()}
     for index, state in optimizer.state_dict()["state"].items():

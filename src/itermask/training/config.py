@@ -103,11 +103,11 @@ class TrainingConfig:
         self.grid()  # refuses what is no grid
 
     def grid(self) -> Grid:
-        """The model's grid."""
+        """Return the model's grid."""
         return Grid(self.spacing, self.box, self.divisor, self.intensity, self.slice_area, self.align)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for the card and the checkpoint."""
+        """Return plain values, for the card and the checkpoint."""
         return asdict(self)
 
     def learning_rate_at(self, step: int) -> float:
@@ -118,7 +118,7 @@ class TrainingConfig:
         return self.learning_rate * dropped * min(1.0, rise, fall)
 
     def for_scans(self, scans: int, processes: int = 1) -> "TrainingConfig":
-        """The settings for a number of training scans: epochs, where they are given, as steps.
+        """Return the settings for a number of training scans: epochs, where they are given, as steps.
 
         >>> TrainingConfig(epochs=500, batch=2).for_scans(100).steps
         25000
@@ -133,7 +133,7 @@ class TrainingConfig:
 
 
 def read_config(path: Path | None, preset: str | None = None, **changes: Any) -> TrainingConfig:
-    """Settings of a preset, with a TOML file and single changes over them; what none of them names is the default.
+    """Return a preset's settings, with a TOML file and single changes over them; the rest are defaults.
 
     >>> read_config(None, preset="itermask3d-published").box
     (192, 192, 192)

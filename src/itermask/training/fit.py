@@ -24,6 +24,9 @@ def check_networks(method: Method, networks: Mapping[str, nn.Module] | nn.Module
 
     Raises:
         InputError: a network has other input or output channels than the method needs.
+
+    Example:
+        >>> check_networks(model.method, model.runtime.networks, model.grid)
     """
     if not networks:
         return
@@ -59,7 +62,7 @@ def check_networks(method: Method, networks: Mapping[str, nn.Module] | nn.Module
 
 
 def _example(method: Method, grid: Grid) -> dict[str, np.ndarray]:
-    """A training example of noise in a box that is as small as the networks take."""
+    """Return a training example of noise in a box that is as small as the networks take."""
     divisor = max(1, grid.divisor)
     edge = -(-SMALLEST // divisor) * divisor
     sizes = [min(edge, size) for size in grid.box[: method.dims]] + [1] * (3 - method.dims)
@@ -71,7 +74,7 @@ def _example(method: Method, grid: Grid) -> dict[str, np.ndarray]:
 
 
 def _channels(network: Any) -> int | None:
-    """The input channels that a network was built with, where its first convolution tells."""
+    """Return the input channels that a network was built with, where its first convolution tells."""
     first = next((one for one in network.modules() if isinstance(one, nn.Conv2d | nn.Conv3d)), None)
     if first is None:
         return None

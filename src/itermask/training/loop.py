@@ -144,7 +144,9 @@ class Trainer:
             try:
                 self.networks[role].load_state_dict(network.state_dict())
             except (KeyError, RuntimeError) as error:
-                raise InputError(f"{folder}: its networks are not those to be trained; train from scratch") from error
+                raise InputError(
+                    f"{folder}: its networks differ from those to be trained; train from scratch"
+                ) from error
 
     @property
     def checkpoint(self) -> Path:
@@ -160,7 +162,7 @@ class Trainer:
         if not self.checkpoint.exists():
             return False
         if self.optimizer is None:
-            raise InputError(f"{self.checkpoint}: of another method, which has networks; use another --out")
+            raise InputError(f"{self.checkpoint}: belongs to another method; use another --out")
         about = load_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer)
         # A setting that was not yet there when the checkpoint was written had its default.
         usual = json.loads(json.dumps(TrainingConfig().as_dict()))
@@ -180,7 +182,7 @@ class Trainer:
         return True
 
     def _identity(self) -> dict[str, Any]:
-        """The settings that a resumed run must share."""
+        """Return the settings that a resumed run must share."""
         free = {"steps", "crop", "workers", "validate_every", "checkpoint_every", "decay_share"}
         method = {key: value for key, value in self.method.settings().items() if key not in self.method.test_time}
         described = self.config.as_dict() | {"world": self.world, "method_settings": method}
@@ -196,7 +198,7 @@ class Trainer:
             save_checkpoint(self.checkpoint, self.networks, self.average, self.optimizer, about)
 
     def batches(self, paths: list[Path]) -> Iterator[dict[str, Tensor]]:
-        """This process's share of every remaining step's batch."""
+        """Yield this process's share of every remaining step's batch."""
         size = self.config.batch
         total = size * self.world
         numbers = [
@@ -220,7 +222,7 @@ class Trainer:
             train: prepared scans to learn from, see `itermask.training.cache`.
             validation: prepared scans to validate on.
             progress: called with (step, steps, loss) after every step.
-            stop: looked at after every step; if one is wanted, the checkpoint is written first.
+            stop: checked after every step; if one is wanted, the checkpoint is written first.
 
         Raises:
             TrainingStopped: a stop was wanted before the last step; it says how to go on.
@@ -299,7 +301,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, paths: list[Path], examples: int = 2) -> float:
-        """Mean loss of the averaged weights on fixed examples of the validation scans, shared among processes."""
+        """Return the averaged weights' mean loss on fixed validation examples, shared among processes."""
         trained = {key: value.clone() for key, value in self.networks.state_dict().items()}
         self.networks.load_state_dict(self.average)
         self.networks.eval()
@@ -319,7 +321,7 @@ class Trainer:
         return float(total[0] / total[1])
 
     def _agreed(self, wanted: int) -> int:
-        """The signal that any process of a distributed run has got; 0 if none has, so that all stop after one step."""
+        """Return the signal that any process of a distributed run has got, or 0, so that all stop after one step."""
         if self.world == 1:
             return wanted
         told = torch.tensor([wanted], device=self.device)
@@ -391,7 +393,7 @@ class Logs:
 
 
 def _join(device: str) -> tuple[int, int, torch.device]:
-    """Rank, number of processes and device of this process; joins torchrun's group if there is one."""
+    """Return rank, number of processes and device of this process; joins torchrun's group if there is one."""
     chosen = pick_device(device)
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

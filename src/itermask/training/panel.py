@@ -60,7 +60,7 @@ class Panel:
 
 
 def as_prepared(volume: TrainingVolume, divisor: int) -> Prepared:
-    """Return a cached training scan as a method looks at it; it leads back to no file."""
+    """Return a cached training scan as a method sees it; it leads back to no file."""
     image = np.ascontiguousarray(volume.images[0])
     orientation = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
     place = AxisPlacement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)
@@ -78,6 +78,11 @@ def picture(
         error: of the same shape, not negative.
         mask: boolean.
         brain: boolean, not empty.
+
+    Example:
+        >>> slices = np.zeros((8, 8, 8))
+        >>> picture(slices, slices, slices, slices > 0, slices == 0).dtype
+        dtype('uint8')
     """
     low, high = (float(one) for one in np.percentile(image[brain], (0.5, 99.5)))
     ceiling = max(float(np.percentile(error[brain], 99)), 1e-6)

@@ -41,7 +41,7 @@ def moved(values: Sequence[float], local: Sequence[float], weight: float) -> lis
 
     Example:
         >>> moved([1.0, 2.0, 4.0], [8.0, 8.0], 0.5)
-        [1.73205, 3.4641, 6.9282]
+        [2.0, 4.0, 8.0]
     """
     floor = max(0.05 * float(np.percentile(values, 95)), 1e-6)
     step = np.log(max(float(np.median(local)), floor) / max(float(np.median(values)), floor))
@@ -78,7 +78,7 @@ def recentre(
         detection = model.method.detect(scan.prepared, model.runtime, rng, point)
         found.append(detection)
         if progress:
-            progress("looking at healthy scans", (number + 1) / len(scans))
+            progress("processing healthy scans", (number + 1) / len(scans))
     check_masks([detection.scores["mask_size"] for detection in found])
     subjects = len({scan.subject for scan in scans})
     weight = weight_of(subjects)
@@ -134,6 +134,9 @@ def check_masks(sizes: Sequence[float]) -> None:
 
     Raises:
         ValueError: says how much.
+
+    Example:
+        >>> check_masks([0.001, 0.002])
     """
     middle = float(np.median(sizes))
     if middle > LARGE:

@@ -1,4 +1,4 @@
-"""What a freshly calibrated model still finds: artifacts and lesions, put on healthy scans, and looked at again.
+"""What a freshly calibrated model still finds: artifacts and lesions, put on healthy scans, and processed again.
 
 A calibration can blind a model, as a range that is too wide lets everything through; so its card says what was found.
 """
@@ -93,12 +93,17 @@ def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, floa
 
 
 def as_card(tried: Sequence[Tried]) -> list[dict[str, Any]]:
-    """Return a self-test as a card holds it."""
+    """Return a self-test as a card holds it.
+
+    Example:
+        >>> as_card([])
+        []
+    """
     return [{key: value for key, value in vars(one).items() if value is not None} for one in tried]
 
 
 def _made(scan: Scan, name: str, number: int) -> tuple[Scan, np.ndarray | None] | None:
-    """A scan with something put on it, and the lesion's voxels; None where it cannot be put on it."""
+    """Return a scan with something put on it, and the lesion's voxels; None where it cannot be put on it."""
     assert scan.brain_mask is not None
     if name == "healthy":
         return scan, None
@@ -106,10 +111,10 @@ def _made(scan: Scan, name: str, number: int) -> tuple[Scan, np.ndarray | None] 
         if name in ARTIFACTS:
             axis, direction = top_axis(scan)
             brain, spacing = scan.brain_mask, scan.spacing
-            spoiled = corrupt(
+            corrupted = corrupt(
                 scan.image, name, SEVERITY, number, brain=brain, spacing=spacing, direction=direction, up=axis
             )
-            return replace(scan, image=spoiled.image), None
+            return replace(scan, image=corrupted.image), None
         volume = float(scan.brain_mask.sum() * np.prod(scan.spacing)) / 1000
         image, lesion = insert_lesion(
             scan.image, scan.brain_mask, _ball(), name, np.random.default_rng(number), contrast=1.0,
@@ -121,11 +126,11 @@ def _made(scan: Scan, name: str, number: int) -> tuple[Scan, np.ndarray | None] 
 
 
 def _ball() -> np.ndarray:
-    """A round outline, a little longer than wide."""
+    """Return a round outline, a little longer than wide."""
     x, y, z = np.meshgrid(*[np.linspace(-1, 1, 21)] * 3, indexing="ij")
     return np.asarray(x**2 + y**2 / 0.8 + z**2 / 0.9 < 0.8)
 
 
 def _dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Overlap of two masks, 0 to 1."""
+    """Return the overlap of two masks, 0 to 1."""
     return float(2 * (one & other).sum() / max(one.sum() + other.sum(), 1))

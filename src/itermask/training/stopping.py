@@ -27,7 +27,7 @@ class StopRequest:
 
     Attributes:
         wanted: number of the signal; 0 while there was none.
-        gentle: whether a stop waits for whoever looks at `wanted`; else it takes effect at once.
+        gentle: whether a stop waits for whoever reads `wanted`; else it takes effect at once.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,14 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Listen to SIGINT and SIGTERM as long as this lasts; in another than the main thread nothing is changed."""
+    """Listen to SIGINT and SIGTERM as long as this lasts; in another than the main thread nothing is changed.
+
+    Example:
+        >>> with stop_on_signals() as stop:
+        ...     type(stop).__name__
+        ...
+        'StopRequest'
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request

@@ -23,7 +23,7 @@ class Entry:
         path: NIfTI file.
         brain_mask: NIfTI file, or None to find the brain as `itermask run` does.
         split: `train`, `val` or `test`.
-        subject: who was scanned; one subject never stands in two splits.
+        subject: who was scanned; one subject never is in two splits.
         lesion: NIfTI file, above 0 in lesions; None where there are none.
         target: the scan of a second sequence on the same grid, for methods that learn from pairs; None without.
         tissues: NIfTI file of tissue groups on the scan's grid, see `itermask.synth.tissues`; None where not known.
@@ -46,7 +46,7 @@ def read_data(
     note: Note | None = None,
     whole: bool = False,
 ) -> list[Entry]:
-    """The scans of one sequence in a data set's folder or a table (a `.tsv` or `.csv` file).
+    """Return the scans of one sequence in a data set's folder or a table (a `.tsv` or `.csv` file).
 
     Args:
         data: a folder that `itermask.io.datasets.read_dataset` knows, such as a BIDS tree; or a table, see
@@ -71,7 +71,7 @@ def read_data(
     splits: dict[str, str] = {}
     for entry in entries:
         if splits.setdefault(entry.subject, entry.split) != entry.split:
-            raise InputError(f"{data}: subject {entry.subject} stands in two splits")
+            raise InputError(f"{data}: subject {entry.subject} is in two splits")
     if not entries:
         raise InputError(f"{data}: no {sequence} scan")
     for split in needed:
@@ -84,18 +84,24 @@ def read_data(
 
 
 def _lists_cases(table: Path, sequence: str) -> bool:
-    """Whether a table has a case a row, with a column for each sequence, as `io.datasets.read_table` takes it."""
+    """Return whether a table has a case a row and a column for each sequence (`io.datasets.read_table`)."""
     header = list(next(iter(read_rows(table)), {}))
     return "path" not in header and sequence in map(canonical_sequence, header)
 
 
 def read_table(table: Path, sequence: str, target: str | None = None, whole: bool = False) -> list[Entry]:
-    """A scan a row. A scan may be listed several times, with different brain masks.
+    r"""Return a scan a row. A scan may be listed several times, with different brain masks.
 
     Columns: path, split, and optionally brain_mask, lesion, tissues, participant_id, session, sequence. Paths may be
     relative to the table. Without a sequence the file's name says it; what it does not say is taken to be the one
     wanted. Without a participant_id a BIDS name (`sub-01`, in the file's name or a folder's) says whose scan it is,
     else its path is a subject of its own.
+
+    Example:
+        >>> (folder / "a_T1w.nii.gz").touch()
+        >>> _ = (folder / "table.tsv").write_text("path\tsplit\na_T1w.nii.gz\ttrain\n")
+        >>> read_table(folder / "table.tsv", "T1w")[0].split
+        'train'
     """
     rows = read_rows(table)
     if whole:
@@ -136,7 +142,7 @@ def read_table(table: Path, sequence: str, target: str | None = None, whole: boo
 def _from_cases(
     cases: list[Case], sequence: str, target: str | None, note: Note | None, whole: bool = False
 ) -> list[Entry]:
-    """The scans of a data set's cases.
+    """Return the scans of a data set's cases.
 
     Patients without a lesion map are left out. Where a case names no split, a tenth of the subjects, chosen by a
     hash of their names, validates.
@@ -161,7 +167,7 @@ def _from_cases(
 
 
 def _draw_splits(subjects: Iterable[str]) -> dict[str, str]:
-    """The tenth of the subjects with the smallest hashes (at least 4, at most half) validates, the others train."""
+    """Split subjects: the tenth with the smallest hashes (at least 4, at most half) validates, others train."""
     ordered = sorted(set(subjects), key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
     count = min(max(LEAST_VALIDATION, round(VALIDATION_SHARE * len(ordered))), len(ordered) // 2)
     return {subject: "val" if rank < count else "train" for rank, subject in enumerate(ordered)}

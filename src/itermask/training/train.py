@@ -140,7 +140,7 @@ def _check_subjects(data: Path, entries: list[Entry]) -> None:
 def _prepare_all(
     entries: list[Entry], sequence: str, cache: Path, trainer: Trainer, report: Report
 ) -> list[tuple[Entry, Path]]:
-    """The scans to train on and validate with, and where they are prepared; distributed processes share the work."""
+    """Return the scans to train on and to validate with, and where they are; processes share the work."""
     wanted = [entry for entry in entries if entry.split in LEARNED]
     slices = by_slices(trainer.method, trainer.grid)
     for number, entry in list(enumerate(wanted))[trainer.rank :: trainer.world]:
@@ -151,14 +151,20 @@ def _prepare_all(
 
 
 def by_slices(method: Method, grid: Grid) -> bool:
-    """Whether a method may learn from the healthy slices of a scan with a lesion."""
+    """Return whether a method may learn from the healthy slices of a scan with a lesion.
+
+    Example:
+        >>> from itermask.methods import build_method
+        >>> by_slices(build_method("itermask3d"), model.grid)
+        False
+    """
     return method.dims == 2 or grid.slices
 
 
 def _healthy(
     data: Path, prepared: list[tuple[Entry, Path]], trainer: Trainer, note: Note | None
 ) -> list[tuple[Entry, Path]]:
-    """The scans of which something healthy is left; an `InputError` where they are too few."""
+    """Return the scans of which something healthy is left; an `InputError` where they are too few."""
     healthy = [(entry, path) for entry, path in prepared if has_brain(path)]
     count = len(prepared) - len(healthy)
     if not count:
@@ -227,7 +233,15 @@ def calibrate_folder(
 
 
 def population_of(scans: list[HealthyScan]) -> dict[str, Any]:
-    """Return whose brains a model has learned, by the volume of its validation brains; see `Population`."""
+    """Return whose brains a model has learned, by the volume of its validation brains; see `Population`.
+
+    Example:
+        >>> import numpy as np
+        >>> from itermask.prepare.prepare import prepare
+        >>> from itermask.training.calibration import HealthyScan
+        >>> list(population_of([HealthyScan(prepare(scan, model.grid), "sub-01")]))
+        ['name']
+    """
     volumes = [float(scan.prepared.brain.sum() * np.prod(scan.prepared.spacing)) / 1000 for scan in scans]
     low, high = ADULT_ML
     whole = all(scan.prepared.plane == "" for scan in scans)
@@ -281,7 +295,7 @@ def calibrate_model(
         device: `auto`, `cpu`, `cuda` or `mps`.
         report: called with (stage, share done).
         method: use the networks with this method of the same family, see `Method.family`.
-        align: look along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
+        align: work along MNI axes, now and whenever the new model is used, see `itermask.prepare.align`.
         threads: on the CPU; PyTorch's own number if None.
         tell: told on how many scans it is calibrated, what to mind, and what the self-test found; without it there is
             no self-test.
@@ -334,7 +348,7 @@ def calibrate_model(
 
 @contextmanager
 def _in_place(out: Path) -> Iterator[Path]:
-    """A folder to make a model in, whose files come into `out` at the end; after a failure all is as it was."""
+    """Make a folder for a model, whose files come into `out` at the end; after a failure all is as it was."""
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".part-", dir=out))
@@ -358,6 +372,9 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
     Raises:
         InputError: it cannot be a folder or cannot be written to, or holds files of a model's names that are not
             those of a model of this package, or other weights.
+
+    Example:
+        >>> check_model_folder(folder / "model")
     """
     check_place(out)
     there = [out / name for name in (WEIGHTS, CARD) if (out / name).exists()]
@@ -365,13 +382,13 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
         try:
             read_card(out)
         except InputError as error:
-            raise InputError(f"{there[0]}: belongs to no model of itermask's; choose another folder") from error
+            raise InputError(f"{there[0]}: was not written by itermask; choose another folder") from error
     if weights is not None and (out / WEIGHTS).exists() and digest_of(out / WEIGHTS) != digest_of(weights):
         raise InputError(f"{out}: holds another model, whose weights would be replaced; choose another folder")
 
 
 def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], source: Path) -> dict[str, Any]:
-    """A card with another method of the same family, and other test-time settings.
+    """Return a card with another method of the same family, and other test-time settings.
 
     The other method keeps the card's settings but for those by which it differs from the card's method.
     """
@@ -393,7 +410,7 @@ def _changed(card: dict[str, Any], name: str | None, settings: dict[str, Any], s
 
 
 def _built(source: Path, name: str, settings: dict[str, Any] | None = None) -> Method:
-    """A method for the model folder `source`; an `InputError` where there is none of the name or settings."""
+    """Return a method for the model folder `source`; an `InputError` where there is none of the name or settings."""
     try:
         return build_method(name, settings)
     except ValueError as error:

@@ -49,7 +49,7 @@ class Selection:
 
 
 def read_filters(path: Path) -> dict[str, dict[str, Any]]:
-    """A BIDS filter file: `{"t1w": {"session": "02", "acquisition": null, "run": [1, 2]}}`.
+    """Return a BIDS filter file: `{"t1w": {"session": "02", "acquisition": null, "run": [1, 2]}}`.
 
     Keys are sequences in lower case; each names entities by their long (`acquisition`) or short (`acq`) name, and
     perhaps `suffix`, `datatype` and `extension`. A value is a label, a list of labels, null for an entity that must be
@@ -57,6 +57,11 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         InputError: unreadable, or an entity that is not known.
+
+    Example:
+        >>> _ = (folder / "filter.json").write_text('{"t1w": {"session": "02"}}')
+        >>> read_filters(folder / "filter.json")
+        {'t1w': {'session': '02'}}
     """
     try:
         filters = json.loads(path.read_text(encoding="utf-8"))
@@ -72,7 +77,7 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: Path | None = None) -> list[Job]:
-    """The wanted scans of a BIDS tree, sorted by name.
+    """Return the wanted scans of a BIDS tree, sorted by name.
 
     Args:
         root: the tree.
@@ -84,6 +89,12 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
     Raises:
         InputError: no such folder; no scan; a participant or session that is asked for and not there; or two files
             of one name.
+
+    Example:
+        >>> (folder / "sub-01" / "anat").mkdir(parents=True)
+        >>> (folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz").touch()
+        >>> [job.name for job in find_jobs(folder, Selection(sequences=("T1w",)))]
+        ['sub-01_T1w']
     """
     ignored = ignored_in(root)
     tree = [file for file in walk(root).files if not ignored(file.path.relative_to(root).as_posix())]
@@ -93,7 +104,7 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
         for label in wanted:
             if f"{prefix}{label.removeprefix(prefix)}" not in present:
                 what = {"sub-": "participant", "ses-": "session"}[prefix]
-                raise InputError(f"{root}: no {what} {label.removeprefix(prefix)} with scans; mend --{what}-label")
+                raise InputError(f"{root}: no {what} {label.removeprefix(prefix)} with scans; check --{what}-label")
     known = _masks(masks) if masks is not None else {}
     everything = [_job(root, file, known) for file in files]
     if masks is not None:
@@ -108,7 +119,7 @@ def find_jobs(root: Path, selection: Selection, masks: Path | None = None, out: 
 
 
 def _uniform(files: Iterable[File]) -> str:
-    """What to say where there are MP2RAGE images, of which no bundled model takes any as it is; else ""."""
+    """Return what to say where there are MP2RAGE images, of which no bundled model takes any as it is; else ""."""
     count = sum(parts_of(file.stem)[1] in ("UNIT1", "MP2RAGE") for file in files)
     if not count:
         return ""
@@ -124,6 +135,10 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
 
     Raises:
         InputError: a participant or session that is asked for and has no record.
+
+    Example:
+        >>> keeps(Selection(), []) is None
+        True
     """
     for wanted, prefix, present in (
         (selection.participants, "sub-", {record.subject for record in records}),
@@ -132,19 +147,19 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
         for label in wanted:
             if f"{prefix}{label.removeprefix(prefix)}" not in present:
                 what = {"sub-": "participant", "ses-": "session"}[prefix]
-                raise InputError(f"no {what} {label.removeprefix(prefix)} among the results; mend --{what}-label")
+                raise InputError(f"no {what} {label.removeprefix(prefix)} among the results; check --{what}-label")
     if selection == Selection():
         return None
     return lambda record: _chosen(parts_of(record.name)[0], *_told(record), selection)
 
 
 def _told(record: Record) -> tuple[str, str, str]:
-    """Suffix, sequence and ending of a record's scan."""
+    """Return suffix, sequence and ending of a record's scan."""
     return parts_of(record.name)[1], record.sequence or "", ".nii.gz" if record.scan.endswith(".gz") else ".nii"
 
 
 def _is_raw(file: File, root: Path, out: Path | None) -> bool:
-    """Whether a file is a scan of the tree itself."""
+    """Return whether a file is a scan of the tree itself."""
     folders = file.path.relative_to(root).parts[:-1]
     inside = out is not None and file.path.resolve().is_relative_to(out.resolve())
     entities, suffix = parts_of(file.stem)
@@ -161,7 +176,12 @@ def _is_raw(file: File, root: Path, out: Path | None) -> bool:
 
 
 def parts_of(stem: str) -> tuple[dict[str, str], str]:
-    """Entities by short name, and suffix, of a BIDS name without ending."""
+    """Return entities by short name, and suffix, of a BIDS name without ending.
+
+    Example:
+        >>> parts_of("sub-01_ses-02_T1w")
+        ({'sub': '01', 'ses': '02'}, 'T1w')
+    """
     *parts, suffix = stem.split("_")
     return dict(part.split("-", 1) for part in parts if "-" in part), suffix
 
@@ -172,14 +192,14 @@ def _sequence(entities: Mapping[str, str], suffix: str) -> str:
 
 
 def _wanted(file: File, selection: Selection) -> bool:
-    """Whether a scan is among those asked for."""
+    """Return whether a scan is among those asked for."""
     entities, suffix = parts_of(file.stem)
     ending = file.path.name[len(file.stem) :]
     return _chosen(entities, suffix, _sequence(entities, suffix), ending, selection)
 
 
 def _chosen(entities: Mapping[str, str], suffix: str, sequence: str, ending: str, selection: Selection) -> bool:
-    """Whether a scan with these entities is among those asked for."""
+    """Return whether a scan with these entities is among those asked for."""
     participants = {label.removeprefix("sub-") for label in selection.participants}
     sessions = {label.removeprefix("ses-") for label in selection.sessions}
     if selection.sequences and sequence not in selection.sequences:
@@ -194,7 +214,7 @@ def _chosen(entities: Mapping[str, str], suffix: str, sequence: str, ending: str
 
 
 def _fits(value: str | None, wanted: Any) -> bool:
-    """Whether an entity's label is what a filter asks for; numbers fit with and without leading zeros."""
+    """Return whether an entity's label is what a filter asks for; numbers fit with and without leading zeros."""
     if wanted is None or wanted == "Query.NONE":
         return value is None
     if wanted in ("*", "Query.ANY"):
@@ -222,7 +242,7 @@ def _job(root: Path, file: File, masks: Mapping[str, list[tuple[dict[str, str], 
 
 
 def _masks(root: Path) -> dict[str, list[tuple[dict[str, str], Path]]]:
-    """The brain masks of a derivative by subject, with their entities."""
+    """Return the brain masks of a derivative by subject, with their entities."""
     found: dict[str, list[tuple[dict[str, str], Path]]] = {}
     for file in walk(root).files:
         entities, suffix = parts_of(file.stem)
@@ -236,7 +256,7 @@ def _masks(root: Path) -> dict[str, list[tuple[dict[str, str], Path]]]:
 def _mask_of(
     entities: Mapping[str, str], sequence: str, masks: Mapping[str, list[tuple[dict[str, str], Path]]]
 ) -> Path | None:
-    """The brain mask that shares most entities with a scan and contradicts none."""
+    """Return the brain mask that shares most entities with a scan and contradicts none."""
     fitting = []
     for own, path in masks.get(entities["sub"], ()):
         told = {key: label for key, label in own.items() if key not in ("space", "desc", "label", "res", "den")}
@@ -248,7 +268,7 @@ def _mask_of(
 
 
 def _with_own_masks(jobs: Iterable[Job], masks: Path) -> Iterator[Job]:
-    """Jobs as they are, or with a problem where the mask that was promised is missing or is another scan's too."""
+    """Yield jobs as they are, or with a problem where the promised mask is missing or is another scan's too."""
     jobs = list(jobs)
     users: dict[tuple[Path | None, str | None], list[Job]] = {}
     for job in jobs:
@@ -267,15 +287,20 @@ def _with_own_masks(jobs: Iterable[Job], masks: Path) -> Iterator[Job]:
 
 
 def _of_one_grid(name: str) -> str:
-    """A scan's name without what images of one acquisition differ in: echoes, inversions and parts of one grid."""
+    """Return a scan's name without what differs within one acquisition: echoes, inversions, parts of one grid."""
     return "_".join(part for part in name.split("_") if part.split("-")[0] not in ("echo", "inv", "part"))
 
 
 def participants(root: Path) -> dict[str, dict[str, str]]:
-    """Age and sex by participant (`sub-01`) from `participants.tsv`; empty without one.
+    r"""Return the age and sex by participant (`sub-01`) from `participants.tsv`; empty without one.
 
     Raises:
         InputError: it cannot be read as a table.
+
+    Example:
+        >>> _ = (folder / "participants.tsv").write_text("participant_id\tage\tsex\nsub-01\t41\tF\n")
+        >>> participants(folder)
+        {'sub-01': {'age': '41', 'sex': 'F'}}
     """
     path = next(
         (one for one in (root / "participants.tsv", root / "rawdata" / "participants.tsv") if one.is_file()), None
@@ -291,10 +316,14 @@ def participants(root: Path) -> dict[str, dict[str, str]]:
 
 
 def sequences_wanted(asked: Iterable[str], model: str | None) -> tuple[str, ...]:
-    """Which sequences to look at: those asked for, else the model's, else those of the bundled models.
+    """Return which sequences to process: those asked for, else the model's, else those of the bundled models.
 
     Raises:
         InputError: no such model.
+
+    Example:
+        >>> sequences_wanted(["t1w"], None)
+        ('T1w',)
     """
     named = tuple(dict.fromkeys(canonical_sequence(name) for name in asked))
     if named:

@@ -40,7 +40,7 @@ class Axis:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Place of a value; beyond the ends it is the end."""
+        """Return the place of a value; beyond the ends it is the end."""
         low, high, value = (np.log(one) if self.logarithmic else one for one in (self.low, self.high, value))
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return round(float(self.start + share * (self.end - self.start)), 1)
@@ -61,7 +61,12 @@ class Axis:
 
 
 def axis_for(values: Sequence[float], start: float, end: float, score: bool = False) -> Axis:
-    """An axis that holds all values with some room, logarithmic for scores that lie far apart."""
+    """Return an axis that holds all values with some room, logarithmic for scores that lie far apart.
+
+    Example:
+        >>> type(axis_for([1.0, 2.0], 0.0, 100.0)).__name__
+        'Axis'
+    """
     low, high = min(values), max(values)
     if score and low > 0 and high > WIDE * low:
         return Axis(low / 1.2, high * 1.2, start, end, True)
@@ -70,7 +75,12 @@ def axis_for(values: Sequence[float], start: float, end: float, score: bool = Fa
 
 
 def scored(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows with a score, by what the score is: scores of different models do not compare."""
+    """Return rows with a score, by what the score is: scores of different models do not compare.
+
+    Example:
+        >>> scored([])
+        {}
+    """
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.ok and row.score is not None:
@@ -81,13 +91,13 @@ def scored(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def healthy_range(rows: Sequence[Row]) -> tuple[float | None, float | None]:
-    """Median and 95th percentile of the model's healthy scans, as the first row has them."""
+    """Return the median and 95th percentile of the model's healthy scans, as the first row has them."""
     figures = rows[0].record.figures
     return number(figures.get("healthy_median")), number(figures.get("healthy_p95"))
 
 
 def spread(rows: Sequence[Row], name: str) -> str:
-    """How many scans have which score, beside the healthy range.
+    """Return how many scans have which score, beside the healthy range.
 
     Args:
         rows: with scores of one model; at least one.
@@ -117,7 +127,7 @@ def spread(rows: Sequence[Row], name: str) -> str:
 
 
 def against_age(rows: Sequence[Row], name: str) -> str | None:
-    """Each scan's score at its age, coloured by sex; None with fewer than two ages."""
+    """Return each scan's score at its age, coloured by sex; None with fewer than two ages."""
     known = [(age, row) for row in rows if (age := number(row.age)) is not None]
     if len({age for age, _ in known}) < 2:
         return None
@@ -132,7 +142,7 @@ def against_age(rows: Sequence[Row], name: str) -> str | None:
 
 
 def by_sex(rows: Sequence[Row], name: str) -> str | None:
-    """Each scan's score in a column for its sex, with the median; None with fewer than two sexes."""
+    """Return each scan's score in a column for its sex, with the median; None with fewer than two sexes."""
     sexes = _sexes(rows)
     if len(sexes) < 2:
         return None
@@ -151,7 +161,7 @@ def by_sex(rows: Sequence[Row], name: str) -> str | None:
 
 
 def _score_axis(rows: Sequence[Row]) -> tuple[Axis, list[str]]:
-    """An upright axis of scores, and the healthy range as a band."""
+    """Return an upright axis of scores, and the healthy range as a band."""
     median, upper = healthy_range(rows)
     marks = [mark for mark in (median, upper) if mark is not None]
     y = axis_for([*(row.score or 0.0 for row in rows), *marks], HEIGHT - BOTTOM, TOP, True)
@@ -162,7 +172,7 @@ def _score_axis(rows: Sequence[Row]) -> tuple[Axis, list[str]]:
 
 
 def _sexes(rows: Sequence[Row]) -> dict[str, str]:
-    """A colour for each sex that is known."""
+    """Return a colour for each sex that is known."""
     names = sorted({row.sex for row in rows if row.sex})
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
 
@@ -191,7 +201,7 @@ def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
 
 
 def _mark(x: float, text: str, side: str) -> str:
-    """A label above the chart on one side of a place, or on the other where there is no room."""
+    """Return a label above the chart on one side of a place, or on the other where there is no room."""
     room = 7 * len(text)
     if (side == "start" and x + room > WIDTH) or (side == "end" and x < room):
         return _text(x, TOP - 16, text, "end" if side == "start" else "start")

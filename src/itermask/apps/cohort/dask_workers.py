@@ -2,7 +2,7 @@
 
 Every worker does what a local one does, `work.carry_out`; this process moves files in place and writes the records.
 When a worker dies, the scheduler gives its scans to others. A scan that was on four workers that died
-(`distributed.scheduler.allowed-failures`) may only have had bad company, so it is looked at once more at the end, when
+(`distributed.scheduler.allowed-failures`) may only have had bad company, so it is processed once more at the end, when
 nothing else is; then it has failed.
 """
 
@@ -16,7 +16,7 @@ from itermask.apps.cohort.work import carry_out, one_line
 from itermask.errors import InputError, MissingExtraError
 
 CONNECT = "30s"
-POLL = 2.0  # seconds between looks at the cluster
+POLL = 2.0  # seconds between checks of the cluster
 NO_WORKER = 600.0  # seconds without any worker after which a run ends
 
 
@@ -48,7 +48,7 @@ def work_on_dask(
         client = Client(address, timeout=CONNECT)
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(
-            f"--dask {address}: no scheduler there ({one_line(str(error))[:120]}); start one, or mend the address"
+            f"--dask {address}: no scheduler there ({one_line(str(error))[:120]}); start one, or check the address"
         ) from error
     source = iter(tasks)
     running: dict[Any, Task] = {}
@@ -84,7 +84,7 @@ def work_on_dask(
 
 
 def _threads(client: Any, address: str) -> int:
-    """Threads of all workers there are now."""
+    """Return threads of all workers there are now."""
     try:
         return sum(client.nthreads().values())
     except (OSError, TimeoutError) as error:
@@ -92,22 +92,22 @@ def _threads(client: Any, address: str) -> int:
 
 
 def _gone(address: str) -> InputError:
-    return InputError(f"--dask {address}: the scheduler went away; start it and run again, which goes on from here")
+    return InputError(f"--dask {address}: the scheduler went away; start it and run again to resume")
 
 
 def _killed(future: Any) -> bool:
-    """Whether the scheduler has given a task up because the workers that had it died."""
+    """Return whether the scheduler has given a task up because the workers that had it died."""
     from distributed.scheduler import KilledWorker
 
     return future.status == "error" and isinstance(future.exception(), KilledWorker)
 
 
 def _outcome(future: Any, task: Task, address: str) -> Outcome:
-    """What became of a task."""
+    """Return what became of a task."""
     if future.status == "finished":
         return future.result()  # type: ignore[no-any-return]
     if _killed(future):
-        return Outcome(task.job, reason="each worker that looked at it died, also when nothing else was looked at")
+        return Outcome(task.job, reason="each worker that processed it died, also when it processed nothing else")
     if future.status == "error":
         error = future.exception()
         if isinstance(error, ImportError):

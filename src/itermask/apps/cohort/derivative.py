@@ -30,6 +30,10 @@ def check_tree(root: Path) -> None:
 
     Raises:
         InputError: says what is missing.
+
+    Example:
+        >>> _ = (folder / "dataset_description.json").write_text('{"Name": "study", "BIDSVersion": "1.9.0"}')
+        >>> check_tree(folder)
     """
     path = root / "dataset_description.json"
     if not root.is_dir():
@@ -39,14 +43,14 @@ def check_tree(root: Path) -> None:
     if missing:
         raise InputError(
             f"{path}: {'no such file' if not path.exists() else f'{missing[0]} is missing'}; a BIDS tree has it; "
-            "add it, or say --skip-bids-validation"
+            "add it, or use --skip-bids-validation"
         )
     if fields.get("DatasetType", "raw") not in ("raw", "study"):
         raise InputError(f"{path}: is of a {fields['DatasetType']} data set; give the tree of the scans themselves")
 
 
 def _fields(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing if it cannot be read."""
+    """Return what a JSON file holds; nothing if it cannot be read."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError):
@@ -55,7 +59,12 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def is_derivative_of_ours(out: Path) -> bool:
-    """Whether a folder's description says that this program made it."""
+    """Return whether a folder's description says that this program made it.
+
+    Example:
+        >>> is_derivative_of_ours(folder)
+        False
+    """
     made = _fields(out / "dataset_description.json").get("GeneratedBy")
     return isinstance(made, list) and any(isinstance(one, dict) and one.get("Name") == "itermask" for one in made)
 
@@ -95,6 +104,11 @@ def write_text(path: Path, text: str) -> None:
 
     Raises:
         InputError: it cannot be written.
+
+    Example:
+        >>> write_text(folder / "README", "Results.")
+        >>> (folder / "README").read_text()
+        'Results.'
     """
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
@@ -130,4 +144,4 @@ def validate(root: Path) -> None:
     errors = [one for one in issues if one.get("severity") == "error" and one.get("code") not in OF_SCANS]
     if errors:
         named = "; ".join(f"{one.get('code')} at {one.get('location')}" for one in errors[:3])
-        raise InputError(f"{root}: not a valid BIDS tree ({named}); mend it, or say --skip-bids-validation")
+        raise InputError(f"{root}: not a valid BIDS tree ({named}); fix it, or use --skip-bids-validation")

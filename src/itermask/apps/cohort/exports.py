@@ -26,9 +26,16 @@ STAGES = ("read", "load model", "find brain", "plausibility", "correct bias", "a
 
 
 def left_out(row: "Row") -> str:
-    """Return why a scan is left out; "" if it is kept."""
+    """Return why a scan is left out; "" if it is kept.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> from itermask.apps.cohort.rows import Row
+        >>> left_out(Row(Record("sub-01_T1w", "failed", {}, reason="a truncated file"), ""))
+        'a truncated file'
+    """
     if not row.ok:
-        return row.record.reason or "could not be looked at"
+        return row.record.reason or "could not be processed"
     verdict = str(row.record.figures.get("verdict", ""))
     if verdict not in LEFT_OUT:
         return ""
@@ -41,6 +48,10 @@ def exports(sequence: str, rows: Sequence["Row"]) -> dict[str, str]:
     Args:
         sequence: of the table.
         rows: of the table.
+
+    Example:
+        >>> sorted(exports("T1w", []))
+        ['group_T1w_bidsignore.txt', 'group_T1w_exclude.tsv', 'group_T1w_keep.json', 'group_T1w_keep.txt']
     """
     reasons = {row.record.name: left_out(row) for row in rows}
     out = [row for row in rows if reasons[row.record.name]]
@@ -64,15 +75,19 @@ def exports(sequence: str, rows: Sequence["Row"]) -> dict[str, str]:
 
 
 def _escaped(path: str) -> str:
-    """A path as a line of `.bidsignore` that means it alone."""
+    """Return a path as a line of `.bidsignore` that means it alone."""
     return "".join(f"\\{letter}" if letter in "*?[]!#\\ " else letter for letter in path)
 
 
 def costs(out: Path) -> dict[str, dict[str, Any]]:
-    """Return what the logs tell of each scan's last look: `seconds`, `peak_mib` of its process, seconds by stage.
+    """Return what the logs tell of each scan's last run: `seconds`, `peak_mib` of its process, seconds by stage.
 
     Args:
         out: results folder.
+
+    Example:
+        >>> costs(folder)
+        {}
     """
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(_entries(out), key=lambda entry: str(entry.get("finished", ""))):
@@ -86,7 +101,7 @@ def costs(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def _entries(out: Path) -> Iterator[dict[str, Any]]:
-    """The logs' lines about scans; a line that was cut off is passed over."""
+    """Yield the logs' lines about scans; a line that was cut off is passed over."""
     for path in sorted((out / LOGS).glob("run-*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
@@ -98,7 +113,11 @@ def _entries(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def write_costs(out: Path) -> None:
-    """Write `logs/scans.tsv`; nothing where the logs tell of no scan."""
+    """Write `logs/scans.tsv`; nothing where the logs tell of no scan.
+
+    Example:
+        >>> write_costs(folder)
+    """
     told = costs(out)
     if not told:
         return

@@ -1,6 +1,6 @@
 """All scans of a results folder side by side: `group_T1w.tsv`, its data dictionary, and the page.
 
-Merges the records of all shards. A scan that could not be looked at is a row with its reason.
+Merges the records of all shards. A scan that could not be processed is a row with its reason.
 """
 
 import json
@@ -26,8 +26,8 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "participant_id": {"Description": "Who was scanned"},
     "session_id": {"Description": "Which visit"},
     "status": {
-        "Description": "Whether the scan could be looked at",
-        "Levels": {"ok": "it was looked at", "failed": "it could not be looked at, see reason"},
+        "Description": "Whether the scan could be processed",
+        "Levels": {"ok": "it was processed", "failed": "it could not be processed, see reason"},
     },
     "verdict": {
         "Description": "Where the score lies among healthy scans",
@@ -81,24 +81,34 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "threshold": {"Description": "Error level of the anomaly mask, in the model's intensity scale"},
     "age": {"Description": "Age, as the data set says it", "Units": "year"},
     "sex": {"Description": "Sex, as the data set says it"},
-    "model": {"Description": "Model that looked at the scan"},
+    "model": {"Description": "Model that processed the scan"},
     "brain_mask": {"Description": "Where the brain mask comes from: given, stripped (there was no skull), or a tool"},
     "bias_correction": {"Description": "Whether slow brightness changes were taken out first, and with what"},
     "alignment": {"Description": "Whether the model looked along MNI axes, and what aligned the scan"},
     "notes": {"Description": "What a reader of the result must know"},
     "report": {"Description": "The scan's report, relative to this file"},
     "scan": {"Description": "The scan's file, relative to the data set or as it was given"},
-    "reason": {"Description": "Why the scan could not be looked at"},
+    "reason": {"Description": "Why the scan could not be processed"},
 }
 
 
 def columns(scores: Sequence[str]) -> list[str]:
-    """The table's columns, each once."""
+    """Return the table's columns, each once.
+
+    Example:
+        >>> columns(["focal"])[:2]
+        ['name', 'participant_id']
+    """
     return list(dict.fromkeys((*FIRST, *THEN, *scores, *LAST)))
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The table as text, with tabs, sorted by name; `n/a` where there is nothing."""
+    r"""Return the table as text, with tabs, sorted by name; `n/a` where there is nothing.
+
+    Example:
+        >>> table([]).split("\t")[0]
+        'name'
+    """
     scores = score_names(rows)
     lines = [columns(scores)]
     for row in rows:
@@ -108,14 +118,19 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A cell's text: numbers with six digits, nothing that would break a line."""
+    """Return a cell's text: numbers with six digits, nothing that would break a line."""
     if value is None or value == "":
         return MISSING
     return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 def dictionary(rows: Sequence[Row]) -> str:
-    """What the table's columns mean, as JSON."""
+    """Return what the table's columns mean, as JSON.
+
+    Example:
+        >>> "verdict" in dictionary([])
+        True
+    """
     scores = score_names(rows)
     told = {name: {"Description": f"{score_name(name)}; higher is less normal"} for name in scores}
     return json.dumps({name: COLUMNS.get(name) or told[name] for name in columns(scores)}, indent=1) + "\n"
@@ -131,13 +146,13 @@ def write_group(
 ) -> list[Path]:
     """Write table, data dictionary, page and lists of each sequence in a results folder.
 
-    The lists are those of `itermask.apps.cohort.exports`; beside them `methods.md` says how scans were looked at.
+    The lists are those of `itermask.apps.cohort.exports`; beside them `methods.md` says how scans were processed.
 
     Args:
         out: results folder.
         layout: of the run, one of `LAYOUTS`.
         about: gives `age` and `sex` of a record's subject, where known.
-        note: a sentence for the pages, such as how many scans have not been looked at yet.
+        note: a sentence for the pages, such as how many scans have not been processed yet.
         by: columns that tell scanners apart, see `itermask.apps.cohort.relative`; its own choice if empty.
         keep: whether a record takes part; all do if None.
 
@@ -168,7 +183,7 @@ def write_group(
 
 
 def write_methods(out: Path, keep: Callable[[Record], bool] | None = None) -> None:
-    """Write `methods.md`, a paragraph for a paper on how the folder's scans were looked at; nothing without a scan."""
+    """Write `methods.md`, a paragraph for a paper on how the folder's scans were processed; nothing without a scan."""
     records = [record for record in read_records(out) if record.state == DONE and (keep is None or keep(record))]
     figures = [record.figures for record in records]
     if figures:

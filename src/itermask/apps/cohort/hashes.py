@@ -19,7 +19,18 @@ Stamp = tuple[int, int]  # size in bytes, modification time in ns
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return SHA-256 of a file's content, in hexadecimal.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "empty"
+        ...     path.touch()
+        ...     sha256(path)[:8]
+        ...
+        'e3b0c442'
+    """
     with open(path, "rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
@@ -48,7 +59,7 @@ class Hashes:
             self._file.write("\n")  # ends a line that was cut off
 
     def of(self, path: Path | None) -> str | None:
-        """A file's hash; None for no file, and for one that cannot be read."""
+        """Return a file's hash; None for no file, and for one that cannot be read."""
         if path is None:
             return None
         try:
@@ -75,7 +86,7 @@ class Hashes:
 
 @cache
 def model_hash(model: str | None, sequence: str | None) -> str:
-    """Which model a job gets: a hash of weights and card.
+    """Return which model a job gets: a hash of weights and card.
 
     Without a name the model is chosen by sequence and by the scan's slices; the hash is then of all bundled models
     for the sequence, so that no scan has to be opened for it.

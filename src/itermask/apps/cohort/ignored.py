@@ -8,10 +8,16 @@ NAME = ".bidsignore"
 
 
 def ignored_in(root: Path) -> Callable[[str], bool]:
-    """Return what tells of a path below a tree, with `/`, whether its `.bidsignore` leaves it out.
+    r"""Return what tells of a path below a tree, with `/`, whether its `.bidsignore` leaves it out.
 
     Args:
         root: the tree; without such a file nothing is left out.
+
+    Example:
+        >>> _ = (folder / ".bidsignore").write_text("extra/\n")
+        >>> ignored = ignored_in(folder)
+        >>> ignored("extra/sub-01_T1w.nii.gz"), ignored("sub-01/anat/sub-01_T1w.nii.gz")
+        (True, False)
     """
     try:
         lines = (root / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
@@ -47,7 +53,7 @@ def matcher(lines: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _pattern(text: str) -> str:
-    """A regular expression for one line; what lies below a folder that fits, fits too."""
+    """Return a regular expression for one line; what lies below a folder that fits, fits too."""
     folder = text.endswith("/")
     text = text.rstrip("/")
     anchored = "/" in text

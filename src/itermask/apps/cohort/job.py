@@ -12,7 +12,7 @@ LAYOUTS = ("folders", "bids")
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to look at.
+    """One scan to process.
 
     Attributes:
         name: unique in its results folder; a file name without ending.
@@ -22,7 +22,7 @@ class Job:
         subject: who was scanned.
         session: which visit; "" where there is one.
         source: how results refer to the scan: below a BIDS tree its path there, else the path as given.
-        problem: why it cannot be looked at, known before its turn comes; "" if nothing is wrong.
+        problem: why it cannot be processed, known before its turn comes; "" if nothing is wrong.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Plan:
     Attributes:
         out: results folder.
         layout: how results are laid out, one of `LAYOUTS`, see `itermask.apps.cohort.layouts`.
-        settings: how each scan is looked at.
+        settings: how each scan is processed.
         model: model folder or bundled name; None to choose a bundled one for each scan.
         device: `cpu`, `cuda`, `mps` or `auto`.
-        reports_only: draw the reports of finished scans again, and look at nothing.
+        reports_only: draw the reports of finished scans again, and process nothing.
     """
 
     out: Path

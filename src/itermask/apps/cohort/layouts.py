@@ -60,7 +60,7 @@ UNITS = {
 
 
 def names_of(job: Job, layout: str) -> dict[str, str]:
-    """The files of a job's results, below the results folder.
+    """Return the files of a job's results, below the results folder.
 
     Args:
         job: the scan; in `bids`, `job.source` is its path in the BIDS tree.
@@ -68,6 +68,10 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
 
     Returns:
         path by what it holds: `anomaly`, `brain`, `error`, `reconstruction`, `finding`, `report`.
+
+    Example:
+        >>> names_of(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")["report"]
+        'sub-01_T1w/report.html'
     """
     if layout == "folders":
         images = {name: f"{job.name}/{name}.nii.gz" for name in IMAGES}
@@ -89,14 +93,24 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
 
 
 def passes_name(job: Job, layout: str) -> str:
-    """The file that says by which pass each voxel was revealed, of a method that refines; see `names_of`."""
+    """Return the file that says by which pass each voxel was revealed, of a method that refines; see `names_of`.
+
+    Example:
+        >>> passes_name(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")
+        'sub-01_T1w/passes.nii.gz'
+    """
     if layout == "folders":
         return f"{job.name}/{PASSES}"
     return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-passes_dseg")
 
 
 def missing_name(job: Job, layout: str) -> str:
-    """The file that says where tissue is missing, of a scan of which some is; see `names_of`."""
+    """Return the file that says where tissue is missing, of a scan of which some is; see `names_of`.
+
+    Example:
+        >>> missing_name(Job("sub-01_T1w", Path("sub-01_T1w.nii.gz"), "T1w"), "folders")
+        'sub-01_T1w/missing.nii.gz'
+    """
     if layout == "folders":
         return f"{job.name}/{MISSING}"
     return names_of(job, layout)["anomaly"].replace("_desc-anomaly_mask", "_desc-missing_mask")
@@ -106,7 +120,7 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
     """Write all files of a finding below a folder that is nobody else's.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         finding: what was found; its timings are written too, so leave them out where bytes are compared.
         job: the scan's.
         layout: one of `LAYOUTS`.
@@ -146,12 +160,18 @@ def write(scan: Scan, finding: Finding, job: Job, layout: str, folder: Path) -> 
 
 
 def sizes(folder: Path, names: list[str]) -> dict[str, int]:
-    """Size in bytes by file."""
+    """Return the size in bytes by file.
+
+    Example:
+        >>> _ = (folder / "report.html").write_text("page")
+        >>> sizes(folder, ["report.html"])
+        {'report.html': 4}
+    """
     return {name: (folder / name).stat().st_size for name in sorted(names)}
 
 
 def _sidecar(kind: str, job: Job, finding: Finding, summary: dict[str, Any]) -> dict[str, Any]:
-    """What the JSON file beside an image says."""
+    """Return what the JSON file beside an image says."""
     description, units = ABOUT[kind]
     settings = finding.settings
     fields: dict[str, Any] = {
@@ -178,7 +198,7 @@ def _write_json(path: Path, fields: dict[str, Any]) -> None:
 
 
 def read_summary(job: Job, layout: str, out: Path) -> dict[str, Any]:
-    """The numbers of a finding as they were written.
+    """Return the numbers of a finding as they were written.
 
     Raises:
         OSError: they cannot be read.
@@ -192,10 +212,10 @@ def read_summary(job: Job, layout: str, out: Path) -> dict[str, Any]:
 
 
 def read(scan: Scan, job: Job, layout: str, out: Path) -> Finding:
-    """A finding as it was written, such as to draw its report again.
+    """Return a finding as it was written, such as to draw its report again.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         job: the scan's.
         layout: one of `LAYOUTS`.
         out: results folder.

@@ -17,7 +17,7 @@ TABLES = (".tsv", ".csv")
 def list_jobs(
     data: Sequence[Path], sequences: Sequence[str], out: Path, given: str | None = None
 ) -> tuple[list[Job], dict[str, dict[str, str]]]:
-    """The scans to look at, and what is known of the people.
+    """Return the scans to process, and what is known of the people.
 
     A folder is read as a data set (see `itermask.io.datasets`), with its brain masks; one that is not recognised is
     taken
@@ -25,7 +25,7 @@ def list_jobs(
 
     Args:
         data: folders, tables and NIfTI files.
-        sequences: those that are looked at; other sequences of a data set are passed over. A file that is named is
+        sequences: those that are processed; other sequences of a data set are passed over. A file that is named is
             never passed over: if its sequence does not suit, it is refused when its turn comes.
         out: results folder.
         given: sequence of files and loose folders, where it is said; else told by each name or sidecar.
@@ -35,6 +35,13 @@ def list_jobs(
 
     Raises:
         InputError: nothing there, a results folder inside the data, or a table that cannot be used.
+
+    Example:
+        >>> (folder / "scans").mkdir()
+        >>> (folder / "scans" / "a_T1w.nii.gz").touch()
+        >>> jobs, *_ = list_jobs([folder / "scans"], ("T1w",), folder / "out")
+        >>> len(jobs)
+        1
     """
     jobs: dict[str, Job] = {}
     about: dict[str, dict[str, str]] = {}
@@ -43,7 +50,7 @@ def list_jobs(
             raise InputError(f"--out {out}: lies inside {source}, whose images are scans; choose a folder outside")
         for job, groups in _of(source, sequences, given):
             if (other := jobs.setdefault(job.name, job)) != job:
-                raise InputError(f"{other.scan} and {job.scan} would have one name, {job.name}; rename one")
+                raise InputError(f"{other.scan} and {job.scan} would have the same name, {job.name}; rename one")
             about[job.name] = groups
     if not jobs:
         raise InputError(f"{', '.join(map(str, data))}: no {' or '.join(sequences) or 'NIfTI'} scan found")
@@ -51,7 +58,7 @@ def list_jobs(
 
 
 def _of(source: Path, sequences: Sequence[str], given: str | None) -> list[tuple[Job, dict[str, str]]]:
-    """The jobs of one folder, table or file."""
+    """Return the jobs of one folder, table or file."""
     if source.is_dir():
         tree = walk(source)
         if any(adapter.collect(tree) for adapter in (*SPECIFIC, *GENERIC)):
@@ -64,7 +71,7 @@ def _of(source: Path, sequences: Sequence[str], given: str | None) -> list[tuple
 
 
 def _of_cases(cases: Iterable[Case], sequences: Sequence[str]) -> list[tuple[Job, dict[str, str]]]:
-    """A job for each wanted sequence of each case."""
+    """Return a job for each wanted sequence of each case."""
     found = []
     for case in cases:
         for sequence, path in case.paths.items():
@@ -77,7 +84,7 @@ def _of_cases(cases: Iterable[Case], sequences: Sequence[str]) -> list[tuple[Job
 
 
 def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tuple[Job, dict[str, str]]]:
-    """A job for each file, named after its path below `root`."""
+    """Return a job for each file, named after its path below `root`."""
     found: list[tuple[Job, dict[str, str]]] = []
     for path in paths:
         if not path.exists():
@@ -93,12 +100,22 @@ def _of_files(paths: Sequence[Path], root: Path, given: str | None) -> list[tupl
 
 
 def safe(name: str) -> str:
-    """A name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front."""
+    """Return a name as it can be a folder's: letters, digits, `.`, `_` and `-`, not with a dot in front.
+
+    Example:
+        >>> safe("scan 1/a")
+        'scan-1-a'
+    """
     return re.sub(r"[^\w.-]+", "-", name).lstrip(".-") or "scan"
 
 
 def age_and_sex(groups: Mapping[str, str]) -> dict[str, str]:
-    """Age and sex as tables call them, of what a data set says of a person."""
+    """Return the age and sex as tables call them, of what a data set says of a person.
+
+    Example:
+        >>> age_and_sex({"age": "41", "sex": "F"})
+        {'age': '41', 'sex': 'F'}
+    """
     lower = {name.lower(): value for name, value in groups.items()}
     age = next((lower[name] for name in ("age", "age_years", "age_at_scan") if name in lower), "")
     sex = next((lower[name] for name in ("sex", "gender") if name in lower), "")

@@ -54,7 +54,7 @@ class Record:
 
 
 def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
-    """All that a job's result depends on; where two are equal, so are the results."""
+    """Return all that a job's result depends on; where two are equal, so are the results."""
     work = {
         "scan": hashes.of(job.scan),
         "brain_mask": hashes.of(job.brain_mask),
@@ -67,12 +67,22 @@ def work_of(job: Job, plan: Plan, hashes: Hashes) -> dict[str, Any]:
 
 
 def record_path(out: Path, name: str) -> Path:
-    """The file of a record."""
+    """Return the file of a record.
+
+    Example:
+        >>> record_path(Path("out"), "sub-01_T1w").name
+        'sub-01_T1w.json'
+    """
     return out / MANIFEST / f"{name}.json"
 
 
 def read_record(out: Path, name: str) -> Record | None:
-    """The record of a job; None if there is none that can be read."""
+    """Return the record of a job; None if there is none that can be read.
+
+    Example:
+        >>> read_record(folder, "sub-01_T1w") is None
+        True
+    """
     try:
         return Record(**json.loads(record_path(out, name).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -80,13 +90,18 @@ def read_record(out: Path, name: str) -> Record | None:
 
 
 def read_records(out: Path) -> list[Record]:
-    """All records of a results folder, of all shards, sorted by name."""
+    """Return all records of a results folder, of all shards, sorted by name.
+
+    Example:
+        >>> read_records(folder)
+        []
+    """
     names = sorted(path.stem for path in (out / MANIFEST).glob("*.json"))
     return [record for name in names if (record := read_record(out, name)) is not None]
 
 
 def known_jobs(out: Path) -> list[Job]:
-    """The jobs of a results folder's records, for work that needs no scan.
+    """Return the jobs of a results folder's records, for work that needs no scan.
 
     Raises:
         InputError: there is no record.
@@ -98,7 +113,7 @@ def known_jobs(out: Path) -> list[Job]:
 
 
 def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool = False) -> str:
-    """What is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be looked at."""
+    """Return what is to be done about a job, one of `STATES`: `new`, `changed` and `retry` are to be processed."""
     record = read_record(plan.out, job.name)
     if record is None:
         return "new"
@@ -110,7 +125,7 @@ def state_of(job: Job, plan: Plan, work: Mapping[str, Any], retry_failed: bool =
 
 
 def _complete(out: Path, record: Record) -> bool:
-    """Whether all files of a record are there and have their size."""
+    """Return whether all files of a record are there and have their size."""
     try:
         return all((out / name).stat().st_size == size for name, size in record.outputs.items())
     except OSError:
@@ -118,7 +133,7 @@ def _complete(out: Path, record: Record) -> bool:
 
 
 def commit(plan: Plan, outcome: Outcome, work: Mapping[str, Any]) -> Record:
-    """Move a job's files in place, remove those of an earlier look, and write the record last.
+    """Move a job's files in place, remove those of an earlier run, and write the record last.
 
     Raises:
         InputError: the results folder cannot be written to.
@@ -138,7 +153,7 @@ def commit(plan: Plan, outcome: Outcome, work: Mapping[str, Any]) -> Record:
             _move(out / outcome.part, out, outcome.outputs)
         write_record(out, record)
     except OSError as error:
-        raise InputError(f"{out}: cannot be written to ({error.strerror or error}); mend it and run again") from error
+        raise InputError(f"{out}: cannot be written to ({error.strerror or error}); fix it and run again") from error
     return record
 
 
@@ -167,7 +182,13 @@ def _move(part: Path, out: Path, names: Mapping[str, int]) -> None:
 
 
 def write_record(out: Path, record: Record) -> None:
-    """Write a record to a temporary name, then rename it."""
+    """Write a record to a temporary name, then rename it.
+
+    Example:
+        >>> write_record(folder, Record("sub-01_T1w", "done", {}))
+        >>> read_record(folder, "sub-01_T1w").state
+        'done'
+    """
     path = record_path(out, record.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")

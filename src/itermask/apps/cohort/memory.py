@@ -11,7 +11,7 @@ SHARE = 0.8  # of the memory that is free, given to workers
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held at once, in bytes."""
+    """Return the most memory that this process has held at once, in bytes."""
     for line in _read(Path("/proc/self/status")).splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -22,7 +22,12 @@ def peak_bytes() -> int:
 
 
 def usable_cores(environment: Mapping[str, str] = os.environ) -> int:
-    """Cores that this process may use: its affinity, its control group's share, and Slurm's word."""
+    """Return cores that this process may use: its affinity, its control group's share, and Slurm's word.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder in _control_groups():
         quota, _, period = _read(folder / "cpu.max").partition(" ")
@@ -35,7 +40,12 @@ def usable_cores(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def free_bytes(environment: Mapping[str, str] = os.environ) -> int:
-    """Memory that new processes may use without pushing others out: of the machine, the control group and Slurm."""
+    """Return the memory that new processes may use: of the machine, the control group and Slurm.
+
+    Example:
+        >>> free_bytes() > 0
+        True
+    """
     free = [_machine()]
     for folder in _control_groups():
         for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
@@ -51,12 +61,22 @@ def free_bytes(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def fitting_workers(free: float, peak: float, cores: int) -> int:
-    """How many workers of `peak` bytes go into `SHARE` of the `free` bytes: at least 1, at most one a core."""
+    """Return how many workers of `peak` bytes go into `SHARE` of the `free` bytes: at least 1, at most one a core.
+
+    Example:
+        >>> fitting_workers(peak=2 * 2**30, cores=8, free=8 * 2**30)
+        3
+    """
     return max(1, min(cores, int(SHARE * free / max(peak, 1))))
 
 
 def oom_kills() -> int:
-    """How many processes Linux has killed for want of memory since it was started; 0 where that is not told."""
+    """Return how many processes Linux has killed for want of memory since it was started; 0 where that is not told.
+
+    Example:
+        >>> oom_kills() >= 0
+        True
+    """
     for line in _read(Path("/proc/vmstat")).splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])
@@ -64,7 +84,7 @@ def oom_kills() -> int:
 
 
 def _machine() -> int:
-    """Memory that the machine can still give."""
+    """Return the memory that the machine can still give."""
     for line in _read(Path("/proc/meminfo")).splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -75,7 +95,7 @@ def _machine() -> int:
 
 
 def _control_groups() -> list[Path]:
-    """Folders of this process's control groups, each with those above it."""
+    """Return folders of this process's control groups, each with those above it."""
     found = []
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)
@@ -89,7 +109,7 @@ def _control_groups() -> list[Path]:
 
 
 def _file_cache(folder: Path) -> int:
-    """Bytes of a control group that hold files and can be dropped."""
+    """Return bytes of a control group that hold files and can be dropped."""
     for line in _read(folder / "memory.stat").splitlines():
         if line.startswith(("inactive_file ", "total_inactive_file ")):
             return int(line.split()[1])

@@ -31,7 +31,7 @@ def pictures_of(rows: Sequence[Row], out: Path) -> dict[str, str]:
 
 
 def _small(png: bytes) -> str:
-    """A picture as a small JPEG, in a data URI."""
+    """Return a picture as a small JPEG, in a data URI."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()

@@ -22,7 +22,7 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
 
     Args:
         jobs: the scans.
-        plan: how they are looked at, and where results go.
+        plan: how they are processed, and where results go.
         inputs: tables and other files that are read beside the scans and masks.
 
     Raises:
@@ -51,7 +51,7 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
 
 
 def _names(job: Job, layout: str) -> Iterator[str]:
-    """All files that a job's results may have, below the results folder."""
+    """Yield all files that a job's results may have, below the results folder."""
     names = names_of(job, layout)
     sometimes = [passes_name(job, layout), missing_name(job, layout)]
     images = [*(name for name in names.values() if name.endswith(".nii.gz")), *sometimes]

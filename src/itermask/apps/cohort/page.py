@@ -36,7 +36,7 @@ NUMBERS = {
 def render(
     sequence: str, rows: Sequence[Row], note: str = "", groups: Sequence[str] = (), pictures: Mapping[str, str] = EMPTY
 ) -> str:
-    """The page as HTML; the same rows give the same text.
+    """Return the page as HTML; the same rows give the same text.
 
     Args:
         sequence: of all rows.
@@ -70,10 +70,14 @@ def render(
 
 
 def outliers_first(rows: Sequence[Row]) -> list[Row]:
-    """Spoiled scans first, then by verdict, what stands out most, and the highest score; those that failed last.
+    """Return spoiled scans first, then by verdict, what stands out most, and the highest score; those that failed last.
 
     Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
     A spoiled image leads also where it could not be judged.
+
+    Example:
+        >>> outliers_first([])
+        []
     """
     order = {verdict: place for place, verdict in enumerate(WORST_FIRST)}
 
@@ -91,12 +95,12 @@ def outliers_first(rows: Sequence[Row]) -> list[Row]:
 
 
 def _default(rows: Sequence[Row]) -> str:
-    """The score that the column of scores shows."""
+    """Return the score that the column of scores shows."""
     return next((str(row.record.figures.get("default_score")) for row in rows if row.ok), "")
 
 
 def _counts(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """How many scans there are of each verdict, and how many failed."""
+    """Return how many scans there are of each verdict, and how many failed."""
     of = Counter(str(row.record.figures.get("verdict")) if row.ok else "failed" for row in rows)
     listed = [("scans", len(rows), "grey")]
     listed += [
@@ -104,12 +108,12 @@ def _counts(rows: Sequence[Row]) -> list[dict[str, str]]:
         for verdict in (*VERDICTS, NOT_JUDGED, UNKNOWN)
         if of[verdict]
     ]
-    listed += [("could not be looked at", of["failed"], "failed")] if of["failed"] else []
+    listed += [("could not be processed", of["failed"], "failed")] if of["failed"] else []
     return [{"label": label, "value": str(value), "tone": tone} for label, value, tone in listed]
 
 
 def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Titles and SVG texts."""
+    """Return titles and SVG texts."""
     found = []
     for name, own in charts.scored(rows).items():
         drawn = {
@@ -122,7 +126,7 @@ def _charts(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _columns(more: Sequence[str], age: bool, sex: bool) -> list[dict[str, Any]]:
-    """The table's headings; `numeric` tells how a column is sorted."""
+    """Return the table's headings; `numeric` tells how a column is sorted."""
     names = ["Scan", "Verdict"]
     numbers = [*NUMBERS.values(), *(score_name(name) for name in more), *(["Age"] if age else [])]
     return [
@@ -133,7 +137,7 @@ def _columns(more: Sequence[str], age: bool, sex: bool) -> list[dict[str, Any]]:
 
 
 def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
-    """One row: name, link, verdict, numbers with the value they are sorted by, and text."""
+    """Return one row: name, link, verdict, numbers with the value they are sorted by, and text."""
     found = cells(row, more)
     values = [number(found[name]) for name in (*NUMBERS, *more)]
     place = list(NUMBERS).index("anomaly_fraction")
@@ -142,7 +146,7 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     return {
         "name": row.record.name,
         "report": row.report,
-        "verdict": found["verdict"] if row.ok else "could not be looked at",
+        "verdict": found["verdict"] if row.ok else "could not be processed",
         "tone": TONES.get(str(found["verdict"]), "grey") if row.ok else "failed",
         "numbers": [*map(_number, values), *([_number(number(row.age), row.age or "–")] if age else [])],
         "texts": [*([row.sex or "–"] if sex else []), row.record.reason or _said(found)],
@@ -150,13 +154,13 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
 
 
 def _said(found: Mapping[str, Any]) -> str:
-    """A scan's headline and notes."""
+    """Return a scan's headline and notes."""
     headline = f"{found['headline']}." if found.get("headline") else ""
     return " ".join(filter(None, (headline, found["notes"])))
 
 
 def _mosaic(rows: Sequence[Row], pictures: Mapping[str, str]) -> list[dict[str, str]]:
-    """The scans' small pictures with their verdicts' colours, in the rows' order."""
+    """Return the scans' small pictures with their verdicts' colours, in the rows' order."""
     return [
         {
             "name": row.record.name,
@@ -170,5 +174,5 @@ def _mosaic(rows: Sequence[Row], pictures: Mapping[str, str]) -> list[dict[str, 
 
 
 def _number(value: float | None, text: str | None = None) -> dict[str, str]:
-    """A number as it is shown, and as it is sorted by."""
+    """Return a number as it is shown, and as it is sorted by."""
     return {"text": text or short(value), "value": "" if value is None else repr(value)}

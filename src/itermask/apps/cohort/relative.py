@@ -72,7 +72,13 @@ def parse_keys(text: str | None) -> tuple[str, ...]:
 
 
 def extents(row: Row) -> tuple[float | None, float | None]:
-    """Return a scan's image-quality extent (1 at the borderline, 2 where outside begins) and its focal score."""
+    """Return a scan's image-quality extent (1 at the borderline, 2 where outside begins) and its focal score.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> extents(Row(Record("sub-01_T1w", "failed", {}), ""))
+        (None, None)
+    """
     figures = row.record.figures
     quality = number(figures.get("quality_extent"))
     focal = number(figures.get("scores", {}).get("focal"))
@@ -84,6 +90,11 @@ def is_spoiled(row: Row) -> bool:
 
     That is where image quality lies outside the range of clean scans, or is borderline and far from the scans of its
     own scanner. Of a group that moves together, what lies beyond the group counts.
+
+    Example:
+        >>> from itermask.apps.cohort.manifest import Record
+        >>> is_spoiled(Row(Record("sub-01_T1w", "failed", {}), ""))
+        False
     """
     quality, _ = extents(row)
     out, among = number(row.record.figures.get("stands_out")), number(row.relative.get("sorted_by"))
@@ -103,6 +114,10 @@ def relative_to_groups(rows: Sequence[Row], keys: Sequence[str] = SCANNER) -> tu
     Returns:
         the rows in the same order, each with `relative` filled where its group has at least `FEWEST` scans; and the
         groups by name.
+
+    Example:
+        >>> relative_to_groups([])
+        ([], [])
     """
     by_name: dict[str, list[Row]] = {}
     for row in rows:
@@ -121,14 +136,14 @@ def relative_to_groups(rows: Sequence[Row], keys: Sequence[str] = SCANNER) -> tu
 
 
 def _name(row: Row, keys: Sequence[str]) -> str:
-    """What a row's group is called."""
+    """Return what a row's group is called."""
     figures = row.record.figures
     values = [row.record.session if key == "session_id" else figures.get(key) for key in keys]
     return " ".join(f"{value:g} T" if isinstance(value, float) else str(value) for value in values if value)
 
 
 def _group(name: str, members: Sequence[Row]) -> Group:
-    """A group's middle, and whether it moves together."""
+    """Return a group's middle, and whether it moves together."""
     quality = np.array([value for value, _ in map(extents, members) if value is not None])
     focal = np.array([np.log1p(value) for _, value in map(extents, members) if value is not None])
     middle = float(np.median(quality)) if len(quality) else None
@@ -140,7 +155,7 @@ def _group(name: str, members: Sequence[Row]) -> Group:
 
 
 def _spreads(members: Sequence[Row]) -> tuple[float, float]:
-    """Robust standard deviations of a group's extents and of its focal scores' logarithms."""
+    """Return robust standard deviations of a group's extents and of its focal scores' logarithms."""
     found: list[float] = []
     for values in zip(*[extents(row) for row in members], strict=True):
         known = np.array([value for value in values if value is not None], dtype=float)
@@ -151,7 +166,7 @@ def _spreads(members: Sequence[Row]) -> tuple[float, float]:
 
 
 def _relative(row: Row, group: Group, spreads: tuple[float, float]) -> Mapping[str, Any]:
-    """A row's columns relative to its group."""
+    """Return a row's columns relative to its group."""
     quality, focal = extents(row)
     told: dict[str, Any] = {"reference_group": group.name or "all scans", "reference_scans": group.count}
     if quality is not None and group.quality is not None:

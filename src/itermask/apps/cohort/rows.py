@@ -51,7 +51,7 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether the scan could be looked at."""
+        """Whether the scan could be processed."""
         return self.record.state == DONE
 
     @property
@@ -61,7 +61,12 @@ class Row:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, of a number or a text; None for anything else."""
+    """Return a finite number, of a number or a text; None for anything else.
+
+    Example:
+        >>> number("1.5"), number("n/a")
+        (1.5, None)
+    """
     try:
         found = float(value)
     except (TypeError, ValueError):
@@ -75,7 +80,7 @@ def rows_of(
     about: Callable[[Record], Mapping[str, str]],
     keep: Callable[[Record], bool] | None = None,
 ) -> dict[str, list[Row]]:
-    """The rows of each sequence's table, by name of the scan.
+    """Return the rows of each sequence's table, by name of the scan.
 
     Args:
         out: results folder.
@@ -94,12 +99,17 @@ def rows_of(
 
 
 def score_names(rows: Sequence[Row]) -> list[str]:
-    """All scores of the rows' models, in the order in which they first stand."""
+    """Return all scores of the rows' models, in the order in which they first stand.
+
+    Example:
+        >>> score_names([])
+        []
+    """
     return list(dict.fromkeys(name for row in rows for name in row.record.figures.get("scores", {})))
 
 
 def cells(row: Row, scores: Sequence[str]) -> dict[str, Any]:
-    """One row of the table by column; None where there is nothing."""
+    """Return one row of the table by column; None where there is nothing."""
     record, figures = row.record, row.record.figures
     found = {name: figures.get(name) for name in (*FIRST, *THEN, *LAST)}
     found |= {name: figures.get("scores", {}).get(name) for name in scores}

@@ -77,28 +77,43 @@ def check_names(jobs: Sequence[Job]) -> None:
     seen: dict[str, Job] = {}
     for job in jobs:
         if (other := seen.setdefault(job.name, job)) is not job:
-            raise InputError(f"{other.scan} and {job.scan} have one name, {job.name}; keep one")
+            raise InputError(f"{other.scan} and {job.scan} have the same name, {job.name}; keep one")
 
 
 def shard_of(jobs: Sequence[Job], shard: tuple[int, int]) -> list[Job]:
-    """Every n-th job from the i-th, by name; i from 1 to n."""
+    """Return every n-th job from the i-th, by name; i from 1 to n.
+
+    Example:
+        >>> shard_of([], (1, 4))
+        []
+    """
     number, count = shard
     return sorted(jobs, key=lambda job: job.name)[number - 1 :: count]
 
 
 def states(jobs: Sequence[Job], plan: Plan, retry_failed: bool = False) -> Iterator[tuple[Job, str]]:
-    """Each job with what a run would see in it, see `manifest.STATES`; nothing is written."""
+    """Yield each job with what a run would see in it, see `manifest.STATES`; nothing is written.
+
+    Example:
+        >>> list(states([], Plan(folder)))
+        []
+    """
     hashes = Hashes(plan.out / LOGS)
     for job in jobs:
         yield job, state_of(job, plan, work_of(job, plan, hashes), retry_failed)
 
 
 def not_processed(jobs: Sequence[Job], out: Path) -> str:
-    """A sentence on how many scans a results folder knows nothing of; "" if there are none."""
+    """Return a sentence on how many scans a results folder knows nothing of; "" if there are none.
+
+    Example:
+        >>> not_processed([], folder)
+        ''
+    """
     count = sum(not record_path(out, job.name).exists() for job in jobs)
     if count == 0:
         return ""
-    return f"{count} of {len(jobs)} scans {'has' if count == 1 else 'have'} not been looked at yet."
+    return f"{count} of {len(jobs)} scans {'has' if count == 1 else 'have'} not been processed yet."
 
 
 def run_cohort(
@@ -113,7 +128,7 @@ def run_cohort(
 
     Args:
         jobs: all scans of the cohort, with names that differ.
-        plan: how they are looked at.
+        plan: how they are processed.
         shard: (i, n): only every n-th scan, from the i-th.
         engine: gives tasks to workers, such as `workers.work_locally` with other settings.
         retry_failed: whether scans that failed before are tried again; a changed scan always is.
@@ -155,7 +170,7 @@ class _Run:
         self.work: dict[str, dict[str, Any]] = {}  # of tasks that are under way
 
     def tasks(self, jobs: Iterable[Job]) -> Iterator[Task]:
-        """What is to be done, looked into when a worker asks for it."""
+        """Yield what is to be done, looked into when a worker asks for it."""
         for job in jobs:
             work = work_of(job, self.plan, self.hashes)
             state = self._state(job, work)
@@ -169,7 +184,7 @@ class _Run:
             self.report(self.tally)
 
     def _state(self, job: Job, work: dict[str, Any]) -> str:
-        """What is to be done about a job; a report can be drawn again wherever the scan is still the same."""
+        """Return what is to be done about a job; a report can be drawn again wherever the scan is still the same."""
         if not self.plan.reports_only:
             return state_of(job, self.plan, work, self.retry_failed)
         record = read_record(self.plan.out, job.name)
@@ -180,7 +195,7 @@ class _Run:
         """Put an outcome into the manifest; gives the state."""
         work = self.work.pop(outcome.job.name)
         if outcome.fatal:
-            raise InputError(f"{outcome.reason}; mend it and run again, which goes on where this run stops")
+            raise InputError(f"{outcome.reason}; fix it and run again to resume")
         record = read_record(self.plan.out, outcome.job.name) if self.plan.reports_only else None
         if record is None:
             commit(self.plan, outcome, work)
@@ -212,7 +227,7 @@ def _working_in(out: Path, shard: str) -> Iterator[None]:
 
 
 def _lock(file: TextIO, shared: bool = False) -> bool:
-    """Whether a file could be locked; True where the file system knows no locks."""
+    """Return whether a file could be locked; True where the file system knows no locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -246,7 +261,7 @@ def _clean(out: Path, jobs: Sequence[Job]) -> None:
 
 @contextmanager
 def _log(out: Path, shard: str) -> Iterator[TextIO]:
-    """The run's log, `logs/run-<shard>.jsonl`: all that differs from run to run."""
+    """Open the run's log, `logs/run-<shard>.jsonl`: all that differs from run to run."""
     with open(out / LOGS / f"run-{shard}.jsonl", "a", encoding="utf-8") as log:
         started = {"started": _now(), "host": socket.gethostname(), "process": os.getpid()}
         log.write("\n" + json.dumps(started) + "\n")
@@ -255,7 +270,7 @@ def _log(out: Path, shard: str) -> Iterator[TextIO]:
 
 
 def _note(log: TextIO, outcome: Outcome, state: str) -> None:
-    """One line about one outcome."""
+    """Log one line about one outcome."""
     entry = {"finished": _now(), "name": outcome.job.name, "state": state}
     if outcome.reason:
         entry["reason"] = outcome.reason

@@ -36,7 +36,7 @@ _loaded: dict[tuple[str, str], Model] = {}
 
 
 def carry_out(task: Task, plan: Plan) -> Outcome:
-    """Look at one scan and write its files; the outcome says where, or why not. Nothing is raised.
+    """Process one scan and write its files; the outcome says where, or why not. Nothing is raised.
 
     Args:
         task: the job, and the folder for its files.
@@ -51,7 +51,7 @@ def carry_out(task: Task, plan: Plan) -> Outcome:
 
 
 def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
-    """The outcome, and what the log should know of it."""
+    """Return the outcome, and what the log should know of it."""
     # Each attempt has a folder of its own: a worker that was taken for dead may still write to another.
     own = f"{task.part}-{secrets.token_hex(4)}"
     part = plan.out / own
@@ -71,7 +71,7 @@ def _tried(task: Task, plan: Plan) -> tuple[Outcome, dict[str, Any]]:
 
 
 def _process(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
-    """Look at the scan and write everything."""
+    """Process the scan and write everything."""
     if job.problem:
         raise InputError(job.problem)
     scan = read_scan(job.scan, job.sequence, job.brain_mask)
@@ -96,7 +96,7 @@ def _redraw(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
 
 
 def loaded(plan: Plan, scan: Scan) -> Model:
-    """The model for a scan; each is loaded once in a process, and why it was chosen is told for each scan anew."""
+    """Return the model for a scan; each is loaded once in a process, and why it was chosen is told for each scan."""
     choice = find(plan.model, scan.sequence, scan)
     key = (str(choice.folder), plan.device)
     if key not in _loaded:
@@ -105,7 +105,7 @@ def loaded(plan: Plan, scan: Scan) -> Model:
 
 
 def figures_of(finding: Finding, source: Source | None = None) -> dict[str, Any]:
-    """What a cohort's tables show of a finding, in values that JSON can hold; None where there is no number.
+    """Return what a cohort's tables show of a finding, in values that JSON can hold; None where there is no number.
 
     Args:
         finding: of the scan.
@@ -161,7 +161,7 @@ def quality_extent(finding: Finding) -> float | None:
 
 
 def _single_thread() -> None:
-    """Compute with one thread, so that sums are the same wherever a scan is looked at."""
+    """Compute with one thread, so that sums are the same wherever a scan is processed."""
     import torch
 
     if torch.get_num_threads() != 1:
@@ -175,5 +175,10 @@ def _unexpected(error: Exception) -> str:
 
 
 def one_line(text: str) -> str:
-    """A message without line breaks, and without bytes of names that are no text, for tables."""
+    r"""Return a message without line breaks, and without bytes of names that are no text, for tables.
+
+    Example:
+        >>> one_line("first line\nsecond line")
+        'first line second line'
+    """
     return shown(" ".join(text.split()))

@@ -34,7 +34,7 @@ ATTEMPTS = 2
 STARTS = 3  # workers in a row that may die before they are ready
 PATIENCE = 10.0  # seconds that a process which has closed its pipe gets to end
 START_LIMIT = 600.0  # seconds that a process gets to be ready
-LOOK = 5.0  # seconds between looks at workers that say nothing
+LOOK = 5.0  # seconds between checks of workers that say nothing
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
@@ -116,7 +116,7 @@ class _Worker:
         self.pipe.close()
 
     def late(self, time_limit: float | None) -> bool:
-        """Whether it has taken too long, with a task or to get ready for one."""
+        """Return whether it has taken too long, with a task or to get ready for one."""
         limit = time_limit if self.ready else START_LIMIT
         waited_for = self.task is not None or not self.ready
         return waited_for and limit is not None and time.monotonic() - self.since >= limit
@@ -133,7 +133,7 @@ class _Pool:
         self.oom_kills = oom_kills()
 
     def busy(self) -> bool:
-        """Whether any worker has a task."""
+        """Return whether any worker has a task."""
         return any(worker.task is not None for worker in self.workers)
 
     def fill(self, queue: deque[tuple[Task, int]], source: Iterator[Task], limit: int) -> None:
@@ -172,7 +172,7 @@ class _Pool:
         return heard + [worker for worker in self.workers if worker not in heard and worker.late(time_limit)]
 
     def heard(self, worker: _Worker, queue: deque[tuple[Task, int]], time_limit: float | None) -> Outcome | None:
-        """What a worker has to say; None if that is no outcome."""
+        """Return what a worker has to say; None if that is no outcome."""
         task, attempt = worker.task, worker.attempt
         message: Any = None
         try:
@@ -194,7 +194,7 @@ class _Pool:
         return None
 
     def _died(self, worker: _Worker, queue: deque[tuple[Task, int]]) -> Outcome | None:
-        """A worker is dead: its task is tried again, or has failed."""
+        """Return a worker is dead: its task is tried again, or has failed."""
         worker.process.join(PATIENCE)  # so that its own exit code is known
         self._drop(worker)
         if oom_kills() > self.oom_kills:  # the machine holds fewer than these
@@ -233,7 +233,7 @@ class _Pool:
 
 
 def _how(worker: _Worker) -> str:
-    """How a process has ended."""
+    """Return how a process has ended."""
     code = worker.process.exitcode or 0
     if code == -signal.SIGKILL:
         return "killed, or out of memory"
@@ -242,7 +242,7 @@ def _how(worker: _Worker) -> str:
 
 @contextmanager
 def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes that are started meanwhile."""
+    """Set environment variables for processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -256,7 +256,7 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 
 def serve(pipe: Connection, plan: Plan, function: Function, log: Path) -> None:
-    """What a worker does: one task after the other, until the pipe is closed.
+    """Work as a worker: one task after the other, until the pipe is closed.
 
     Args:
         pipe: to the main process.

@@ -1,6 +1,6 @@
 """What is installed, what of it works, and whether a scan would run.
 
-Each part is looked at by itself and says in words what is wrong with it, so that one broken library hides nothing else.
+Each part is checked by itself and says in words what is wrong with it, so that one broken library hides nothing else.
 """
 
 from dataclasses import asdict, dataclass
@@ -33,7 +33,7 @@ class Examination:
         brain_extraction: the tools for scans with a skull.
         models: the bundled models, each loaded.
         extras: the optional parts.
-        look: a real look at a bundled scan; None if it was left out.
+        look: a real run on a bundled scan; None if it was left out.
         reasons: why a scan would not run; empty if it would.
         notes: what is not as it should be, though a scan would run.
     """
@@ -55,16 +55,16 @@ class Examination:
         return not self.reasons
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as JSON holds it; `would_run` comes first."""
+        """Return everything, as JSON holds it; `would_run` comes first."""
         return {"would_run": self.would_run, **asdict(self)}
 
 
 def examine(quick: bool = False, device: str = "auto") -> Examination:
-    """Look at everything; nothing that is broken or missing raises.
+    """Check everything; nothing that is broken or missing raises.
 
     Args:
-        quick: leave out the look at a scan, which takes some seconds.
-        device: to look at the scan with, as for `itermask run`.
+        quick: leave out the run on a scan, which takes some seconds.
+        device: to process the scan with, as for `itermask run`.
     """
     torch = find_torch()
     runtimes = [] if torch.problem else try_runtimes()
@@ -79,7 +79,7 @@ def examine(quick: bool = False, device: str = "auto") -> Examination:
 def _reasons(
     torch: Torch, runtimes: list[RuntimeState], models: list[ModelState], look: DemoRun | None, device: str
 ) -> list[str]:
-    """Why a scan would not run."""
+    """Return why a scan would not run."""
     if torch.problem:
         return [f"PyTorch cannot be used: {torch.problem}"]
     from itermask.runtime.device import pick_device
@@ -94,12 +94,12 @@ def _reasons(
     if not any(model.problem is None for model in models):
         found.append("no bundled model can be used; install itermask again, or give one with --model")
     if look is not None and look.problem is not None:
-        found.append(f"the look at a bundled scan failed: {look.problem}")
+        found.append(f"the run on a bundled scan failed: {look.problem}")
     return found
 
 
 def _notes(machine: Machine, tools: list[Tool], models: list[ModelState], look: DemoRun | None) -> list[str]:
-    """What a person may want to mend."""
+    """Return what a person may want to fix."""
     found = [f"model {model.name} cannot be used: {model.problem}" for model in models if model.problem is not None]
     found += [f"{tool.name} is installed but {tool.problem}" for tool in tools if tool.version and tool.problem]
     if machine.free_memory_gib < MEMORY_GIB:

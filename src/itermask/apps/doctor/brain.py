@@ -35,7 +35,12 @@ class Tool:
 
 
 def find_tools() -> list[Tool]:
-    """All tools, the one that is tried first first."""
+    """Return all tools, the one that is tried first first.
+
+    Example:
+        >>> all(tool.name for tool in find_tools())
+        True
+    """
     return [_tool(*about) for about in TOOLS]
 
 
@@ -55,7 +60,7 @@ def _tool(name: str, package: str, module: str, sequences: str, extra: str) -> T
 
 
 def _weights(found: Distribution) -> tuple[list[str], list[str]]:
-    """Files of weights that are there, and those that should be and are not or are empty."""
+    """Return files of weights that are there, and those that should be and are not or are empty."""
     there: list[str] = []
     lost: list[str] = []
     # `found.files` leaves out what is missing, where another package has put its own finder in place of Python's.

@@ -1,4 +1,4 @@
-"""A real look at a bundled scan, from reading the file to writing the report."""
+"""A real run on a bundled scan, from reading the file to writing the report."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class DemoRun:
     """How it went.
 
     Attributes:
-        scan: file that was looked at.
+        scan: file that was processed.
         seconds: from reading to the last file written, with loading the model.
         model: name; None if it did not come so far, as below.
         computed_with: runtime and number format.
@@ -35,7 +35,7 @@ class DemoRun:
 
 
 def run_demo(device: str = "auto") -> DemoRun:
-    """Look at the bundled healthy scan as `itermask run` does; results go to a temporary folder and are removed.
+    """Process the bundled healthy scan as `itermask run` does; results go to a temporary folder and are removed.
 
     Whatever goes wrong is told in `problem`.
     """

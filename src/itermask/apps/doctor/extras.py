@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 
 FOR_WORK_ON_IT = ("dev", "docs")  # not for those who use the package
 ADDS = {
-    "align": "alignment of heads with the MNI152 template, for models that look along its axes",
+    "align": "alignment of heads with the MNI152 template, for models that work along its axes",
     "artifacts": "TorchIO's artifacts, for itermask corrupt and benchmarks",
     "bids": "the BIDS validator, which itermask bids asks before it starts",
     "brain": "brain extraction of T1w scans, by deepbet",
@@ -46,7 +46,12 @@ class Extra:
 
 
 def find_extras(package: str = "itermask") -> list[Extra]:
-    """The extras of an installed package, by name; none where it runs without being installed."""
+    """Return the extras of an installed package, by name; none where it runs without being installed.
+
+    Example:
+        >>> all(found.name for found in find_extras())
+        True
+    """
     try:
         found = distribution(package)
     except PackageNotFoundError:
@@ -64,7 +69,12 @@ def _extra(package: str, name: str, wanted: list[Requirement]) -> Extra:
 
 
 def missing_part(wanted: Requirement) -> str:
-    """What lacks to a requirement; "" if it is met."""
+    """Return what lacks to a requirement; "" if it is met.
+
+    Example:
+        >>> missing_part(Requirement("numpy>=1"))
+        ''
+    """
     try:
         there = version(wanted.name)
     except PackageNotFoundError:

@@ -35,7 +35,12 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """The machine that this runs on."""
+    """Return the machine that this runs on.
+
+    Example:
+        >>> type(this_machine()).__name__
+        'Machine'
+    """
     temp = tempfile.gettempdir()
     try:
         room = shutil.disk_usage(temp).free

@@ -44,7 +44,7 @@ class ModelState:
 
 
 def about_model(name: str, folder: Path) -> ModelState:
-    """What a model's card says; its weights are not loaded.
+    """Return what a model's card says; its weights are not loaded.
 
     Raises:
         InputError: the card is missing, damaged or of another format, or names a method that is not there.
@@ -73,7 +73,12 @@ def about_model(name: str, folder: Path) -> ModelState:
 
 
 def find_models() -> list[ModelState]:
-    """The bundled models, by name; each is loaded, and says what is wrong with it."""
+    """Return the bundled models, by name; each is loaded, and says what is wrong with it.
+
+    Example:
+        >>> "t1w-2mm" in [found.name for found in find_models()]
+        True
+    """
     return [_loaded(name, folder) for name, folder in bundled_models().items()]
 
 

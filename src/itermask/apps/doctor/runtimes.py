@@ -48,7 +48,12 @@ class RuntimeState:
 
 
 def find_torch() -> Torch:
-    """PyTorch and the processor."""
+    """Return PyTorch and the processor.
+
+    Example:
+        >>> find_torch().problem is None
+        True
+    """
     try:
         import torch
 
@@ -66,7 +71,7 @@ def find_torch() -> Torch:
 
 
 def try_runtimes() -> list[RuntimeState]:
-    """CPU, CUDA, MPS and OpenVINO; needs PyTorch."""
+    """Return CPU, CUDA, MPS and OpenVINO; needs PyTorch."""
     import torch
 
     found = [_tried("cpu")]
@@ -90,7 +95,7 @@ def try_runtimes() -> list[RuntimeState]:
 
 
 def _tried(device: str) -> RuntimeState:
-    """A runtime, after a convolution whose result is known: a sum over 27 voxels, all 1."""
+    """Return a runtime, after a convolution whose result is known: a sum over 27 voxels, all 1."""
     import numpy as np
     from torch import nn
 

@@ -30,12 +30,12 @@ class Outlook:
         spacing_mm: voxel size.
         axes: where the array's axes lead, such as `RAS`.
         tilt: degrees between an array axis and the scanner axis nearest to it.
-        model: that would look at it.
+        model: that would process it.
         why: this model.
         voxel_mm: what the model resamples to; 0 for the scan's own slices.
         brain: how the brain would be found: `given`, `stripped`, or a tool's name.
         notes: what a reader of the results would be told beforehand.
-        aside: a line for everything else that the path holds and why it is not looked at.
+        aside: a line for everything else that the path holds and why it is not processed.
     """
 
     scan: str
@@ -60,7 +60,7 @@ class Outlook:
         return not self.refusal
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as JSON holds it; `would_run` comes first."""
+        """Return everything, as JSON holds it; `would_run` comes first."""
         return {"would_run": self.would_run, **asdict(self), "about": dict(self.about)}
 
 
@@ -98,7 +98,7 @@ def foresee(
 
 
 def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str, Any]]:
-    """What is known, in the order in which `run` finds it out; each step may refuse."""
+    """Yield what is known, in the order in which `run` finds it out; each step may refuse."""
     from itermask.io.dicom.sources import why_no_results
     from itermask.models.folder import load_model
     from itermask.pipeline import check_alignment, check_sequence, check_thickness, known_sequence
@@ -132,7 +132,7 @@ def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str
 
 
 def _more_notes(scan: "Scan", model: "Model") -> Iterator[str]:
-    """What is odd about a mask that was given, and an age that the model has not learned."""
+    """Yield what is odd about a mask that was given, and an age that the model has not learned."""
     from itermask.prepare.brain import stripped_brain
     from itermask.prepare.given_mask import check_given
     from itermask.prepare.plausibility import Population, age_reasons

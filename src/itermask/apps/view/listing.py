@@ -22,7 +22,7 @@ from itermask.results.report.charts import finite
 from itermask.results.report.page import TONES
 from itermask.types import UNKNOWN, WORST_FIRST
 
-FAILED = "could not be looked at"
+FAILED = "could not be processed"
 HERE = "."  # the scan whose results lie in the folder itself
 HEAD = 4096  # bytes of a report within which its title stands
 HASHED, RUN = re.compile(r"[0-9a-f]{16,}"), re.compile(r"/run-(\d+)$")  # folders of a node's results
@@ -47,10 +47,10 @@ class Entry:
         healthy_p95: their 95th percentile.
         anomaly_ml: volume of the anomaly mask in mL.
         anomaly_fraction: its share of the brain, 0 to 1.
-        model: that looked at it; "" if not told.
+        model: that processed it; "" if not told.
         report: path of its report below the folder that is shown; "" without one.
         notes: what a reader must know.
-        reason: why it could not be looked at; "" if it could.
+        reason: why it could not be processed; "" if it could.
         headline: what decided the verdict, in one sentence; "" in older results.
         stands_out: how far the scan is from healthy ones; None in older results.
         about: when and with what it was acquired; "" where not known.
@@ -77,12 +77,12 @@ class Entry:
     about: str = ""
 
     def values(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
+        """Return all of it as JSON can hold it."""
         return asdict(self)
 
 
 def list_scans(out: Path) -> list[Entry]:
-    """All scans of a folder of results and of the folders in it, the least normal first.
+    """Return all scans of a folder of results and of the folders in it, the least normal first.
 
     That is: the worst verdict first, then what stands out most, then the highest score; those that could not be looked
     at come last, by name. Links to folders are not followed, and what lies behind links that lead out is not read.
@@ -92,6 +92,10 @@ def list_scans(out: Path) -> list[Entry]:
 
     Raises:
         InputError: there is no such folder.
+
+    Example:
+        >>> list_scans(folder)
+        []
     """
     if not out.is_dir():
         raise InputError(f"{out}: no such folder; give the folder of the results of 'itermask run', 'cohort' or 'bids'")
@@ -111,19 +115,19 @@ def list_scans(out: Path) -> list[Entry]:
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:
-    """What entries are sorted by; the order of a cohort's page."""
+    """Return what entries are sorted by; the order of a cohort's page."""
     place = WORST_FIRST.index(entry.verdict) if entry.verdict in WORST_FIRST else len(WORST_FIRST)
     out = -1.0 if entry.stands_out is None else entry.stands_out
     return (bool(entry.reason), place, -out, entry.score is None, -(entry.score or 0.0), entry.scan)
 
 
 def _below(root: Path, path: Path) -> str:
-    """A path relative to the folder that is shown, with `/`."""
+    """Return a path relative to the folder that is shown, with `/`."""
     return path.relative_to(root).as_posix()
 
 
 def _of_record(root: Path, folder: Path, record: Record) -> Entry:
-    """The entry of a record in the manifest of `folder`."""
+    """Return the entry of a record in the manifest of `folder`."""
     prefix = "" if folder == root else f"{_below(root, folder)}/"
     outputs, figures = record.outputs, record.figures
     scan, sequence = f"{prefix}{record.name}", str(record.sequence or "")
@@ -134,7 +138,7 @@ def _of_record(root: Path, folder: Path, record: Record) -> Entry:
 
 
 def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
-    """The entry of a folder with `finding.json`."""
+    """Return the entry of a folder with `finding.json`."""
     name = root.name if scan == HERE else scan
     prefix = "" if scan == HERE else f"{scan}/"
     path = inside(root, f"{prefix}finding.json")
@@ -152,7 +156,7 @@ def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
         about = summary.get("source")
         figures |= {"model": settings.get("model"), "anomaly_ml": _volume(root, prefix, summary)}
     except (OSError, ValueError, KeyError, TypeError):
-        return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; look at the scan again")
+        return Entry(scan, name, reason=f"{prefix}finding.json: cannot be read, or is none; process the scan again")
     entry = _entry(root, scan, figures, str(settings.get("sequence") or ""), f"{prefix}report.html")
     title = _title(root, entry.report)
     if any(map(HASHED.fullmatch, scan.split("/"))):  # of a node: nobody knows a scan by that
@@ -164,7 +168,7 @@ def _of_folder(root: Path, folder: Path, scan: str) -> Entry:
 
 
 def _about(about: Any) -> str:
-    """When and with what a scan was acquired, as `finding.json` tells; "" where it does not."""
+    """Return when and with what a scan was acquired, as `finding.json` tells; "" where it does not."""
     if not isinstance(about, Mapping):
         return ""
     when = f"{whose.day(str(about.get('study_date') or ''))} {whose.clock(str(about.get('study_time') or ''))}".strip()
@@ -173,7 +177,7 @@ def _about(about: Any) -> str:
 
 
 def _entry(root: Path, scan: str, figures: Mapping[str, Any], sequence: str, report: str) -> Entry:
-    """The entry of a scan that was looked at."""
+    """Return the entry of a scan that was processed."""
     verdict = str(figures.get("verdict") or UNKNOWN)
     warnings = figures.get("warnings")
     notes = [str(note) for note in warnings] if isinstance(warnings, list) else []
@@ -210,7 +214,7 @@ def _value(score: Any) -> Any:
 
 
 def _volume(root: Path, prefix: str, summary: Mapping[str, Any]) -> float | None:
-    """Volume of the anomaly mask in mL: of its regions if all are listed, else of the mask itself."""
+    """Return the volume of the anomaly mask in mL: of its regions if all are listed, else of the mask itself."""
     regions = summary.get("regions")
     if isinstance(regions, Mapping) and regions.get("count") == len(regions.get("listed", ())):
         return float(sum(region["volume_ml"] for region in regions["listed"]))
@@ -219,7 +223,7 @@ def _volume(root: Path, prefix: str, summary: Mapping[str, Any]) -> float | None
 
 
 def _volume_of_mask(path: Path) -> float | None:
-    """Volume of a mask's file in mL; None if it cannot be read."""
+    """Return the volume of a mask's file in mL; None if it cannot be read."""
     import nibabel as nib
     import numpy as np
 
@@ -231,7 +235,7 @@ def _volume_of_mask(path: Path) -> float | None:
 
 
 def _title(root: Path, report: str) -> str:
-    """What a report calls its scan; "" without one."""
+    """Return what a report calls its scan; "" without one."""
     path = inside(root, report) if report else None
     if path is None:
         return ""
@@ -241,7 +245,7 @@ def _title(root: Path, report: str) -> str:
 
 
 def _sendable(entry: Entry) -> Entry:
-    """The entry; a refusal where its name is in no encoding that a page or a table could hold."""
+    """Return the entry; a refusal where its name is in no encoding that a page or a table could hold."""
     try:
         json.dumps(entry.values(), ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -60,18 +60,33 @@ class ChangedError(Exception):
 
 
 def clean(text: str) -> str:
-    """A text as it can be kept: line ends as line feeds, no other control characters, nothing around it."""
+    """Return a text as it can be kept: line ends as line feeds, no other control characters, nothing around it.
+
+    Example:
+        >>> clean("  Ann  ")
+        'Ann'
+    """
     plain = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode()
     return UNSEEN.sub(" ", plain).strip()
 
 
 def escape(text: str) -> str:
-    r"""A text as a cell of the table, with `\t`, `\n`, `\r` and `\\` for what would break it."""
+    r"""Return a text as a cell of the table, with `\t`, `\n`, `\r` and `\\` for what would break it.
+
+    Example:
+        >>> escape("line 1\nline 2")
+        'line 1\\nline 2'
+    """
     return "".join(ESCAPES.get(letter, letter) for letter in text)
 
 
 def unescape(cell: str) -> str:
-    """What `escape` was given; an unknown escape stays as it is."""
+    r"""Return what `escape` was given; an unknown escape stays as it is.
+
+    Example:
+        >>> unescape(escape("tab\tand line\n")) == "tab\tand line\n"
+        True
+    """
     return re.sub(r"\\([\\tnr])", lambda found: MEANT[found[1]], cell)
 
 
@@ -91,7 +106,7 @@ class Ratings:
         self.all()
 
     def all(self) -> list[Rating]:
-        """All ratings in the order in which they were given.
+        """Return all ratings in the order in which they were given.
 
         Raises:
             InputError: the table cannot be read.
@@ -107,7 +122,7 @@ class Ratings:
         return found
 
     def last(self, rater: str | None = None) -> dict[str, Rating]:
-        """The rating that counts, by scan.
+        """Return the rating that counts, by scan.
 
         Args:
             rater: whose ratings; None for everybody's.
@@ -115,7 +130,7 @@ class Ratings:
         return {one.scan: one for one in self.all() if rater is None or one.rater == rater}
 
     def versions(self, rater: str | None = None) -> dict[str, int]:
-        """How often each scan was rated, by scan; tells whether a rating that was seen is still the last.
+        """Return how often each scan was rated, by scan; tells whether a rating that was seen is still the last.
 
         Args:
             rater: whose ratings; None for everybody's.
@@ -161,7 +176,7 @@ class Ratings:
         return kept
 
     def _table(self) -> tuple[Sequence[str], list[str]]:
-        """Header and lines of the table as it is now."""
+        """Return header and lines of the table as it is now."""
         if self.path.is_symlink():
             raise InputError(f"{self.path}: is a link, but ratings are kept in the folder itself; move it away")
         try:
@@ -169,7 +184,7 @@ class Ratings:
         except FileNotFoundError:
             return COLUMNS, []
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{self.path}: cannot be read ({error}); mend it or move it away") from error
+            raise InputError(f"{self.path}: cannot be read ({error}); fix it or move it away") from error
         head, *lines = (line.removesuffix("\r") for line in text.split("\n"))
         header = head.split("\t")
         if not text:

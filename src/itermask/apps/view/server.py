@@ -70,7 +70,7 @@ class ViewServer(WebServer):
         try:
             self.is_local = host == "localhost" or ip_address(host).is_loopback
         except ValueError as error:
-            raise InputError(f"--host {host}: is no IP address; say one of this machine's, or leave it out") from error
+            raise InputError(f"--host {host}: is no IP address; give one of this machine's, or leave it out") from error
         check_open(host, access, "--host", "--unprotected")
         self.out, self.rater, self.own = out.resolve(), rater, own
         self._scans = self._listed()
@@ -88,7 +88,7 @@ class ViewServer(WebServer):
         return {entry.scan: entry for entry in list_scans(self.out)}
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """The page, a part of it, the state, a thumbnail, or a file below the folder."""
+        """Return the page, a part of it, the state, a thumbnail, or a file below the folder."""
         name = self._asked(path)
         if name is None:
             return Answer(b"open the address that 'itermask view' has told\n", status=HTTPStatus.NOT_FOUND)
@@ -134,8 +134,8 @@ class ViewServer(WebServer):
             kept = self.ratings.save(scan, rating, comment, rater, seen, self.own)
         except ChangedError as error:
             now = None if error.now is None else vars(error.now)
-            words = "It was rated in another tab or by somebody else meanwhile."
-            return _json({"problem": words, "now": now, "version": error.version}, HTTPStatus.CONFLICT)
+            text = "It was rated in another tab or by somebody else meanwhile."
+            return _json({"problem": text, "now": now, "version": error.version}, HTTPStatus.CONFLICT)
         except InputError as error:
             return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
         except ValueError as error:
@@ -143,7 +143,7 @@ class ViewServer(WebServer):
         return _json(vars(kept) | {"version": seen + 1})
 
     def state(self, rater: str = "") -> dict[str, Any]:
-        """What the page shows: `rater`, `scans` (the least normal first, see `Entry`), `ratings` by scan, `longest`.
+        """Return what the page shows: `rater`, `scans` (the least normal first), `ratings` by scan, `longest`.
 
         Args:
             rater: who looks, if that is known; else the server's own rater.
@@ -164,12 +164,12 @@ class ViewServer(WebServer):
         }
 
     def _asked(self, path: str) -> str | None:
-        """What is asked for; None without the secret."""
+        """Return what is asked for; None without the secret."""
         told, slash, name = path.removeprefix("/").partition("/")
         return name if slash and hmac.compare_digest(told.encode(), self.secret.encode()) else None
 
     def _is_from_page(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request was sent by this server's own page."""
+        """Return whether a request was sent by this server's own page."""
         return (
             headers.get("origin") == f"{self.scheme}://{headers.get('host')}"
             and headers.get("sec-fetch-site", "same-origin") == "same-origin"
@@ -178,7 +178,7 @@ class ViewServer(WebServer):
         )
 
     def _page(self) -> bytes:
-        """The page, with its token."""
+        """Return the page, with its token."""
         text = _asset("page.html").decode()
         return text.replace("{{token}}", self.token).replace("{{folder}}", html.escape(self.out.name)).encode()
 
@@ -188,7 +188,7 @@ def _asset(name: str) -> bytes:
 
 
 def _is_hidden(name: str) -> bool:
-    """Whether a path leads through a name that begins with a dot: what is being written, or not meant to be seen."""
+    """Return whether a path holds a name that begins with a dot: a file being written, or not meant to be seen."""
     return any(part.startswith(".") for part in name.split("/"))
 
 
@@ -196,5 +196,5 @@ def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     return Answer(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(), "application/json", status)
 
 
-def _problem(status: HTTPStatus, words: str) -> Answer:
-    return _json({"problem": words}, status)
+def _problem(status: HTTPStatus, text: str) -> Answer:
+    return _json({"problem": text}, status)

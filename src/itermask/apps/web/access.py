@@ -1,4 +1,4 @@
-"""Who may look at a page: a password, encryption, and the names under which the page answers.
+"""Who may see a page: a password, encryption, and the names under which the page answers.
 
 The password is asked for by the browser itself (HTTP Basic), whose user name says who looks. Beyond this machine a page
 needs both, as a password that travels in clear is none.
@@ -46,10 +46,16 @@ OPEN = Access()
 
 
 def read_password(path: Path) -> str:
-    """Return the first line of a file that only its owner can read.
+    r"""Return the first line of a file that only its owner can read.
 
     Raises:
         InputError: there is no such file, others can read it, or the password is too short.
+
+    Example:
+        >>> _ = (folder / "password").write_text("four words are enough\n")
+        >>> (folder / "password").chmod(0o600)
+        >>> read_password(folder / "password")
+        'four words are enough'
     """
     try:
         open_to_others = path.stat().st_mode & 0o077

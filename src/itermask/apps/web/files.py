@@ -18,12 +18,18 @@ KINDS = {
 
 
 def kind_of(path: Path) -> str:
-    """The media type of a file, told by its ending."""
+    """Return the media type of a file, told by its ending.
+
+    Example:
+        >>> from pathlib import Path
+        >>> kind_of(Path("report.html"))
+        'text/html'
+    """
     return KINDS.get(path.suffix.lower(), "application/octet-stream")
 
 
 def inside(folder: Path, name: str) -> Path | None:
-    """A file below a folder.
+    """Return a file below a folder.
 
     Args:
         folder: any folder.
@@ -31,6 +37,11 @@ def inside(folder: Path, name: str) -> Path | None:
 
     Returns:
         the file, with all links followed; None if there is none, or if it lies elsewhere, such as behind a link.
+
+    Example:
+        >>> from pathlib import Path
+        >>> inside(Path("/results"), "../secret") is None
+        True
     """
     try:
         root = folder.resolve()

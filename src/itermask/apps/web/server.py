@@ -47,12 +47,17 @@ class Answer:
 
 
 def tag_of(content: bytes) -> str:
-    """A name that differs where the content does."""
+    """Return a name that differs where the content does.
+
+    Example:
+        >>> tag_of(b"page") == tag_of(b"page")
+        True
+    """
     return f'"{hashlib.sha256(content).hexdigest()[:24]}"'
 
 
 def missing() -> Answer:
-    """The answer where there is nothing to show."""
+    """Return the answer where there is nothing to show."""
     return Answer(b"there is nothing here\n", status=HTTPStatus.NOT_FOUND)
 
 
@@ -79,11 +84,11 @@ class WebServer:
         self._server: ThreadingHTTPServer | None = None
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """What is shown at a path; `headers` have names in lower case."""
+        """Return what is shown at a path; `headers` have names in lower case."""
         return missing()
 
     def post(self, path: str, headers: Mapping[str, str], content: bytes) -> Answer:
-        """What comes of content that is sent to a path; nothing may be sent unless this says otherwise."""
+        """Return what comes of content that is sent to a path; nothing may be sent unless this says otherwise."""
         return Answer(status=HTTPStatus.NOT_IMPLEMENTED)
 
     @property
@@ -121,7 +126,7 @@ class WebServer:
                 return request, address
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """A connection that came to nothing is no news."""
+                """Ignore a connection that failed."""
                 if isinstance(sys.exception(), OSError):  # cut, silent, or not encrypted
                     return
                 LOG.error("page: %r for %s", sys.exception(), client_address[0])
@@ -148,7 +153,7 @@ class WebServer:
         return self._server is None
 
     def is_own_name(self, host: str) -> bool:
-        """Whether a request was meant for this server; other names may be an attack through a visited page."""
+        """Return whether a request was meant for this server; other names may be an attack through a visited page."""
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         name = name.strip("[]").lower()
         if name in ("localhost", self.host, *(each.lower() for each in self.access.names)):
@@ -190,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(self.server_of.post(self._path(), self._headers(), content))
 
     def _is_welcome(self) -> bool:
-        """Whether there is to be an answer; a request under another name is refused here."""
+        """Return whether there is to be an answer; a request under another name is refused here."""
         if self.server_of.stopped:  # a connection from before
             self.close_connection = True
             return False

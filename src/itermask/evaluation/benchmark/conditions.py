@@ -1,4 +1,4 @@
-"""What is done to a scan before it is looked at: nothing, an artifact, or an inserted lesion."""
+"""What is done to a scan before it is processed: nothing, an artifact, or an inserted lesion."""
 
 import zlib
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Condition:
     fractions: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Its name in tables and file names."""
         if self.kind == "as is":
             return self.kind
@@ -41,7 +41,13 @@ AS_IS = Condition()
 
 
 def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
-    """The conditions whose results a protocol needs, the scan as it is among them where it is compared with it."""
+    """Return the conditions whose results a protocol needs; with the scan as it is where that is compared.
+
+    Example:
+        >>> protocol = ProtocolSpec("detection", ("ixi",), artifacts=("ghosting", "noise"), severity=3)
+        >>> [condition.label for condition in conditions_of(protocol)]
+        ['as is', 'artifact ghosting 3', 'artifact noise 3']
+    """
     if protocol.kind in ("healthy", "segmentation", "slices") or protocol.spoiled:
         return [AS_IS]
     if protocol.kind == "matched" and not protocol.lesions:
@@ -53,23 +59,44 @@ def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
 
 
 def conditions_for(protocol: ProtocolSpec, data: str) -> list[Condition]:
-    """The conditions in which a protocol needs one of its data sets: as they are where they stand for healthy ones."""
+    """Return the conditions in which a protocol needs one of its data sets; healthy data as they are.
+
+    Example:
+        >>> protocol = ProtocolSpec("healthy", ("ixi",))
+        >>> [condition.label for condition in conditions_for(protocol, "ixi")]
+        ['as is']
+    """
     wanted = conditions_of(protocol) if data in (*protocol.data, *protocol.spoiled) else []
     return list(dict.fromkeys([*([AS_IS] if data in protocol.healthy else []), *wanted]))
 
 
 def artifacts_of(protocol: ProtocolSpec) -> tuple[str, ...]:
-    """A protocol's artifacts: the named ones, or all there are."""
+    """Return a protocol's artifacts: the named ones, or all there are.
+
+    Example:
+        >>> artifacts_of(ProtocolSpec("detection", ("ixi",), artifacts=("ghosting",)))
+        ('ghosting',)
+    """
     return protocol.artifacts or tuple(sorted(ARTIFACTS))
 
 
 def lesions_of(protocol: ProtocolSpec) -> Mapping[str, float]:
-    """Kind of inserted lesion → contrast."""
+    """Return the kind of inserted lesion → contrast.
+
+    Example:
+        >>> lesions_of(ProtocolSpec("lesions", ("ixi",), lesions={"dark": 0.5}, shapes="shapes.npz"))
+        {'dark': 0.5}
+    """
     return protocol.lesions or {}
 
 
 def seed_for(seed: int, *words: str) -> int:
-    """The same seed for the same words, on every machine."""
+    """Return the same seed for the same words, on every machine.
+
+    Example:
+        >>> seed_for(0, "ixi-001", "ghosting") == seed_for(0, "ixi-001", "ghosting")
+        True
+    """
     return zlib.crc32("/".join((*words, str(seed))).encode())
 
 
@@ -92,6 +119,11 @@ def corrupt_scan(
 
     Raises:
         ValueError: the artifact or lesion cannot be put on this scan.
+
+    Example:
+        >>> corrupted, lesion = corrupt_scan(scan, Condition("artifact", "ghosting", 5.0), "sub-01", {})
+        >>> corrupted.image.shape == scan.image.shape, lesion
+        (True, None)
     """
     assert scan.brain_mask is not None
     if condition.kind == "artifact":

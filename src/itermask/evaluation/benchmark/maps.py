@@ -1,4 +1,4 @@
-"""The error maps that a benchmark keeps: what best and matched thresholds need, a file a look."""
+"""The error maps that a benchmark keeps: what best and matched thresholds need, a file a run."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from itermask.types import Finding
 
 @dataclass(frozen=True)
 class StoredMap:
-    """One look's error map on the scan's own grid.
+    """One run's error map on the scan's own grid.
 
     Attributes:
         error: float32, one value a brain voxel.
@@ -32,7 +32,7 @@ class StoredMap:
     spacing: tuple[float, ...]
 
     def volume(self) -> np.ndarray:
-        """The error map in 3D, float32; 0 outside the brain."""
+        """Return the error map in 3D, float32; 0 outside the brain."""
         whole = np.zeros(self.brain.shape, dtype=np.float32)
         whole[self.brain] = self.error
         return whole
@@ -66,7 +66,12 @@ def save_map(path: Path, finding: Finding, lesion: np.ndarray, spacing: tuple[fl
 
 
 def has_map(path: Path) -> bool:
-    """Whether a look's map is there, with the places of its voxels, which earlier versions did not keep."""
+    """Return whether a run's map is there, with the places of its voxels, which earlier versions did not keep.
+
+    Example:
+        >>> has_map(folder / "map.npz")
+        False
+    """
     if not path.is_file():
         return False
     with np.load(path, allow_pickle=False) as stored:
@@ -74,7 +79,7 @@ def has_map(path: Path) -> bool:
 
 
 def read_map(path: Path) -> StoredMap:
-    """The map of a look, see `has_map`."""
+    """Return the map of a run, see `has_map`."""
     with np.load(path, allow_pickle=False) as stored:
         shape = tuple(int(size) for size in stored["shape"])
         brain, lesion = (
@@ -87,7 +92,7 @@ def read_map(path: Path) -> StoredMap:
 
 
 def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors, labels and brain, one value a voxel; label voxels outside the brain come last, with an error of 0."""
+    """Return errors, labels and brain, one value a voxel; label voxels outside the brain last, with error 0."""
     with np.load(path, allow_pickle=False) as stored:
         outside = int(stored["outside"])
         errors = np.append(stored["error"], np.zeros(outside, dtype=np.float32))
@@ -96,5 +101,10 @@ def errors_and_labels(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def rounded(found: Mapping[str, float]) -> dict[str, Any]:
-    """The numbers that are defined, to six digits."""
+    """Return the numbers that are defined, to six digits.
+
+    Example:
+        >>> rounded({"dice": 0.123456789, "hd95": float("nan")})
+        {'dice': 0.123457}
+    """
     return {name: float(f"{value:.6g}") for name, value in found.items() if np.isfinite(value)}

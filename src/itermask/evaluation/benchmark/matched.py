@@ -45,19 +45,19 @@ class Found:
     curve: Mapping[float, Mapping[Scan, float]]
 
     def cell(self, share: float, measure: str, seed: int) -> Cell:
-        """A measure's mean over scans with its interval, drawn by subject."""
+        """Return a measure's mean over scans with its interval, drawn by subject."""
         scans = self.measures[share]
         there = [key for key, found in scans.items() if np.isfinite(found[measure])]
         return cell([scans[key][measure] for key in there], [key[0] for key in there], len(scans), seed)
 
     def gain(self, share: float, reference: "Found", seed: int) -> Cell:
-        """How much higher its Dice is than a reference's on the same scans."""
+        """Return how much higher its Dice is than a reference's on the same scans."""
         mine, other = ({key: one["dice"] for key, one in found.measures[share].items()} for found in (self, reference))
         count = len(set(mine) & set(other))
         return Cell(paired_gain(mine, other, np.random.default_rng(seed)), count, count)
 
     def points(self) -> list[tuple[float, float]]:
-        """The figure's points: percent of healthy brain that is flagged, and Dice, mean over scans."""
+        """Return the figure's points: percent of healthy brain that is flagged, and Dice, mean over scans."""
         return [(100 * share, float(np.mean(list(scans.values())))) for share, scans in self.curve.items() if scans]
 
 
@@ -65,7 +65,7 @@ def healthy_brain(results: Results, protocol: ProtocolSpec, method: str, data: s
     """Choose a method's thresholds: on the protocol's healthy data, else on the lesion-free slices of `data`.
 
     Returns:
-        None if there is no look, or no slice without a lesion.
+        None if there is no run, or no slice without a lesion.
     """
     if protocol.healthy:
         rows = [row for name in protocol.healthy for row in results.of(protocol, method, name, AS_IS)]
@@ -113,7 +113,14 @@ def found_at(
 
 
 def lesion_groups(protocol: ProtocolSpec) -> dict[str, list[Condition]]:
-    """The conditions of each kind of inserted lesion, then of all of them; one group without a name for real ones."""
+    """Return the conditions of each kind of inserted lesion, then of all; one unnamed group for real lesions.
+
+    Example:
+        >>> from itermask.evaluation.benchmark.plan import ProtocolSpec
+        >>> protocol = ProtocolSpec("matched", ("ixi",), lesions={"dark": 0.5, "bright": 0.5}, shapes="shapes.npz")
+        >>> list(lesion_groups(protocol))
+        ['dark', 'bright', 'all kinds']
+    """
     every, kinds = conditions_of(protocol), list(lesions_of(protocol))
     groups = {kind: [condition for condition in every if condition.name == kind] for kind in kinds} or {"": every}
     return groups if len(kinds) < 2 else groups | {"all kinds": every}

@@ -15,7 +15,7 @@ COLUMNS = {
 
 
 def matched_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """For each data set: Dice at every share beside the figure; then a table for each kind of lesion."""
+    """Return for each data set: Dice at every share beside the figure; then a table for each kind of lesion."""
     title = protocol.title or "At matched false alarms"
     sections = []
     for data in protocol.data:
@@ -46,7 +46,7 @@ def _overview(
     found: dict[tuple[str, str], Found],
     groups: list[str],
 ) -> Section:
-    """Dice of all lesions together at every share, and the figure with a panel for each kind."""
+    """Return the Dice of all lesions together at every share, and the figure with a panel for each kind."""
     rows = []
     for method in methods:
         one = found.get((method, groups[-1]))
@@ -67,7 +67,7 @@ def _overview(
 
 
 def _note(protocol: ProtocolSpec, healthy: dict[str, Healthy | None]) -> str:
-    """On what the thresholds were chosen."""
+    """Return on what the thresholds were chosen."""
     counts = [one for one in healthy.values() if one is not None]
     if not counts:
         return "There is no healthy brain to choose thresholds on."
@@ -90,7 +90,7 @@ def _table(
     found: dict[tuple[str, str], Found],
     group: str,
 ) -> Section:
-    """Every measure at every share."""
+    """Return every measure at every share."""
     seed, rows, count = results.plan.seed, [], 0
     reference = found.get((protocol.reference, group))
     for share in protocol.shares:
@@ -112,5 +112,5 @@ def _table(
 
 
 def _cell(found: Found | None, share: float, measure: str, seed: int) -> str:
-    """A measure with its interval, or a dash."""
+    """Return a measure with its interval, or a dash."""
     return "–" if found is None else with_interval(found.cell(share, measure, seed))

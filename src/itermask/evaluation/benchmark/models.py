@@ -18,14 +18,14 @@ from itermask.training.config import TrainingConfig, read_config
 
 
 def digest(folder: Path) -> str:
-    """Which model this is: its weights, its settings and its calibration."""
+    """Return which model this is: its weights, its settings and its calibration."""
     content = hashlib.sha256((folder / WEIGHTS).read_bytes())
     content.update((folder / CARD).read_bytes())
     return content.hexdigest()[:12]
 
 
 class Models:
-    """The models of a plan's methods; what is wrong with one is known before anything is looked at.
+    """The models of a plan's methods; what is wrong with one is known before anything is processed.
 
     Args:
         plan: names them.
@@ -46,7 +46,7 @@ class Models:
         self._load = lru_cache(maxsize=1)(load_model)  # methods come one after the other
 
     def model(self, spec: MethodSpec, sequence: str) -> Model:
-        """The model of a method; one without networks takes any sequence."""
+        """Return the model of a method; one without networks takes any sequence."""
         if spec.model:
             return self._load(self.folders[spec.name], device=self.device)
         from itermask.runtime.choice import open_runtime
@@ -57,13 +57,13 @@ class Models:
 
 
 def _find(plan: Plan, name: str) -> Path:
-    """A model's folder: relative to the settings file, or bundled."""
+    """Return a model's folder: relative to the settings file, or bundled."""
     beside = plan.path(name)
     return beside if (beside / CARD).is_file() else find_model(name, None)
 
 
 def _card(plan: Plan, spec: MethodSpec) -> tuple[dict[str, Any], TrainingConfig]:
-    """The card of a method without networks that was neither trained nor calibrated, and the settings behind it."""
+    """Return the card of an untrained, uncalibrated method without networks, and the settings behind it."""
     path = plan.path(spec.config)
     config = read_config(path)
     settings: Mapping[str, Any] = config.method_settings | dict(spec.settings or {})
@@ -73,7 +73,7 @@ def _card(plan: Plan, spec: MethodSpec) -> tuple[dict[str, Any], TrainingConfig]
     except ValueError as error:
         raise InputError(f"{path}: method {spec.name}: {error}") from error
     if method.network_specs():
-        raise InputError(f"{path}: {config.method} has a network; train it, and give the folder as model")
+        raise InputError(f"{path}: {config.method} has a network; train it and give its folder as model")
     grid = config.grid()
     card = {
         "format_version": FORMAT_VERSION,

@@ -24,9 +24,9 @@ class MethodSpec:
         name: what the tables call it.
         model: model folder (relative to the settings file) or a bundled model's name.
         config: in place of a model, training settings (relative to the settings file) of a method without networks,
-            which looks at scans of any sequence without having been trained or calibrated.
+            which processes scans of any sequence without having been trained or calibrated.
         settings: with `config`, method settings to change.
-        data: names of the data that it looks at; all if empty.
+        data: names of the data that it processes; all if empty.
         sensitivity: divides the model's operating point, see `itermask.pipeline.RunSettings`.
     """
 
@@ -47,7 +47,7 @@ class MethodSpec:
             raise ValueError("has settings, which only go with a config")
 
     def looks_at(self, data: str) -> bool:
-        """Whether it looks at the data of a name.
+        """Return whether it processes the data of a name.
 
         Example:
             >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).looks_at("healthy heads")
@@ -58,12 +58,12 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """Scans to look at.
+    """Scans to process.
 
     Attributes:
         name: what the tables call them.
         root: folder or table, see `itermask.io.datasets.read_dataset`; relative to the settings file.
-        sequence: which of a case's images is looked at.
+        sequence: which of a case's images is processed.
         kind: layout; recognised if `auto`.
         split: only cases of this split; all if empty.
         limit: only the first so many cases; all if 0.
@@ -175,7 +175,7 @@ class Plan:
         for what, names in (("methods", [m.name for m in self.methods]), ("data", [d.name for d in self.data])):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"{what} {', '.join(twice)} stand there twice; give each its own name")
+                raise ValueError(f"duplicate names of {what}: {', '.join(twice)}; give each its own name")
         known = {spec.name for spec in self.data}
         for method in self.methods:
             lost = [name for name in method.data if name not in known]
@@ -201,19 +201,29 @@ class Plan:
             )
 
     def dataset(self, name: str) -> DataSpec:
-        """The data of a name."""
+        """Return the data of a name."""
         return next(spec for spec in self.data if spec.name == name)
 
     def path(self, name: str) -> Path:
-        """A path of the settings file, as the process can open it."""
+        """Return a path of the settings file, as the process can open it."""
         return self.folder / name
 
 
 def read_plan(path: Path | str) -> Plan:
-    """Read and check a benchmark's settings.
+    r"""Read and check a benchmark's settings.
 
     Raises:
         InputError: unreadable, not TOML, an unknown or missing key, a name that is nowhere, or a value out of range.
+
+    Example:
+        >>> path = folder / "plan.toml"
+        >>> _ = path.write_text(
+        ...     "methods = [{name = 'IterMask3D', model = 't1w-2mm'}]\n"
+        ...     "data = [{name = 'scans', root = 'table.tsv', sequence = 'T1w'}]\n"
+        ...     "protocols = [{kind = 'healthy', data = ['scans']}]\n"
+        ... )
+        >>> read_plan(path).protocols[0].kind
+        'healthy'
     """
     path = Path(path)
     values = read_toml(path)
@@ -223,12 +233,19 @@ def read_plan(path: Path | str) -> Plan:
 
 
 def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
-    """A plan with some of its methods; all if no name is given.
+    """Return a plan with some of its methods; all if no name is given.
 
     A protocol's reference that is not among them is left out.
 
     Raises:
         InputError: a name that is nowhere in the plan, which was read from `path`.
+
+    Example:
+        >>> data = (DataSpec("scans", "table.tsv", "T1w"),)
+        >>> methods = (MethodSpec("one", "t1w-2mm"), MethodSpec("two", "any-2mm"))
+        >>> plan = Plan(methods, data, (ProtocolSpec("healthy", ("scans",)),))
+        >>> [method.name for method in only_methods(plan, ["two"], "plan.toml").methods]
+        ['two']
     """
     if not names:
         return plan
@@ -242,5 +259,10 @@ def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:
 
 
 def sequence_of(spec: DataSpec) -> str:
-    """A data set's sequence under its canonical name."""
+    """Return a data set's sequence under its canonical name.
+
+    Example:
+        >>> sequence_of(DataSpec("ixi", "data/ixi", "t1w"))
+        'T1w'
+    """
     return canonical_sequence(spec.sequence)

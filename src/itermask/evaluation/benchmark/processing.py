@@ -1,7 +1,7 @@
-"""Runs a plan: every method looks at every scan in every condition that a protocol needs, once.
+"""Runs a plan: every method processes every scan in every condition that a protocol needs, once.
 
-One JSON line a look in `scans.jsonl`, error maps of scans with a label in `maps/`; a run that was interrupted goes on
-where it stopped. A look's line carries a digest of the model, so that another model's results are never taken for it.
+One JSON line a run in `scans.jsonl`, error maps of scans with a label in `maps/`; a run that was interrupted goes on
+where it stopped. A run's line carries a digest of the model, so that another model's results are never taken for it.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ class Subject:
 
 
 def subjects_of(plan: Plan) -> list[Subject]:
-    """Every scan of a plan with all conditions that any protocol needs, each once.
+    """Return every scan of a plan with all conditions that any protocol needs, each once.
 
     Raises:
         InputError: data that cannot be read, or hold no case of the split with the sequence.
@@ -76,12 +76,12 @@ def subjects_of(plan: Plan) -> list[Subject]:
 
 
 def keeps(subject: Subject, condition: Condition) -> bool:
-    """Whether a look's map is kept though there may be no lesion in it."""
+    """Return whether a run's map is kept though there may be no lesion in it."""
     return subject.maps and condition.kind != "artifact"
 
 
 def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
-    """A data set's cases: of its split, with its sequence."""
+    """Return a data set's cases: of its split, with its sequence."""
     sequence = sequence_of(spec)
     cases = [
         case
@@ -90,12 +90,17 @@ def cases_of(plan: Plan, spec: DataSpec) -> list[Case]:
     ]
     if not cases:
         split = f" in split {spec.split}" if spec.split else ""
-        raise InputError(f"{plan.path(spec.root)}: no {sequence} scan{split}; mend data {spec.name!r}")
+        raise InputError(f"{plan.path(spec.root)}: no {sequence} scan{split}; check data {spec.name!r}")
     return cases[: spec.limit or None]
 
 
 def rows_in(out: Path) -> list[Row]:
-    """All finished looks in a benchmark's folder; a last line that was cut off is dropped."""
+    """Return all finished runs in a benchmark's folder; a last line that was cut off is dropped.
+
+    Example:
+        >>> rows_in(folder)
+        []
+    """
     rows = []
     for path in sorted(out.glob("scans*.jsonl")):
         for line in path.read_text().splitlines():
@@ -107,7 +112,7 @@ def rows_in(out: Path) -> list[Row]:
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """What makes a look the same as another."""
+    """Return what makes a look the same as another."""
     return tuple(str(row[key]) for key in ("method", "model", "sensitivity", "data", "subject", "condition", "seed"))
 
 
@@ -116,7 +121,7 @@ def process_all(
 ) -> list[Row]:
     """Do what is not done yet.
 
-    A scan that cannot be looked at is a line with its `problem`, and the rest goes on; it is tried again next time.
+    A scan that cannot be processed is a line with its `problem`, and the rest goes on; it is tried again next time.
 
     Args:
         plan: what to do.
@@ -126,7 +131,7 @@ def process_all(
         report: called with (what, share done).
 
     Returns:
-        the looks of this plan that are finished, of all parts, and the problems of this run.
+        the runs of this plan that are finished, of all parts, and the problems of this run.
 
     Raises:
         InputError: data or models that cannot be used at all.
@@ -134,12 +139,12 @@ def process_all(
     (out / "maps").mkdir(parents=True, exist_ok=True)
     subjects = subjects_of(plan)
     models = Models(plan, device)
-    wanted: dict[tuple[str, ...], bool] = {}  # look → whether its map must be there
+    wanted: dict[tuple[str, ...], bool] = {}  # run → whether its map must be there
     for spec in plan.methods:
         for subject in subjects:
             about = _mark(plan, spec, models) | {"data": subject.data.name, "subject": subject.name}
             if spec.looks_at(subject.data.name):
-                wanted |= {key_of(about | {"condition": c.words}): keeps(subject, c) for c in subject.conditions}
+                wanted |= {key_of(about | {"condition": c.label}): keeps(subject, c) for c in subject.conditions}
     rows = {}
     for row in rows_in(out):
         key = key_of(row)
@@ -169,7 +174,7 @@ def process_all(
 
 
 def _mark(plan: Plan, spec: MethodSpec, models: Models) -> Row:
-    """By what a method's looks are known."""
+    """Return by what a method's runs are known."""
     digest = models.digests[spec.name]
     return {"method": spec.name, "model": digest, "sensitivity": spec.sensitivity, "seed": plan.seed}
 
@@ -183,47 +188,47 @@ def _end_line(path: Path) -> None:
 def _process_subject(
     subject: Subject, model: Model, settings: RunSettings, mark: Row, done: Mapping[tuple[str, ...], Row], out: Path
 ) -> Iterator[Row]:
-    """One method's looks at one scan, as far as they are not done."""
+    """Yield one method's runs on one scan, as far as they are not done."""
     about = mark | {"data": subject.data.name, "subject": subject.name}
-    todo = [c for c in subject.conditions if key_of(about | {"condition": c.words}) not in done]
+    todo = [c for c in subject.conditions if key_of(about | {"condition": c.label}) not in done]
     if not todo:
         return
     try:
         scan, label = _read(subject)
         shapes = load_shapes(subject.shapes) if subject.shapes else {}
     except (InputError, ValueError) as error:
-        yield from (about | {"condition": c.words, "problem": str(error)} for c in todo)
+        yield from (about | {"condition": c.label, "problem": str(error)} for c in todo)
         return
     for condition in todo:
         row = about | {
-            "condition": condition.words,
+            "condition": condition.label,
             "kind": condition.kind,
             "name": condition.name,
             "amount": condition.amount,
             "group": dict(subject.case.group),
         }
         try:
-            spoiled, lesion = corrupt_scan(scan, condition, subject.name, shapes, settings.seed)
+            corrupted, lesion = corrupt_scan(scan, condition, subject.name, shapes, settings.seed)
             lesion = label if condition == AS_IS else lesion
-            finding = analyze(spoiled, model, settings)
-            row |= measured(spoiled, finding, lesion)
+            finding = analyze(corrupted, model, settings)
+            row |= measured(corrupted, finding, lesion)
             up, _ = top_axis(scan)
             if lesion is None and keeps(subject, condition):
                 save_map(map_path(out, row), finding, np.zeros(finding.brain.shape, dtype=bool), scan.spacing, up)
             if lesion is not None:
                 save_map(map_path(out, row), finding, lesion, scan.spacing, up)
-                part = largest_slice(spoiled, finding, lesion)
+                part = largest_slice(corrupted, finding, lesion)
                 if part is not None:
                     row["slice"] = rounded(slice_metrics(part))
                     save_map(map_path(out, as_slice_row(row)), part.finding, part.lesion, scan.spacing, up)
-                row["lesion_free"] = rounded(lesion_free(spoiled, finding, lesion))
+                row["lesion_free"] = rounded(lesion_free(corrupted, finding, lesion))
             yield row
         except (InputError, ValueError) as error:
             yield row | {"problem": str(error)}
 
 
 def _read(subject: Subject) -> tuple[Scan, np.ndarray | None]:
-    """A scan with its brain mask, and its lesion map if it has one (an empty map means no lesion)."""
+    """Return a scan with its brain mask, and its lesion map if it has one (an empty map means no lesion)."""
     case = subject.case
     scan = read_scan(case.paths[sequence_of(subject.data)], sequence_of(subject.data), case.brain_mask)
     scan, _ = with_brain(replace(scan, name=subject.name))
@@ -231,7 +236,7 @@ def _read(subject: Subject) -> tuple[Scan, np.ndarray | None]:
 
 
 def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
-    """What is kept of one look: scores, and the metrics where it is known what is not normal."""
+    """Return what is kept of one run: scores, and the metrics where it is known what is not normal."""
     row: Row = {
         "verdict": finding.verdict,
         "default_score": finding.search["default_score"],
@@ -250,6 +255,6 @@ def measured(scan: Scan, finding: Finding, lesion: np.ndarray | None) -> Row:
 
 
 def map_path(out: Path, row: Mapping[str, Any]) -> Path:
-    """Where the error map of a look lies."""
+    """Return where the error map of a run lies."""
     name = hashlib.sha256("/".join(key_of(row)).encode()).hexdigest()[:20]
     return out / "maps" / f"{name}.npz"

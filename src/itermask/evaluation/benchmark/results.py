@@ -1,4 +1,4 @@
-"""From finished looks to the numbers of the tables: one function a protocol."""
+"""From finished runs to the numbers of the tables: one function a protocol."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Results:
-    """A benchmark's finished looks, and what belongs to which protocol."""
+    """A benchmark's finished runs, and what belongs to which protocol."""
 
     plan: Plan
     subjects: Sequence[Subject]
@@ -41,7 +41,7 @@ class Results:
     out: Path
 
     def of(self, protocol: ProtocolSpec, method: str, data: str, condition: Condition) -> list[Row]:
-        """One method's looks at a protocol's scans of one data set, in one condition."""
+        """Return one method's runs on a protocol's scans of one data set, in one condition."""
         names = [subject.name for subject in self.subjects if subject.data.name == data]
         allowed = set(names[: protocol.limit or None])
         return [
@@ -49,13 +49,13 @@ class Results:
             for row in self.rows
             if row["method"] == method
             and row["data"] == data
-            and row["condition"] == condition.words
+            and row["condition"] == condition.label
             and row["subject"] in allowed
             and "problem" not in row
         ]
 
     def people(self, rows: Iterable[Row]) -> list[tuple[str, str]]:
-        """Whose scan each row is of: data set and subject, without the session."""
+        """Return whose scan each row is of: data set and subject, without the session."""
         whose = {(one.data.name, one.name): one.case.subject for one in self.subjects}
         return [(row["data"], whose[row["data"], row["subject"]]) for row in rows]
 
@@ -76,14 +76,20 @@ class Cell:
 
 
 def cell(values: Sequence[float], people: Sequence[tuple[str, str]], scans: int, seed: int) -> Cell:
-    """A mean of the defined values of `scans` scans; `people` says whose each value is."""
+    """Return a mean of the defined values of `scans` scans; `people` says whose each value is.
+
+    Example:
+        >>> found = cell([0.4, 0.6], [("ixi", "1"), ("ixi", "2")], scans=2, seed=0)
+        >>> round(float(found.interval.mean), 2), found.defined
+        (0.5, 2)
+    """
     if not values:
         return Cell(Interval(NAN, NAN, NAN), 0, scans)
     return Cell(bootstrap_interval(values, np.random.default_rng(seed), subjects=people), len(values), scans)
 
 
 def healthy(results: Results, protocol: ProtocolSpec, method: str, data: str) -> dict[str, float]:
-    """Anomaly volume on healthy scans: `scans`, `median` and `p95` (share of the brain), `median_ml`, `within`."""
+    """Return anomaly volumes on healthy scans: `scans`, `median`, `p95` (share of the brain), `median_ml`, `within`."""
     rows = results.of(protocol, method, data, AS_IS)
     shares = [row["anomaly_share"] for row in rows]
     return {
@@ -98,7 +104,7 @@ def healthy(results: Results, protocol: ProtocolSpec, method: str, data: str) ->
 def segmentation(
     results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Iterable[Condition]
 ) -> tuple[dict[str, Cell], int]:
-    """Every metric of `LESION_METRICS` over the scans of some conditions, and how many scans these are.
+    """Return every metric of `LESION_METRICS` over the scans of some conditions, and how many scans these are.
 
     The best shared threshold is one for each condition over all its scans. Scans without a lesion are left out; a
     metric that is undefined for a scan leaves that scan out, and its cell says so.
@@ -108,7 +114,7 @@ def segmentation(
 
 
 def over_scans(results: Results, groups: Iterable[Sequence[Row]]) -> tuple[dict[str, Cell], int]:
-    """Means of every metric of `LESION_METRICS` over rows, and how many rows there are; see `segmentation`."""
+    """Return means of every metric of `LESION_METRICS` over rows, and how many rows there are; see `segmentation`."""
     values: dict[str, list[float]] = {name: [] for name in LESION_METRICS}
     whose: dict[str, list[tuple[str, str]]] = {name: [] for name in LESION_METRICS}
     count = 0
@@ -127,7 +133,7 @@ def over_scans(results: Results, groups: Iterable[Sequence[Row]]) -> tuple[dict[
 def slice_results(
     results: Results, protocol: ProtocolSpec, method: str, data: str
 ) -> tuple[dict[str, Cell], int, list[Cell], dict[str, float]]:
-    """What the papers' protocol asks of one method.
+    """Return what the papers' protocol asks of one method.
 
     Returns:
         `over_scans` of each scan's slice with the largest lesion; the label-free Dice by size of that slice's lesion,
@@ -147,7 +153,7 @@ def slice_results(
 
 
 def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
-    """Dice of each scan at the one threshold that is best for all of them, as the papers' tables have it."""
+    """Return the Dice of each scan at the one threshold that is best for all of them, as the papers' tables have it."""
     if not rows:
         return []
     maps = [errors_and_labels(map_path(out, row)) for row in rows]
@@ -158,10 +164,10 @@ def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
 def detection(
     results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None = None
 ) -> dict[str, float]:
-    """How well a score tells spoiled scans from the same data as they are, see `ranking.scan_detection`.
+    """Return how well a score tells spoiled scans from the same data as they are, see `ranking.scan_detection`.
 
     Args:
-        results: the looks.
+        results: the runs.
         protocol: `detection` or `severity`.
         method: whose score.
         data: clean data; with the protocol's `spoiled`, these are compared with all of those.
@@ -178,7 +184,7 @@ def detection(
 def mean_detection(
     results: Results, protocol: ProtocolSpec, method: str, data: str, conditions: Sequence[Condition], score: str | None
 ) -> dict[str, float]:
-    """`detection`, averaged over artifacts; a subject is drawn with all of them."""
+    """Return `detection`, averaged over artifacts; a subject is drawn with all of them."""
     compared = [c for one in conditions if (c := comparison(results, protocol, method, data, one, score)) is not None]
     if not compared:
         return {}
@@ -190,7 +196,7 @@ def mean_detection(
 def comparison(
     results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None
 ) -> Comparison | None:
-    """Scores of the clean and of the spoiled scans, and whose they are; None where there is nothing to compare."""
+    """Return the scores of clean and of spoiled scans, and whose they are; None if there is nothing to compare."""
     clean = results.of(protocol, method, data, AS_IS)
     if protocol.spoiled:
         spoiled = [row for name in protocol.spoiled for row in results.of(protocol, method, name, AS_IS)]
@@ -208,7 +214,7 @@ def comparison(
 def severity_curves(
     results: Results, protocol: ProtocolSpec, method: str, data: str
 ) -> dict[str, list[tuple[float, float]]]:
-    """Artifact → (severity, AUROC of the default score), for each severity that has results."""
+    """Return artifact → (severity, AUROC of the default score), for each severity that has results."""
     curves: dict[str, list[tuple[float, float]]] = {}
     for name in artifacts_of(protocol):
         points = []

@@ -15,7 +15,7 @@ from itermask.evaluation.metrics.ranking import auroc, roc_points
 def comparisons(
     results: Results, protocol: ProtocolSpec, method: str, data: str, severity: float
 ) -> Mapping[str, Comparison]:
-    """Artifact → the default scores of clean and spoiled scans, for the artifacts of one severity that have results."""
+    """Return artifact → the default scores of clean and spoiled scans, for one severity's artifacts with results."""
     found = {}
     for condition in conditions_of(protocol):
         if condition.kind == "artifact" and condition.amount == severity:
@@ -26,7 +26,15 @@ def comparisons(
 
 
 def pooled(parts: Mapping[str, Comparison]) -> Comparison:
-    """One comparison of the clean scans with all spoiled ones together."""
+    """Return one comparison of the clean scans with all spoiled ones together.
+
+    Example:
+        >>> from itermask.evaluation.metrics.intervals import Comparison
+        >>> noise = Comparison([0.1], [0.5], ["a"], ["a"])
+        >>> motion = Comparison([0.1], [0.9], ["a"], ["a"])
+        >>> [float(score) for score in pooled({"noise": noise, "motion": motion}).anomalous]
+        [0.5, 0.9]
+    """
     first, *_ = parts.values()
     anomalous = np.concatenate([np.asarray(one.anomalous, dtype=float) for one in parts.values()])
     subjects = [name for one in parts.values() for name in one.anomalous_subjects or ()]
@@ -34,7 +42,7 @@ def pooled(parts: Mapping[str, Comparison]) -> Comparison:
 
 
 def roc_section(results: Results, protocol: ProtocolSpec, data: str) -> Section:
-    """AUROC over all artifacts pooled, the lowest of a single artifact, and the curves."""
+    """Return the AUROC over all artifacts pooled, the lowest of a single artifact, and the curves."""
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     rows = []
     kinds = len(artifacts_of(protocol))

@@ -46,17 +46,33 @@ class Section:
 
 
 def number(value: float, digits: int = 2) -> str:
-    """A number, or a dash where there is none."""
+    """Return a number, or a dash where there is none.
+
+    Example:
+        >>> number(0.1234), number(float("nan"))
+        ('0.12', '–')
+    """
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
 def percent(value: float) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage.
+
+    Example:
+        >>> percent(0.1234)
+        '12.34'
+    """
     return number(100 * value)
 
 
 def with_interval(found: Cell, counted: bool = False) -> str:
-    """A mean with its interval; with the number of scans it is of, where some have no value or if `counted`."""
+    """Return a mean with its interval; with the number of scans it is of, where some have no value or if `counted`.
+
+    Example:
+        >>> from itermask.evaluation.metrics.intervals import Interval
+        >>> with_interval(Cell(Interval(0.5, 0.4, 0.6), defined=10, scans=12))
+        '0.50 (0.40–0.60; n = 10)'
+    """
     if not np.isfinite(found.interval.mean):
         return "–"
     mean, low, high = map(number, found.interval)

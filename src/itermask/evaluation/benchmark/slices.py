@@ -9,13 +9,13 @@ import numpy as np
 from itermask.evaluation.metrics.scan import scan_metrics
 from itermask.types import Finding, Scan, top_axis
 
-LARGEST = "largest slice"  # added to a look's condition for the map of its slice
+LARGEST = "largest slice"  # added to a run's condition for the map of its slice
 SIZES_CM2 = (5.0, 15.0)  # the slice's lesion area: small, middle, large
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One axial slice of a look; its arrays are volumes of length 1 along the head.
+    """One axial slice of a run; its arrays are volumes of length 1 along the head.
 
     Attributes:
         finding: the finding, with the maps of the slice alone.
@@ -31,7 +31,7 @@ class Slice:
 
 
 def largest_slice(scan: Scan, finding: Finding, lesion: np.ndarray) -> Slice | None:
-    """The axial slice with the most lesion voxels, the lowest of equals; None if there is no lesion."""
+    """Return the axial slice with the most lesion voxels, the lowest of equals; None if there is no lesion."""
     axis, _ = top_axis(scan)
     areas = lesion.sum(axis=tuple(other for other in range(3) if other != axis))
     if not areas.any():
@@ -49,12 +49,12 @@ def largest_slice(scan: Scan, finding: Finding, lesion: np.ndarray) -> Slice | N
 
 
 def _pixel_cm2(scan: Scan, axis: int) -> float:
-    """Area of a voxel across an axis."""
+    """Return the area of a voxel across an axis."""
     return float(np.prod([size for other, size in enumerate(scan.spacing) if other != axis])) / 100
 
 
 def slice_metrics(part: Slice) -> dict[str, float]:
-    """`scan_metrics` of one slice, those that are defined and no volumes; and `label_cm2`."""
+    """Return `scan_metrics` of one slice, those that are defined and no volumes; and `label_cm2`."""
     finding = part.finding
     found = scan_metrics(finding.anomaly, part.lesion, finding.brain, part.spacing, finding.error)
     kept = {name: value for name, value in found.items() if not name.endswith("_ml") and np.isfinite(value)}
@@ -62,7 +62,7 @@ def slice_metrics(part: Slice) -> dict[str, float]:
 
 
 def lesion_free(scan: Scan, finding: Finding, lesion: np.ndarray) -> dict[str, float]:
-    """What is flagged in axial slices with brain and without a lesion voxel.
+    """Return what is flagged in axial slices with brain and without a lesion voxel.
 
     Returns:
         `slices`; and if there are some `flagged_cm2` (mean area flagged in one), `flagged_share` (of their brain) and
@@ -84,12 +84,12 @@ def lesion_free(scan: Scan, finding: Finding, lesion: np.ndarray) -> dict[str, f
 
 
 def as_slice_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A look's row as if the slice with its largest lesion were all there is."""
+    """Return a run's row as if the slice with its largest lesion were all there is."""
     return row | {"condition": f"{row['condition']}, {LARGEST}", "metrics": row["slice"]}
 
 
 def limits_cm2(sizes: Sequence[float], pixel: float) -> tuple[float, ...]:
-    """Limits between size groups as areas.
+    """Return limits between size groups as areas.
 
     >>> limits_cm2((200, 800), 1.875)  # IterMask2's, on slices of 240 mm with 128 pixels
     (7.03125, 28.125)
@@ -102,5 +102,5 @@ def limits_cm2(sizes: Sequence[float], pixel: float) -> tuple[float, ...]:
 
 
 def size_of(row: dict[str, Any], limits: Sequence[float] = SIZES_CM2) -> int:
-    """Which size group a slice's lesion belongs to: 0 is the smallest."""
+    """Return which size group a slice's lesion belongs to: 0 is the smallest."""
     return int(np.searchsorted(limits, row["slice"]["label_cm2"], side="right"))

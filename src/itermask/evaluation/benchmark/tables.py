@@ -41,7 +41,7 @@ UNDEFINED = "Where a cell says n, the others have no value: an empty mask has no
 
 
 def sections_of(results: Results) -> list[Section]:
-    """All tables of a benchmark, protocol by protocol."""
+    """Return all tables of a benchmark, protocol by protocol."""
     makers = {
         "healthy": healthy_sections,
         "segmentation": lesion_sections,
@@ -55,7 +55,7 @@ def sections_of(results: Results) -> list[Section]:
 
 
 def healthy_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """Anomaly volume on healthy scans: data × methods."""
+    """Return the anomaly volume on healthy scans: data × methods."""
     rows = []
     for data in protocol.data:
         for method in results.plan.methods:
@@ -77,7 +77,7 @@ def healthy_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
 
 
 def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """Dice and the like: one table for each kind of lesion and data set, and one for all kinds together."""
+    """Return the Dice and the like: one table for each kind of lesion and data set, and one for all kinds together."""
     every = conditions_of(protocol)
     kinds = list(lesions_of(protocol))
     groups = {kind: [c for c in every if c.name == kind] for kind in kinds} or {"": every}
@@ -96,15 +96,13 @@ def lesion_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
                 rows.append([method.name, *(with_interval(found[column]) for column in COLUMNS)])
             title = protocol.title or ("Inserted lesions" if kinds else "Lesions")
             title += f": {', '.join(filter(None, (name, data)))}"
-            note = (
-                f"{count} scans. *Label-free* is the mask a user gets; best thresholds look at the labels. {UNDEFINED}"
-            )
+            note = f"{count} scans. *Label-free* is the mask a user gets; best thresholds use the labels. {UNDEFINED}"
             sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
     return sections
 
 
 def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """The slice with the largest lesion of every scan, by its size too; and the slices without a lesion."""
+    """Return the slice with the largest lesion of every scan, by its size too; and the slices without a lesion."""
     names = size_groups(protocol.sizes, "px" if protocol.pixel else "cm²")
     sections = []
     for data in protocol.data:
@@ -117,9 +115,7 @@ def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
             flagged = [number(free["flagged_cm2"]), percent(free["flagged_share"]), percent(free["clean"])]
             by_size.append([method.name, *(with_interval(size, counted=True) for size in sizes), *flagged])
         title = f"{protocol.title or 'The slice with the largest lesion'}: {data}"
-        note = (
-            f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds look at the labels."
-        )
+        note = f"One slice of each of {count} scans. *Label-free* is what a user gets; best thresholds use the labels."
         note += f" {UNDEFINED}"
         sections.append(Section(title, note, ["method", *COLUMNS.values()], rows))
         of = f"pixels of {protocol.pixel:g} mm" if protocol.pixel else "area"
@@ -132,7 +128,7 @@ def slice_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
 
 
 def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """AUROC for each artifact and method, and the means of every measure and score."""
+    """Return the AUROC for each artifact and method, and the means of every measure and score."""
     every = [c for c in conditions_of(protocol) if c != AS_IS] or [AS_IS]
     names = [method.name for method in results.plan.methods]
     sections = []
@@ -151,12 +147,12 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
         sections.append(Section(title, note, ["artifact", *names], rows))
         rows = []
         for method in names:
-            for score, words in SCORES.items():
+            for score, label in SCORES.items():
                 found = mean_detection(results, protocol, method, data, every, score)
                 if found:
                     each = [auroc_cell(detection(results, protocol, method, data, c, score)) for c in every]
                     averages = [auroc_cell(found), *(number(found[key], 3) for key in MEASURES if key != "auroc")]
-                    rows.append([method, words, *(each if len(every) > 1 else ()), *averages])
+                    rows.append([method, label, *(each if len(every) > 1 else ()), *averages])
         artifacts = [c.name.replace("_", " ") for c in every] if len(every) > 1 else []
         note = "AUROC for each artifact; then means over artifacts." if artifacts else ""
         header = ["method", "score", *artifacts, *MEASURES.values()]
@@ -165,7 +161,7 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
 
 
 def severity_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
-    """AUROC against severity: a chart with a panel for each artifact, and the means over artifacts."""
+    """Return the AUROC against severity: a chart with a panel for each artifact, and the means over artifacts."""
     sections = []
     for data in protocol.data:
         curves = {m.name: severity_curves(results, protocol, m.name, data) for m in results.plan.methods}
@@ -189,7 +185,7 @@ def severity_sections(results: Results, protocol: ProtocolSpec) -> list[Section]
 
 
 def auroc_cell(found: dict[str, float]) -> str:
-    """An AUROC with its interval, or a dash."""
+    """Return an AUROC with its interval, or a dash."""
     if not np.isfinite(found.get("auroc", float("nan"))):
         return "–"
     return f"{number(found['auroc'], 3)} ({number(found['low'])}–{number(found['high'])})"

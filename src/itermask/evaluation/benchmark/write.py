@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from itermask.errors import InputError
 from itermask.evaluation.benchmark.plan import MethodSpec
 from itermask.evaluation.benchmark.results import Results
@@ -17,14 +19,10 @@ NOTICE = "For research use only; not a medical device and not a diagnosis."
 COLOURS = ("#2b5c8a", "#b3261e", "#2e7d4f", "#8a5a00", "#6a3d9a", "#52606d", "#00838f", "#ad1457")
 STYLES = ("-", "--")  # where there are more lines than colours
 PANELS_IN_A_ROW = 4
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:75rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}th,td{padding:.3rem .7rem;border-bottom:1px solid #cbd2d9;
-text-align:left;white-space:nowrap}h2{font-size:1.1rem;margin-top:2rem}.wide{overflow-x:auto}img{max-width:100%}
-p{color:#52606d}"""
 
 
 def setting(results: Results) -> str:
-    """With what the figures were made."""
+    """Return with what the figures were made."""
     import torch
 
     methods = []
@@ -34,18 +32,23 @@ def setting(results: Results) -> str:
     failed = sum("problem" in row for row in results.rows)
     text = f"Methods: {'; '.join(methods)}. Seed {results.plan.seed}; {platform.machine()}, torch {torch.__version__}. "
     text += "Means over scans with 95 % bootstrap intervals, drawn by subject, in brackets."
-    return text + (f" {failed} looks failed and are left out." if failed else "")
+    return text + (f" {failed} runs failed and are left out." if failed else "")
 
 
 def what_of(spec: MethodSpec) -> str:
-    """A method's model, or the settings that it has in place of one."""
+    """Return a method's model, or the settings that it has in place of one.
+
+    Example:
+        >>> what_of(MethodSpec("IterMask3D", model="t1w-2mm"))
+        'model `t1w-2mm`'
+    """
     changed = ", ".join(f"{name} {value}" for name, value in (spec.settings or {}).items())
     what = f"model `{spec.model}`" if spec.model else f"not trained, `{spec.config}`"
     return f"{what}, {changed}" if changed else what
 
 
 def markdown(results: Results, sections: Sequence[Section], level: int = 3, pictures: str = "") -> str:
-    """The results for a document.
+    """Return the results for a document.
 
     Args:
         results: for the line that says with what they were made.
@@ -53,40 +56,31 @@ def markdown(results: Results, sections: Sequence[Section], level: int = 3, pict
         level: of the headings.
         pictures: folder of the charts as the document sees it; charts are left out if empty.
     """
-    lines = [setting(results), ""]
-    for section in sections:
-        lines += [f"{'#' * level} {section.title}", ""]
-        if section.note:
-            lines += [section.note, ""]
-        lines += [f"| {' | '.join(section.header)} |", "|---" * len(section.header) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in section.rows]
-        lines.append("")
-        if section.curves and pictures:
-            lines += [f"![{section.title}]({pictures}/{picture_name(section)})", ""]
-    return "\n".join(lines)
+    template = _templates().get_template("results.md.j2")
+    text = template.render(setting=setting(results), sections=sections, level=level, pictures=pictures)
+    return text.removesuffix("\n")  # of the blank line behind the last section
 
 
 def page(results: Results, sections: Sequence[Section]) -> str:
-    """The results as one self-contained page."""
-    parts = [f"<p>{_marked(setting(results))}</p>"]
-    for section in sections:
-        parts.append(f"<h2>{html.escape(section.title)}</h2>")
-        if section.note:
-            parts.append(f"<p>{_marked(section.note)}</p>")
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in section.header)
-        body = "".join("<tr>" + "".join(f"<td>{_marked(cell)}</td>" for cell in row) + "</tr>" for row in section.rows)
-        parts.append(f"<div class=wide><table><tr>{head}</tr>{body}</table></div>")
-        if section.curves:
-            parts.append(chart(section.curves))
-    inner = "\n".join(parts)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Benchmark</title><style>{STYLE}</style>'
-        f"<h1>Benchmark</h1><p>{NOTICE}</p>\n{inner}\n</html>\n"
-    )
+    """Return the results as one self-contained page."""
+    template = _templates().get_template("results.html.j2")
+    return template.render(notice=NOTICE, setting=setting(results), sections=sections)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("itermask.evaluation.benchmark", ""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"marked": _marked, "plain": html.escape, "chart": chart, "picture_name": picture_name}
+    return environment
 
 
 def _marked(text: str) -> str:
-    """Text with Markdown's bold, italics and code as HTML."""
+    """Return the text with Markdown's bold, italics and code as HTML."""
     text = html.escape(text)
     text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
     text = re.sub(r"\*(.+?)\*", r"<i>\1</i>", text)
@@ -94,12 +88,23 @@ def _marked(text: str) -> str:
 
 
 def picture_name(section: Section) -> str:
-    """File name of a section's chart."""
+    """Return the file name of a section's chart.
+
+    Example:
+        >>> picture_name(Section("Severity curves: IXI T1 test"))
+        'severity-curves-ixi-t1-test.svg'
+    """
     return re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") + ".svg"
 
 
 def chart(curves: Curves) -> str:
-    """Small charts side by side as SVG text; the same curves give the same text."""
+    """Return small charts side by side as SVG text; the same curves give the same text.
+
+    Example:
+        >>> svg = chart(Curves({"ghosting": {"IterMask3D": [(1, 0.6), (5, 0.9)]}}, "severity", "AUROC"))
+        >>> svg[:4]
+        '<svg'
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -149,7 +154,7 @@ def chart(curves: Curves) -> str:
 
 
 def write_all(results: Results, sections: Sequence[Section], out: Path) -> None:
-    """`results.md`, `results.html` and the charts into the benchmark's folder."""
+    """Write `results.md`, `results.html` and the charts into the benchmark's folder."""
     for section in sections:
         if section.curves:
             _write(out / picture_name(section), chart(section.curves))
@@ -172,16 +177,23 @@ def insert(results: Results, sections: Sequence[Section], document: Path, name: 
 
 
 def between_marks(document: Path, name: str, body: str) -> None:
-    """Replace what stands in a document between `<!-- benchmark NAME: start -->` and its `end`.
+    r"""Replace what stands in a document between `<!-- benchmark NAME: start -->` and its `end`.
 
     Raises:
         InputError: the document has no such marks.
+
+    Example:
+        >>> page = folder / "page.md"
+        >>> _ = page.write_text("<!-- benchmark t1w: start -->\nold\n<!-- benchmark t1w: end -->\n")
+        >>> between_marks(page, "t1w", "new")
+        >>> "new" in page.read_text(), "old" in page.read_text()
+        (True, False)
     """
     start, end = (f"<!-- benchmark {name}: {which} -->" for which in ("start", "end"))
     before, found, rest = (document.read_text() if document.is_file() else "").partition(start)
     _, also, after = rest.partition(end)
     if not (found and also):
-        raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables shall stand")
+        raise InputError(f"{document}: has no lines {start} and {end}; put them where the tables should be")
     _write(document, f"{before}{start}\n{body}\n{end}{after}")
 
 

@@ -6,10 +6,14 @@ import numpy as np
 
 
 def as_masks(**masks: np.ndarray) -> list[np.ndarray]:
-    """The arrays as boolean masks of one shape, in the order given.
+    """Return the arrays as boolean masks of one shape, in the order given.
 
     Raises:
         ValueError: the shapes differ; the message names the masks.
+
+    Example:
+        >>> [mask.tolist() for mask in as_masks(prediction=np.array([0, 1]), label=np.array([1, 1]))]
+        [[False, True], [True, True]]
     """
     arrays = [np.asarray(mask, dtype=bool) for mask in masks.values()]
     if len({array.shape for array in arrays}) > 1:
@@ -19,10 +23,16 @@ def as_masks(**masks: np.ndarray) -> list[np.ndarray]:
 
 
 def errors_in_brain(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Errors (floating-point) and labels (boolean) of the brain voxels, each 1D.
+    """Return errors (floating-point) and labels (boolean) of the brain voxels, each 1D.
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> error, label, brain = np.array([0.1, 0.2, 0.3]), np.array([0, 1, 0]), np.array([1, 1, 0])
+        >>> errors, labels = errors_in_brain(error, label, brain)
+        >>> errors.tolist(), labels.tolist()
+        ([0.1, 0.2], [False, True])
     """
     error, label, brain = np.asarray(error), np.asarray(label, dtype=bool), np.asarray(brain, dtype=bool)
     if not error.shape == label.shape == brain.shape:
@@ -37,10 +47,14 @@ def errors_in_brain(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> 
 
 
 def as_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
-    """Voxel size in mm along each axis, checked.
+    """Return the voxel size in mm along each axis, checked.
 
     Raises:
         ValueError: not one positive number for each of `dims` axes.
+
+    Example:
+        >>> as_spacing([1, 1, 2.5], dims=3)
+        (1.0, 1.0, 2.5)
     """
     sizes = tuple(float(size) for size in spacing)
     if len(sizes) != dims or not all(np.isfinite(size) and size > 0 for size in sizes):
@@ -49,7 +63,12 @@ def as_spacing(spacing: Sequence[float], dims: int) -> tuple[float, ...]:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds a mask; the whole array if the mask is empty."""
+    """Return the smallest box that holds a mask; the whole array if the mask is empty.
+
+    Example:
+        >>> bounding_box(np.array([[False, True, True], [False, False, False]]))
+        (slice(0, 1, None), slice(1, 3, None))
+    """
     if not mask.any():
         return (slice(None),) * mask.ndim
     box = []

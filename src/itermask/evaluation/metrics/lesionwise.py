@@ -67,6 +67,12 @@ def match_lesions(
 
     Raises:
         ValueError: shapes differ, or spacing, connectivity or overlap out of range.
+
+    Example:
+        >>> label = np.array([1, 1, 0, 0, 1, 0])
+        >>> found = match_lesions(np.array([0, 1, 0, 0, 0, 0]), label, (1.0,))
+        >>> found.detected.tolist()
+        [True, False]
     """
     prediction, label = as_masks(prediction=prediction, label=label)
     voxel = float(np.prod(as_spacing(spacing, label.ndim))) / MM3_PER_ML
@@ -84,12 +90,12 @@ def match_lesions(
 
 
 def _parts(mask: np.ndarray, cover: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sizes of a mask's connected parts, and how many voxels of each are covered."""
+    """Return sizes of a mask's connected parts, and how many voxels of each are covered."""
     numbered, count = ndimage.label(mask, neighbours)
     sizes = np.bincount(numbered[mask], minlength=count + 1)[1:]
     return sizes, np.bincount(numbered[mask & cover], minlength=count + 1)[1:]
 
 
 def _covered(sizes: np.ndarray, hits: np.ndarray, overlap: float) -> np.ndarray:
-    """Whether a voxel, and the wanted share, of each part is covered; rounding decides nothing."""
+    """Return whether a voxel, and the wanted share, of each part is covered; rounding decides nothing."""
     return (hits > 0) & (hits >= overlap * sizes - 1e-9)

@@ -27,7 +27,7 @@ class Youden(NamedTuple):
 
 
 def auroc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> float:
-    """Area under the ROC curve over one scan's brain voxels.
+    """Return the area under the ROC curve over one scan's brain voxels.
 
     Args:
         error: error map, any shape; only its values in the brain matter.
@@ -41,6 +41,10 @@ def auroc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auroc_voxels(np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1]), np.ones(3))
+        1.0
     """
     values, truth = _with_missed(error, label, brain)
     if truth.all() or not truth.any():
@@ -49,7 +53,7 @@ def auroc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
 
 
 def auprc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> float:
-    """Area under the precision-recall curve (average precision) over one scan's brain voxels.
+    """Return the area under the precision-recall curve (average precision) over one scan's brain voxels.
 
     Args:
         error: error map, any shape.
@@ -63,6 +67,10 @@ def auprc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auprc_voxels(np.array([0.1, 0.2, 0.9]), np.array([0, 1, 0]), np.ones(3))
+        0.5
     """
     values, truth = _with_missed(error, label, brain)
     if not truth.any():
@@ -71,7 +79,7 @@ def auprc_voxels(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> flo
 
 
 def auroc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
-    """Area under the ROC curve: how often an anomalous scan scores higher than a healthy one (a tie is half).
+    """Return the area under the ROC curve: how often an anomalous scan scores above a healthy one (a tie is half).
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.
@@ -83,13 +91,17 @@ def auroc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auroc([0.1, 0.4], [0.3, 0.9])
+        0.75
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     return float(sklearn_metrics().roc_auc_score(truth, scores)) if 0 < truth.sum() < len(truth) else float("nan")
 
 
 def auprc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
-    """Average precision over scans; scores that say nothing give the anomalous scans' share of all.
+    """Return the average precision over scans; scores that say nothing give the anomalous scans' share of all.
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.
@@ -101,6 +113,10 @@ def auprc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> auprc([0.1, 0.2], [0.3, 0.9])
+        1.0
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     if not 0 < truth.sum() < len(truth):
@@ -109,7 +125,7 @@ def auprc(healthy_scores: Scores, anomalous_scores: Scores) -> float:
 
 
 def fpr_at_tpr(healthy_scores: Scores, anomalous_scores: Scores, tpr: float) -> float:
-    """Share of healthy scans flagged when at least the share `tpr` of the anomalous ones must be.
+    """Return the share of healthy scans flagged when at least the share `tpr` of the anomalous ones must be.
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.
@@ -123,6 +139,10 @@ def fpr_at_tpr(healthy_scores: Scores, anomalous_scores: Scores, tpr: float) -> 
     Raises:
         ValueError: a score is NaN or infinite, or `tpr` is out of range.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> fpr_at_tpr([0.1, 0.4], [0.3, 0.9], tpr=0.8)
+        0.5
     """
     if not 0 < tpr <= 1:
         raise ValueError(f"tpr {tpr} is not above 0 and at most 1")
@@ -134,7 +154,7 @@ def fpr_at_tpr(healthy_scores: Scores, anomalous_scores: Scores, tpr: float) -> 
 
 
 def youden(healthy_scores: Scores, anomalous_scores: Scores) -> Youden:
-    """Youden's index: the highest true-positive rate less false-positive rate over all thresholds.
+    """Return the youden's index: the highest true-positive rate less false-positive rate over all thresholds.
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.
@@ -146,6 +166,10 @@ def youden(healthy_scores: Scores, anomalous_scores: Scores) -> Youden:
     Raises:
         ValueError: a score is NaN or infinite.
         MissingExtraError: scikit-learn is not installed.
+
+    Example:
+        >>> youden([0.1, 0.2], [0.3, 0.9])
+        Youden(value=1.0, threshold=0.3)
     """
     truth, scores = _scans(healthy_scores, anomalous_scores)
     if not 0 < truth.sum() < len(truth):
@@ -156,9 +180,13 @@ def youden(healthy_scores: Scores, anomalous_scores: Scores) -> Youden:
 
 
 def scan_detection(healthy_scores: Scores, anomalous_scores: Scores) -> dict[str, float]:
-    """All scan-level measures: `auroc`, `auprc`, `fpr_at_80`, `fpr_at_90`, `youden`, `youden_threshold`.
+    """Return all scan-level measures: `auroc`, `auprc`, `fpr_at_80`, `fpr_at_90`, `youden`, `youden_threshold`.
 
     NaN each if there are no healthy or no anomalous scans; raises what they raise.
+
+    Example:
+        >>> sorted(scan_detection([0.1, 0.2], [0.3, 0.9]))
+        ['auprc', 'auroc', 'fpr_at_80', 'fpr_at_90', 'youden', 'youden_threshold']
     """
     best = youden(healthy_scores, anomalous_scores)
     return {
@@ -172,7 +200,7 @@ def scan_detection(healthy_scores: Scores, anomalous_scores: Scores) -> dict[str
 
 
 def _with_missed(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Errors and labels of the brain's voxels, and of the label voxels outside it, which lie below all others."""
+    """Return errors and labels of the brain's voxels, and of label voxels outside it, which rank below all."""
     values, truth = errors_in_brain(error, label, brain)
     outside = int(np.count_nonzero(label)) - int(truth.sum())
     below = np.full(outside, np.nextafter(values.min(), -np.inf))
@@ -180,7 +208,7 @@ def _with_missed(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> tup
 
 
 def _scans(healthy_scores: Scores, anomalous_scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    """Truth (0 healthy, 1 anomalous) and scores of all scans."""
+    """Return truth (0 healthy, 1 anomalous) and scores of all scans."""
     healthy = np.asarray(healthy_scores, dtype=np.float64).ravel()
     anomalous = np.asarray(anomalous_scores, dtype=np.float64).ravel()
     scores = np.concatenate([healthy, anomalous])
@@ -190,7 +218,7 @@ def _scans(healthy_scores: Scores, anomalous_scores: Scores) -> tuple[np.ndarray
 
 
 def roc_points(healthy_scores: Scores, anomalous_scores: Scores) -> list[tuple[float, float]]:
-    """Corners of the ROC curve: (false-positive rate, true-positive rate), from (0, 0) to (1, 1).
+    """Return corners of the ROC curve: (false-positive rate, true-positive rate), from (0, 0) to (1, 1).
 
     Args:
         healthy_scores: scan-level scores of normal scans; higher is less normal.

@@ -88,7 +88,7 @@ def scan_metrics(
     reconstruction: np.ndarray | None = None,
     image: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Everything that can be measured on one scan; `docs/evaluation.md` has each measure's definition.
+    """Return everything that can be measured on one scan; `docs/evaluation.md` has each measure's definition.
 
     Args:
         prediction: boolean mask, 3D; None if there is an error map only.
@@ -107,6 +107,13 @@ def scan_metrics(
     Raises:
         ValueError: shapes differ, or what the single measures raise.
         MissingExtraError: an error map or reconstruction is given and its library is not installed.
+
+    Example:
+        >>> label = np.zeros((8, 8, 8), bool)
+        >>> label[2:5, 2:5, 2:5] = True
+        >>> found = scan_metrics(label, label, np.ones((8, 8, 8), bool), spacing=(1.0, 1.0, 1.0))
+        >>> found["dice"], found["sensitivity"]
+        (1.0, 1.0)
     """
     label = np.asarray(label, dtype=bool)
     brain = None if brain is None else np.asarray(brain, dtype=bool)

@@ -1,6 +1,6 @@
 """How well a reconstruction repeats what is normal in a scan; what is not normal ought to differ.
 
-Both measures look at normal tissue only: brain voxels outside the label. Nothing else has any influence.
+Both measures use normal tissue only: brain voxels outside the label. Nothing else has any influence.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def psnr(
     brain: np.ndarray,
     data_range: float | None = None,
 ) -> float:
-    """Peak signal-to-noise ratio on normal tissue, `10 log10(range² / mean squared error)`, in dB.
+    """Return the peak signal-to-noise ratio on normal tissue, `10 log10(range² / mean squared error)`, in dB.
 
     Args:
         image: intensities, any shape.
@@ -30,6 +30,11 @@ def psnr(
 
     Raises:
         ValueError: shapes differ, an intensity of normal tissue is NaN or infinite, or `data_range` is not positive.
+
+    Example:
+        >>> image = np.arange(8.0).reshape(2, 2, 2)
+        >>> round(psnr(image, image + 0.1, np.zeros_like(image), np.ones_like(image)), 1)
+        36.9
     """
     image, reconstruction, normal = _normal(image, reconstruction, label, brain)
     peak = _range(image, normal, data_range)
@@ -47,7 +52,7 @@ def ssim(
     data_range: float | None = None,
     window: int = 7,
 ) -> float:
-    """Mean structural similarity on normal tissue.
+    """Return the mean structural similarity on normal tissue.
 
     Wang et al. 2004 with a uniform window (scikit-image's `structural_similarity`), in as many dimensions as
     the image has. Only voxels whose whole window is normal tissue count.
@@ -67,6 +72,11 @@ def ssim(
         ValueError: shapes differ, an intensity of normal tissue is NaN or infinite, or `data_range` or `window`
             is out of range.
         MissingExtraError: scikit-image is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((12, 12, 12))
+        >>> round(ssim(image, image, np.zeros_like(image), np.ones_like(image)), 3)
+        1.0
     """
     from itermask.evaluation.extras import structural_similarity
 
@@ -88,7 +98,7 @@ def ssim(
 def _normal(
     image: np.ndarray, reconstruction: np.ndarray, label: np.ndarray, brain: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both images in float64, and where tissue is normal."""
+    """Return both images in float64, and where tissue is normal."""
     label, brain = as_masks(label=label, brain=brain)
     image, reconstruction = np.asarray(image, dtype=np.float64), np.asarray(reconstruction, dtype=np.float64)
     if not image.shape == reconstruction.shape == label.shape:
@@ -102,7 +112,7 @@ def _normal(
 
 
 def _range(image: np.ndarray, normal: np.ndarray, given: float | None) -> float:
-    """The intensity range to compare with; NaN without normal tissue."""
+    """Return the intensity range to compare with; NaN without normal tissue."""
     if given is not None and not (np.isfinite(given) and given > 0):
         raise ValueError(f"data_range {given} is not a positive number")
     if not normal.any():

@@ -9,10 +9,14 @@ EMPTY = "no lesion"
 
 
 def size_groups(limits: Sequence[float], unit: str = "mL") -> list[str]:
-    """Names of the groups between rising limits, smallest first: `<1 mL`, `1–10 mL`, `≥10 mL`.
+    """Return names of the groups between rising limits, smallest first: `<1 mL`, `1–10 mL`, `≥10 mL`.
 
     Raises:
         ValueError: a limit is not positive or finite, or they do not rise, or there is none.
+
+    Example:
+        >>> size_groups([1, 10])
+        ['<1 mL', '1–10 mL', '≥10 mL']
     """
     values = np.asarray(limits, dtype=np.float64).ravel()
     if not len(values) or not np.isfinite(values).all() or values[0] <= 0 or (np.diff(values) <= 0).any():
@@ -22,7 +26,7 @@ def size_groups(limits: Sequence[float], unit: str = "mL") -> list[str]:
 
 
 def size_group(volume: float, limits: Sequence[float], unit: str = "mL") -> str:
-    """Name of a volume's group; a volume equal to a limit is in the group above it, 0 is `no lesion`.
+    """Return the name of a volume's group; a volume equal to a limit is in the group above it, 0 is `no lesion`.
 
     Args:
         volume: of a scan's lesions together, or of one lesion; in the limits' unit.
@@ -31,6 +35,10 @@ def size_group(volume: float, limits: Sequence[float], unit: str = "mL") -> str:
 
     Raises:
         ValueError: a negative volume, NaN, or limits that `size_groups` refuses.
+
+    Example:
+        >>> [size_group(volume, [1, 10]) for volume in (0.0, 0.5, 1.0, 20.0)]
+        ['no lesion', '<1 mL', '1–10 mL', '≥10 mL']
     """
     names = size_groups(limits, unit)
     if not volume >= 0:
@@ -44,7 +52,7 @@ def by_size(
     limits: Sequence[float],
     unit: str = "mL",
 ) -> dict[str, np.ndarray]:
-    """Values, such as each scan's Dice or each lesion's detection, sorted into groups by volume.
+    """Return values, such as each scan's Dice or each lesion's detection, sorted into groups by volume.
 
     Args:
         values: one a scan (or lesion).
@@ -58,6 +66,10 @@ def by_size(
 
     Raises:
         ValueError: lists of different lengths, or what `size_group` raises.
+
+    Example:
+        >>> {name: found.tolist() for name, found in by_size([0.2, 0.8], [0.5, 20.0], [1, 10]).items()}
+        {'<1 mL': [0.2], '1–10 mL': [], '≥10 mL': [0.8]}
     """
     values, volumes = np.asarray(values), np.asarray(volumes, dtype=np.float64)
     if len(values) != len(volumes):

@@ -9,13 +9,18 @@ from itermask.evaluation.metrics.arrays import as_masks, as_spacing, bounding_bo
 
 
 def surface(mask: np.ndarray) -> np.ndarray:
-    """Voxels of a mask with a face on its outside; what lies beyond the array's border is outside."""
+    """Return voxels of a mask with a face on its outside; what lies beyond the array's border is outside.
+
+    Example:
+        >>> surface(np.ones((3, 3), bool)).astype(int).tolist()
+        [[1, 1, 1], [1, 0, 1], [1, 1, 1]]
+    """
     mask = np.asarray(mask, dtype=bool)
     return mask & ~ndimage.binary_erosion(mask, border_value=0)
 
 
 def assd(prediction: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> float:
-    """Average symmetric surface distance, in mm.
+    """Return the average symmetric surface distance, in mm.
 
     The mean over the surface voxels of both masks together of the distance to the other mask's nearest
     surface voxel, between voxel centres (Heimann et al. 2009, IEEE TMI 28(8)).
@@ -30,6 +35,10 @@ def assd(prediction: np.ndarray, label: np.ndarray, spacing: Sequence[float]) ->
 
     Raises:
         ValueError: shapes differ, or the spacing is not one positive number an axis.
+
+    Example:
+        >>> assd(np.array([1, 0, 0]), np.array([0, 1, 0]), spacing=(2.0,))
+        2.0
     """
     prediction, label = as_masks(prediction=prediction, label=label)
     spacing = as_spacing(spacing, prediction.ndim)

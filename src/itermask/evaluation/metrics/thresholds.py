@@ -56,7 +56,7 @@ class RankedErrors(NamedTuple):
     labelled: int
 
     def dice(self, thresholds: np.ndarray) -> np.ndarray:
-        """Dice of `error > threshold`, for each threshold; 1 if nothing is flagged and nothing labelled."""
+        """Return the Dice of `error > threshold`, for each threshold; 1 if nothing is flagged and nothing labelled."""
         flagged = len(self.errors) - np.searchsorted(self.errors, thresholds, side="right")
         flagged = flagged + self.more_lowest * (np.asarray(thresholds) < self.errors[0])
         hits = len(self.label_errors) - np.searchsorted(self.label_errors, thresholds, side="right")
@@ -74,6 +74,11 @@ def rank_errors(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> Rank
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> ranked = rank_errors(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]), np.ones(3))
+        >>> type(ranked).__name__
+        'RankedErrors'
     """
     values, truth = errors_in_brain(error, label, brain)
     ordered = np.sort(values)
@@ -82,7 +87,7 @@ def rank_errors(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> Rank
 
 
 def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray) -> BestThreshold:
-    """The best Dice that any threshold on one scan's error map can reach: an upper bound, with the label seen.
+    """Return the best Dice that any threshold on one scan's error map can reach: an upper bound, with the label seen.
 
     All thresholds are tried. Label voxels outside the brain count as missed.
 
@@ -96,6 +101,10 @@ def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray)
 
     Raises:
         ValueError: shapes differ, the brain is empty, or the error is NaN or infinite in it.
+
+    Example:
+        >>> best_threshold_dice(np.array([0.1, 0.9, 0.5]), np.array([0, 1, 0]), np.ones(3)).dice
+        1.0
     """
     scan = rank_errors(error, label, brain)
     ends = np.append(np.flatnonzero(np.diff(scan.errors)), len(scan.errors) - 1)  # last voxel of each error value
@@ -108,7 +117,7 @@ def best_threshold_dice(error: np.ndarray, label: np.ndarray, brain: np.ndarray)
 def best_shared_threshold(
     errors: Sequence[np.ndarray], labels: Sequence[np.ndarray], brains: Sequence[np.ndarray]
 ) -> SharedThreshold:
-    """The one threshold that gives a test set its best mean Dice, as the papers' tables choose it.
+    """Return the one threshold that gives a test set its best mean Dice, as the papers' tables choose it.
 
     The mean is over scans. Candidates are quantiles of all scans' brain errors pooled, closer together towards
     the highest, then closer together around the best; so the result is exact for small sets and within a small
@@ -124,6 +133,11 @@ def best_shared_threshold(
 
     Raises:
         ValueError: no scans, lists of different lengths, or what `best_threshold_dice` raises.
+
+    Example:
+        >>> errors, labels = [np.array([0.1, 0.9]), np.array([0.2, 0.8])], [np.array([0, 1]), np.array([0, 1])]
+        >>> best_shared_threshold(errors, labels, [np.ones(2), np.ones(2)]).dice.tolist()
+        [1.0, 1.0]
     """
     if not len(errors) or not len(errors) == len(labels) == len(brains):
         raise ValueError(f"{len(errors)} error maps, {len(labels)} labels and {len(brains)} brain masks do not fit")
@@ -131,10 +145,15 @@ def best_shared_threshold(
 
 
 def shared_threshold(scans: Sequence[RankedErrors]) -> SharedThreshold:
-    """`best_shared_threshold` for scans that are sorted already, so that no map need be kept.
+    """Return `best_shared_threshold` for scans that are sorted already, so that no map need be kept.
 
     Raises:
         ValueError: no scans.
+
+    Example:
+        >>> ranked = [rank_errors(np.array([0.1, 0.9]), np.array([0, 1]), np.ones(2)) for _ in range(2)]
+        >>> shared_threshold(ranked).dice.tolist()
+        [1.0, 1.0]
     """
     if not len(scans):
         raise ValueError("no scans to choose a threshold for")

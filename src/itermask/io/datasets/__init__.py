@@ -36,7 +36,7 @@ __all__ = ["ADAPTERS", "Adapter", "Case", "read_dataset"]
 
 
 def read_dataset(root: Path | str, kind: str = "auto") -> list[Case]:
-    """The cases of a data set, sorted by subject and session.
+    """Return the cases of a data set, sorted by subject and session.
 
     Cases without a lesion map, or without some of the sequences, are kept. No image is opened.
 
@@ -47,6 +47,11 @@ def read_dataset(root: Path | str, kind: str = "auto") -> list[Case]:
     Raises:
         InputError: an unknown kind; nothing there; no layout recognised, or several; or two files that claim the
             same place in a case.
+
+    Example:
+        >>> (folder / "IXI002-Guys-0828-T1.nii.gz").touch()
+        >>> [(case.subject, case.group["site"]) for case in read_dataset(folder, "ixi")]
+        [('IXI002-Guys-0828', 'Guys')]
     """
     root = Path(root)
     if kind != "auto":
@@ -67,7 +72,7 @@ def read_dataset(root: Path | str, kind: str = "auto") -> list[Case]:
 
 
 def _recognise(tree: Tree) -> dict[str, list[Case]]:
-    """Cases by adapter. A generic adapter only sees top folders of which no earlier adapter has taken a file."""
+    """Return cases by adapter. A generic adapter only sees top folders of which no earlier adapter has taken a file."""
     found = {adapter.name: cases for adapter in SPECIFIC if (cases := adapter.collect(tree))}
     taken = {path for cases in found.values() for case in cases for path in case.paths.values()}
     for adapter in GENERIC:

@@ -24,10 +24,15 @@ class About:
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
+    r"""Return rows of a `.csv` (commas) or other (tabs) table by column name; cells are stripped, missing cells are "".
 
     Raises:
         InputError: unreadable, not text, or a column named twice.
+
+    Example:
+        >>> _ = (folder / "table.csv").write_text("name,age\na,41\n")
+        >>> read_rows(folder / "table.csv")
+        [{'name': 'a', 'age': '41'}]
     """
     try:
         with open(table, newline="", encoding="utf-8-sig") as source:
@@ -40,7 +45,7 @@ def read_rows(table: Path) -> list[dict[str, str]]:
         raise InputError(f"{table}: not a readable table ({error}); save it as UTF-8 text") from error
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise InputError(f"{table}: the column {twice[0]} is there twice; remove one")
+        raise InputError(f"{table}: the column {twice[0]} appears twice; remove one")
     rows = []
     for cells in body:
         filled = [*cells, *[""] * (len(header) - len(cells))]
@@ -49,7 +54,7 @@ def read_rows(table: Path) -> list[dict[str, str]]:
 
 
 def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = frozenset()) -> About:
-    """What one row says.
+    """Return what one row says.
 
     The columns `split` and `healthy` are taken as they are. Without `healthy`, a column `group` or `diagnosis`
     that says control (`control`, `healthy`, `HC`, `CN`, `normal`) makes the subject healthy. Every other
@@ -62,14 +67,18 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
 
     Raises:
         InputError: a split that is none, or a `healthy` that is neither yes nor no.
+
+    Example:
+        >>> about_row({"group": "control", "site": "Guys"}, "participants.tsv")
+        About(split='', healthy=True, group={'group': 'control', 'site': 'Guys'})
     """
     cells = {name.lower(): cell for name, cell in row.items() if cell.lower() not in MISSING}
     split = cells.get("split", "")
     if split and split not in SPLITS:
-        raise InputError(f"{where}: split is {split!r}, not one of {', '.join(SPLITS)}; mend it or leave it empty")
+        raise InputError(f"{where}: split is {split!r}, not one of {', '.join(SPLITS)}; fix it or leave it empty")
     said = cells.get("healthy", "").lower()
     if said and said not in _YES + _NO:
-        raise InputError(f"{where}: healthy is {said!r}, neither yes nor no; mend it or leave it empty")
+        raise InputError(f"{where}: healthy is {said!r}, neither yes nor no; fix it or leave it empty")
     healthy = said in _YES if said else None
     if healthy is None and any(cells.get(column, "").lower() in CONTROLS for column in ("group", "diagnosis")):
         healthy = True
@@ -78,13 +87,18 @@ def about_row(row: Mapping[str, str], where: str, not_groups: frozenset[str] = f
 
 
 def read_participants(*folders: Path) -> dict[str, About]:
-    """What the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
+    r"""Return what the first `participants.tsv` among the folders says by participant, without a leading `sub-`.
 
     Returns:
         an empty mapping if none of the folders holds one.
 
     Raises:
         InputError: unreadable, without the column `participant_id`, or a participant with two different rows.
+
+    Example:
+        >>> _ = (folder / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tcontrol\n")
+        >>> read_participants(folder)["01"]
+        About(split='', healthy=True, group={'group': 'control'})
     """
     table = next((folder / "participants.tsv" for folder in folders if (folder / "participants.tsv").is_file()), None)
     if table is None:

@@ -31,7 +31,7 @@ class Adapter:
     collect: Callable[[Tree], list[Case]]
 
     def __call__(self, root: Path) -> list[Case]:
-        """The cases below `root`, sorted by subject and session.
+        """Return the cases below `root`, sorted by subject and session.
 
         Raises:
             InputError: no such folder, no case in it, or two files that claim the same place in a case.
@@ -69,7 +69,7 @@ class Gathering:
             raise InputError(f"{self.root}: two files are the {what} of {whose}: {pieces[what]} and {path}; keep one")
 
     def cases(self, healthy: bool | None = None, about: Mapping[str, About] | None = None) -> list[Case]:
-        """The cases with at least one image, sorted.
+        """Return the cases with at least one image, sorted.
 
         Args:
             healthy: holds for cases without a lesion map of which `about` says nothing.
@@ -85,7 +85,7 @@ class Gathering:
 
 
 def describe(case: Case, about: About | None, healthy: bool | None = None) -> Case:
-    """The case with what is known about its subject.
+    """Return the case with what is known about its subject.
 
     Whether it is healthy is said by `about`; else a lesion map makes it a patient; else `healthy` holds.
     """
@@ -97,7 +97,12 @@ def describe(case: Case, about: About | None, healthy: bool | None = None) -> Ca
 
 
 def nearest(words: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
-    """The word that stands in the name of the innermost folder that holds one of them, in small letters; else ""."""
+    """Return the word that the innermost folder with any of them has in its name, in small letters; else "".
+
+    Example:
+        >>> nearest(["train", "val"], ["train", "sub-01", "anat"])
+        'train'
+    """
     words = tuple(words)
     return next((word for name in reversed(folders) for word in words if word in name.lower()), "")
 

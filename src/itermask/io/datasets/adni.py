@@ -35,7 +35,13 @@ _COLUMNS = {"Group": "group", "Sex": "sex", "Age": "age", "Visit": "visit"}
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The ADNI cases of a folder."""
+    """Return the ADNI cases of a folder.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     found, numbers = [], {}
     for file in tree.files:
         if image := _read(file):
@@ -53,7 +59,7 @@ def collect(tree: Tree) -> list[Case]:
 
 
 def _read(file: File) -> Found | None:
-    """What a file's folders and name say; None if it is not an ADNI image of a known sequence."""
+    """Return what a file's folders and name say; None if it is not an ADNI image of a known sequence."""
     name = _NAME.fullmatch(file.stem)
     place = next((index for index, folder in enumerate(file.folders) if _SUBJECT.fullmatch(folder)), None)
     below = () if place is None else file.folders[place + 1 :]
@@ -70,7 +76,12 @@ def _read(file: File) -> Found | None:
 
 
 def sequence_described(description: str) -> str | None:
-    """Sequence that a series description tells of (`Axial_T2-FLAIR`, `MPR__GradWarp`); None if none of those known."""
+    """Return the sequence that a series description tells (`Axial_T2-FLAIR`, `MPR__GradWarp`); None if unknown.
+
+    Example:
+        >>> sequence_described("Axial_T2-FLAIR"), sequence_described("localizer")
+        ('FLAIR', None)
+    """
     text = re.sub(r"[^a-z0-9*]", "", description.lower())
     if any(word in text for word in _OTHER):
         return None
@@ -84,7 +95,7 @@ def sequence_described(description: str) -> str | None:
 
 
 def _read_tables(root: Path) -> dict[str, About]:
-    """What the collection tables say by image number (`I40966`)."""
+    """Return what the collection tables say by image number (`I40966`)."""
     about = {}
     for table in sorted(root.glob("*.csv")):
         for row in read_rows(table):

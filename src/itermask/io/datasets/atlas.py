@@ -18,7 +18,13 @@ _NAME = re.compile(r"sub-((r\d{3})s\d{3})_ses-(\d+)(?:_space-[^_]+)?_(T1w|label-
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The ATLAS cases of a folder; `group` has the `site` (R001, …)."""
+    """Return the ATLAS cases of a folder; `group` has the `site` (R001, …).
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     gathering = Gathering(tree.root)
     for file in tree.files:
         if match := _NAME.fullmatch(file.stem):

@@ -52,7 +52,15 @@ class _Name:
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a BIDS tree."""
+    """Return the cases of a BIDS tree.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "sub-01" / "anat").mkdir(parents=True)
+        >>> (folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        '01'
+    """
     images: dict[Path, _Name] = {}
     lesions: dict[str, list[_Name]] = defaultdict(list)
     brains: dict[str, list[_Name]] = defaultdict(list)
@@ -94,7 +102,7 @@ def _parse(file: File) -> _Name:
 
 
 def _found(name: _Name) -> Found:
-    """An image with its sequence and, for repeats, the entities that tell it apart."""
+    """Return an image with its sequence and, for repeats, the entities that tell it apart."""
     sequence = canonical_sequence(name.suffix)
     contrast = sequence == "T1w" and "ce" in name.entities
     apart = [f"{key}-{value}" for key, value in name.entities.items() if key not in ("sub", "ses")]
@@ -118,7 +126,7 @@ def _is_lesion(name: _Name, folders: tuple[str, ...]) -> bool:
 
 
 def _fitting(masks: Iterable[_Name], case: Case, images: list[_Name], alone: bool) -> list[_Name]:
-    """The masks of a subject that are of this case and on the grid of one of its images."""
+    """Return the masks of a subject that are of this case and on the grid of one of its images."""
     session = images[0].entities.get("ses", "")
     fitting = []
     for mask in masks:

@@ -26,7 +26,15 @@ _FOLDER = re.compile(r"BraTS20_\w+_\d+", re.IGNORECASE)
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The BraTS cases of a folder; `group` has the `cohort` (GLI, MEN, …) since 2023."""
+    """Return the BraTS cases of a folder; `group` has the `cohort` (GLI, MEN, …) since 2023.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "BraTS2021_00000").mkdir()
+        >>> (folder / "BraTS2021_00000" / "BraTS2021_00000_t1.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        'BraTS2021_00000'
+    """
     gathering = Gathering(tree.root)
     cohorts = {}
     for file in tree.files:

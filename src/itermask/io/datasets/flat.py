@@ -17,7 +17,14 @@ _NAME = re.compile(rf"(.+?)_({'|'.join((*SEQUENCES, *MASKS))})", re.IGNORECASE)
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a folder of files named after case and sequence."""
+    """Return the cases of a folder of files named after case and sequence.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "case1_T1w.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        'case1'
+    """
     gathering = Gathering(tree.root)
     for file in tree.files:
         if match := _NAME.fullmatch(file.stem):

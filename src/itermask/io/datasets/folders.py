@@ -13,7 +13,15 @@ from itermask.io.names import SEQUENCES, canonical_sequence
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The cases of a folder of case folders; the root may be a case itself."""
+    """Return the cases of a folder of case folders; the root may be a case itself.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "case1").mkdir()
+        >>> (folder / "case1" / "T1w.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        'case1'
+    """
     gathering = Gathering(tree.root)
     for file in tree.files:
         what = MASKS.get(file.stem.lower()) or canonical_sequence(file.stem)

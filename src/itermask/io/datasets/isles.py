@@ -27,7 +27,13 @@ _WHAT_2015 = {"flair": "FLAIR", "t1": "T1w", "t1c": "T1ce", "t2": "T2w", "dwi": 
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The ISLES cases of a folder."""
+    """Return the ISLES cases of a folder.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     gathering = Gathering(tree.root)
     for file in tree.files:
         if match := _2022.fullmatch(file.stem):

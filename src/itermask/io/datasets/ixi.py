@@ -24,7 +24,14 @@ _WHAT = {
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The IXI cases of a folder; `group` has the `site` and the columns of `participants.tsv`, if there is one."""
+    """Return the IXI cases of a folder; `group` has the `site` and the columns of `participants.tsv`, if there is one.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "IXI002-Guys-0828-T1.nii.gz").touch()
+        >>> collect(walk(folder))[0].subject
+        'IXI002-Guys-0828'
+    """
     gathering = Gathering(tree.root)
     for file in tree.files:
         if match := _NAME.fullmatch(file.stem):

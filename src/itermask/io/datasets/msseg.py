@@ -24,7 +24,13 @@ _CENTRE, _PATIENT = re.compile(r"Center_\d+"), re.compile(r"Patient_\d+")
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The MSSEG cases of a folder; `group` has the `site` (Center_01, …)."""
+    """Return the MSSEG cases of a folder; `group` has the `site` (Center_01, …).
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     gathering = Gathering(tree.root)
     images: dict[tuple[str, str], list[tuple[str, File]]] = defaultdict(list)
     for file in tree.files:

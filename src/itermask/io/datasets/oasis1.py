@@ -26,7 +26,13 @@ _COLUMNS = {"Age": "age", "M/F": "sex", "CDR": "cdr"}
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The OASIS-1 cases of a folder."""
+    """Return the OASIS-1 cases of a folder.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> collect(walk(folder))
+        []
+    """
     matches = [(match, file) for file in tree.files if (match := _NAME.fullmatch(file.stem))]
     averaged = {(match[1], match[2]) for match, _ in matches if not match[3]}
     nifti = {file.stem for _, file in matches if file.path.suffix.lower() != ".img"}
@@ -45,7 +51,7 @@ def collect(tree: Tree) -> list[Case]:
 
 
 def _read_table(root: Path) -> dict[str, About]:
-    """What `oasis_cross-sectional*.csv` says by visit (`OAS1_0001_MR1`)."""
+    """Return what `oasis_cross-sectional*.csv` says by visit (`OAS1_0001_MR1`)."""
     about = {}
     for table in sorted(root.glob("oasis_cross-sectional*.csv"))[:1]:
         for number, row in enumerate(read_rows(table), start=2):
@@ -55,7 +61,7 @@ def _read_table(root: Path) -> dict[str, About]:
             try:
                 healthy = float(group["cdr"]) == 0 if "cdr" in group else None
             except ValueError:
-                raise InputError(f"{table}: line {number}: CDR is {group['cdr']!r}, not a number; mend it") from None
+                raise InputError(f"{table}: line {number}: CDR is {group['cdr']!r}, not a number; fix it") from None
             about[row.get("ID", "")] = About(healthy=healthy, group=group)
     return about
 

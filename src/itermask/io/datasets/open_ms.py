@@ -49,7 +49,17 @@ class _Folder:
 
 
 def collect(tree: Tree) -> list[Case]:
-    """The open MS cases of a folder; none without a file name that is particular to them."""
+    """Return the open MS cases of a folder; none without a file name that is particular to them.
+
+    Example:
+        >>> from itermask.io.datasets.tree import walk
+        >>> (folder / "patient01").mkdir()
+        >>> for name in ("patient01_FLAIR.nii.gz", "patient01_consensus_gt.nii.gz"):
+        ...     (folder / "patient01" / name).touch()
+        ...
+        >>> collect(walk(folder))[0].subject
+        'patient01'
+    """
     folders: dict[Path, _Folder] = {}
     particular = False
     for file in tree.files:
@@ -73,7 +83,7 @@ def collect(tree: Tree) -> list[Case]:
 
 
 def _gather(folder: _Folder, gathering: Gathering) -> None:
-    """A mask without a study is of both visits."""
+    """Gather the images of each visit; a mask without a study is of both visits."""
     for study, what, path in folder.files:
         for session in [study] if study else folder.studies or [""]:
             if what in _WHAT:

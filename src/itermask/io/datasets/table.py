@@ -15,7 +15,7 @@ LOOKS_FOR = "a .tsv or .csv file with the columns participant_id and T1w, FLAIR,
 
 
 def read_table(table: Path) -> list[Case]:
-    """Cases of a `.tsv` (tabs) or `.csv` (commas) file, sorted by subject and session.
+    r"""Return cases of a `.tsv` (tabs) or `.csv` (commas) file, sorted by subject and session.
 
     Either a row is a case, with a column for each sequence (`T1w`, `FLAIR`, …; an empty cell is a missing image); or
     a row is an image, in the column `path`, with its `sequence` in a column or told by the file's name. Rows of one
@@ -29,6 +29,12 @@ def read_table(table: Path) -> list[Case]:
     Raises:
         InputError: no such file, no needed column, a named file that does not exist, a sequence that is not
             known, two files for one place, rows that disagree about a case, or a subject in two splits.
+
+    Example:
+        >>> (folder / "sub-01_T1w.nii.gz").touch()
+        >>> _ = (folder / "cases.tsv").write_text("participant_id\tT1w\n01\tsub-01_T1w.nii.gz\n")
+        >>> read_table(folder / "cases.tsv")[0].subject
+        '01'
     """
     table = Path(table)
     if not table.is_file():
@@ -66,7 +72,7 @@ def read_table(table: Path) -> list[Case]:
         if (first.split, first.healthy) != (about.split, about.healthy):
             raise InputError(f"{where}: split or healthy differs from an earlier row of {subject}; make them agree")
         if splits.setdefault(subject, about.split) != about.split:
-            raise InputError(f"{where}: subject {subject} stands in two splits; put it in one")
+            raise InputError(f"{where}: subject {subject} is in two splits; put it in one")
     cases = [describe(case, known[case.subject, case.session]) for case in gathering.cases()]
     if not cases:
         raise InputError(f"{table}: no row names an image; looked for {LOOKS_FOR}")

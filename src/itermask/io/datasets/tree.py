@@ -38,6 +38,11 @@ def walk(root: Path) -> Tree:
 
     Raises:
         InputError: no such folder, or a folder that may not be read.
+
+    Example:
+        >>> (folder / "sub-01_T1w.nii.gz").touch()
+        >>> type(walk(folder)).__name__
+        'Tree'
     """
     root = Path(root)
     if not root.is_dir():

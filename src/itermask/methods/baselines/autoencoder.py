@@ -16,6 +16,6 @@ class Autoencoder(Reconstructing):
     name = "autoencoder"
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """One autoencoder on volumes or slices."""
+        """Return one autoencoder on volumes or slices."""
         arguments = {"dims": self.dims, "widths": list(WIDTHS[self.dims]), "latent": LATENT[self.dims]}
         return {ROLE: ("autoencoder", arguments)}

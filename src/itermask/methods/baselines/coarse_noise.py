@@ -7,7 +7,7 @@ from scipy import ndimage
 
 
 def coarse_noise(shape: Sequence[int], spacing: Sequence[float], cell: float, rng: np.random.Generator) -> np.ndarray:
-    """Linearly interpolated Gaussian noise.
+    """Return linearly interpolated Gaussian noise.
 
     Standard normal values are drawn on a grid that is `cell` wide and lies at a random place, and interpolated at
     the voxel centres. Source: the idea of Kascenas et al. 2022, noise of low resolution, scaled up.
@@ -23,6 +23,10 @@ def coarse_noise(shape: Sequence[int], spacing: Sequence[float], cell: float, rn
 
     Raises:
         ValueError: `cell` is not positive.
+
+    Example:
+        >>> coarse_noise((8, 8, 8), (2.0, 2.0, 2.0), cell=8.0, rng=np.random.default_rng(0)).shape
+        (8, 8, 8)
     """
     if not cell > 0:
         raise ValueError(f"the noise's grid must be wider than 0 mm, not {cell}")

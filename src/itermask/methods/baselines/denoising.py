@@ -1,4 +1,4 @@
-"""The denoising autoencoder as a method: what is spoiled while it learns, and which network restores it."""
+"""The denoising autoencoder as a method: what is corrupted while it learns, and which network restores it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +34,12 @@ class Denoising(Reconstructing):
                 raise ValueError(f"{setting} must be positive, not {getattr(self, setting)}")
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """One U-Net on volumes or slices."""
+        """Return one U-Net on volumes or slices."""
         arguments = {"dims": self.dims, "in_channels": 1, "widths": list(WIDTHS[self.dims])}
         return {ROLE: ("block-unet", arguments)}
 
     def seen(self, part: TrainingVolume, rng: np.random.Generator) -> np.ndarray:
-        """The image with coarse noise of random strength in the brain."""
+        """Return the image with coarse noise of random strength in the brain."""
         image = part.images[0]
         noise = coarse_noise(image.shape, part.spacing, self.cell, rng)
         return np.where(part.brain, image + rng.uniform(0, self.strength) * noise, image)

@@ -11,12 +11,23 @@ PERCENTS = (5, 10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
 def landmarks(values: np.ndarray) -> np.ndarray:
-    """The percentiles `PERCENTS` of the brain's intensities (1D), rising."""
+    """Return the percentiles `PERCENTS` of the brain's intensities (1D), rising.
+
+    Example:
+        >>> found = landmarks(np.linspace(0.0, 100.0, 1001))
+        >>> len(found) == len(PERCENTS), float(found[-1])
+        (True, 90.0)
+    """
     return np.percentile(values, PERCENTS)
 
 
 def rising(values: Sequence[float]) -> bool:
-    """Whether finite numbers never fall and do not all stay the same."""
+    """Return whether finite numbers never fall and do not all stay the same.
+
+    Example:
+        >>> rising([0.0, 1.0, 1.0]), rising([1.0, 0.0]), rising([1.0, 1.0])
+        (True, False, False)
+    """
     steps = np.diff(values)
     return bool(np.isfinite(values).all() and (steps >= 0).all() and steps.any())
 
@@ -34,6 +45,10 @@ def match(values: np.ndarray, own: np.ndarray, wanted: Sequence[float]) -> np.nd
 
     Raises:
         ValueError: all landmarks of the scan are equal.
+
+    Example:
+        >>> match(np.array([0.0, 5.0, 10.0, 12.0]), np.array([0.0, 10.0]), [0.0, 1.0]).tolist()
+        [0.0, 0.5, 1.0, 1.2000000476837158]
     """
     places, first = np.unique(own, return_index=True)
     if places.size < 2:

@@ -44,11 +44,11 @@ class IntensityThreshold(FixedThresholdMethod):
             raise ValueError(f"landmarks must be {len(PERCENTS)} rising numbers, not {self.landmarks}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self) | {"landmarks": list(self.landmarks)}
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """No network."""
+        """Return no network."""
         return {}
 
     def fit(self, volumes: Iterable[TrainingVolume]) -> None:
@@ -75,7 +75,7 @@ class IntensityThreshold(FixedThresholdMethod):
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """How far the matched intensity is above −3 (bright) or below +3 (dark), and a brain of the median intensity.
+        """Return how far matched intensity is above −3 (bright) or below +3 (dark), and a brain of the median.
 
         Raises:
             ValueError: a brain that is constant between the landmarks.

@@ -43,11 +43,11 @@ class Reconstructing(FixedThresholdMethod):
             raise ValueError(f"the background's loss weight must not be negative, but is {self.background}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self)
 
     def seen(self, part: TrainingVolume, rng: np.random.Generator) -> np.ndarray:
-        """What the network sees of a normal brain (or slice) while it learns: here the image itself.
+        """Return what the network sees of a normal brain (or slice) while it learns: here the image itself.
 
         Args:
             part: a normal brain or slice; its first sequence counts.
@@ -59,7 +59,7 @@ class Reconstructing(FixedThresholdMethod):
         return part.images[0]
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """One training example.
+        """Return one training example.
 
         Returns:
             `input`, `target` and `weight`, float32: (1, X, Y, Z), or (slices, 1, X, Y) where `dims` is 2.
@@ -75,7 +75,7 @@ class Reconstructing(FixedThresholdMethod):
         return {key: value[None].astype(np.float32) for key, value in found.items()}
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error over the brain; every volume or slice counts the same."""
+        """Return the squared error over the brain; every volume or slice counts the same."""
         if self.dims == 2:
             batch = {key: value.flatten(0, 1) for key, value in batch.items()}
         return squared_error(networks[ROLE](batch["input"]), batch["target"], batch["weight"])
@@ -83,7 +83,7 @@ class Reconstructing(FixedThresholdMethod):
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The scan as it is goes in; the squared difference from what comes out is the error."""
+        """Return the scan as it is goes in; the squared difference from what comes out is the error."""
         inputs = prepared.image[None]
         outputs = runtime(ROLE, inputs) if self.dims == 3 else over_slices(runtime, ROLE, inputs, prepared.brain)
         return error_map(prepared.image, outputs[0], prepared.brain), outputs[0]

@@ -1,4 +1,4 @@
-"""How translation methods look at a scan: there and back slice by slice, scored away from the brain's border."""
+"""How translation methods process a scan: there and back slice by slice, scored away from the brain's border."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ FORWARD, BACKWARD = "a_to_b", "b_to_a"  # roles
 
 
 def cycle_reconstruct(prepared: Prepared, runtime: "Runtime") -> np.ndarray:
-    """What comes back of a scan: `a_to_b`, then `b_to_a`.
+    """Return what comes back of a scan: `a_to_b`, then `b_to_a`.
 
     The background of the translated slices is set to what it is in every prepared scan before they go back.
 

@@ -27,7 +27,7 @@ WIDTHS = [32, 64, 96, 128]
 class CyclicUNet(FixedThresholdMethod):
     """Translation a → b → a of axial slices; what does not come back as it was is the anomaly.
 
-    Trains on registered pairs: sequence a, the one that is looked at, and sequence b.
+    Trains on registered pairs: sequence a, the one that is processed, and sequence b.
 
     Attributes:
         slices: slices of a subject in one training example.
@@ -53,16 +53,16 @@ class CyclicUNet(FixedThresholdMethod):
                 raise ValueError(f"{setting} must not be negative, but is {value}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self)
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Two U-Nets on slices, one for each direction."""
+        """Return two U-Nets on slices, one for each direction."""
         arguments = {"dims": 2, "in_channels": 1, "widths": list(WIDTHS)}
         return {FORWARD: ("block-unet", dict(arguments)), BACKWARD: ("block-unet", dict(arguments))}
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Random slices of one subject.
+        """Return random slices of one subject.
 
         Returns:
             what `pair` gives for each, stacked: (slices, …).
@@ -76,7 +76,7 @@ class CyclicUNet(FixedThresholdMethod):
         return {key: np.stack([pair[key] for pair in pairs]) for key in pairs[0]}
 
     def pair(self, part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """One slice in both sequences.
+        """Return one slice in both sequences.
 
         Args:
             part: images (2, X, Y) and brain (X, Y).
@@ -90,7 +90,7 @@ class CyclicUNet(FixedThresholdMethod):
         return {key: value[None].astype(np.float32) for key, value in found.items()}
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error of both translations, each from the true image of the other sequence."""
+        """Return the squared error of both translations, each from the true image of the other sequence."""
         batch = {key: value.flatten(0, 1) for key, value in batch.items()}
         there = squared_error(networks[FORWARD](batch["a"]), batch["b"], batch["weight"])
         return there + squared_error(networks[BACKWARD](batch["b"]), batch["a"], batch["weight"])
@@ -98,7 +98,7 @@ class CyclicUNet(FixedThresholdMethod):
     def explore(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None = None
     ) -> ErrorMap:
-        """The error map of one scan, 0 in the border that is not scored; the profile is of what is scored.
+        """Return the error map of one scan, 0 in the border that is not scored; the profile is of what is scored.
 
         Raises:
             ValueError: an empty brain or one without an inside, NaN, or a constant image.
@@ -107,12 +107,12 @@ class CyclicUNet(FixedThresholdMethod):
         return replace(found, profile=error_profile(found.error[self.scored(prepared)]))
 
     def scored(self, prepared: Prepared) -> np.ndarray:
-        """The brain without its border, see `core.masks.erode_slices`."""
+        """Return the brain without its border, see `core.masks.erode_slices`."""
         return erode_slices(prepared.brain, prepared.spacing, self.erode)
 
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The squared difference of the scan from what comes back of it."""
+        """Return the squared difference of the scan from what comes back of it."""
         back = cycle_reconstruct(prepared, runtime)
         return error_map(prepared.image, back, self.scored(prepared)), back

@@ -81,7 +81,7 @@ class LevelThreshold(StopRule[Search]):
 
 
 def gamma_for(rule: OwnThreshold, searches: Sequence[Search], threshold: float) -> float:
-    """The gamma with which healthy scans' own thresholds lie about `threshold`, in the median."""
+    """Return the gamma with which healthy scans' own thresholds lie about `threshold`, in the median."""
 
     def own(gamma: float) -> float:
         return float(np.median([rule.stop_at(search.curve, gamma).value for search in searches]))
@@ -92,9 +92,9 @@ def gamma_for(rule: OwnThreshold, searches: Sequence[Search], threshold: float) 
 def validation_threshold(
     method: "IterMask2", searches: Sequence[Search], units: Sequence[float] | None = None
 ) -> float:
-    """The error that `exceeding` of the pixels exceed that training masks hide in healthy slices.
+    """Return the error that `exceeding` of the pixels exceed that training masks hide in healthy slices.
 
-    Without refinement there is but one look, with everything hidden; its pixels count then.
+    Without refinement there is only one pass, with everything hidden; its pixels count then.
 
     Args:
         method: its settings.

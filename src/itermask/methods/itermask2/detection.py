@@ -1,4 +1,4 @@
-"""How IterMask2 looks at one scan: first look, stop threshold, refinement of every slice, scores."""
+"""How IterMask2 processes one scan: first pass, stop threshold, refinement of every slice, scores."""
 
 import itertools
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Search:
         images: these slices (slices, X, Y).
         brains: boolean, same shape.
         reconstruct: hides and reconstructs pixels of them, see `itermask.core.slice_refinement`.
-        first: what the first look expects, same shape.
+        first: what the first pass expects, same shape.
         curve: the threshold curve of all slices together, at even percents; empty where nothing needs it.
         curve_passes: network passes that it took.
         profile: features for the healthy-profile distance.
@@ -69,7 +69,7 @@ def batched(runtime: "Runtime", role: str, inputs: list[np.ndarray]) -> np.ndarr
 def reconstructor(
     method: "IterMask2", runtime: "Runtime", images: np.ndarray, fine: np.ndarray, seed: int
 ) -> Reconstruct:
-    """The masked autoencoder on a scan's slices: noise in the masks, then the network.
+    """Return the masked autoencoder on a scan's slices: noise in the masks, then the network.
 
     The noise follows from the seed and the number of the pass; all slices get the same, so that what comes of one does
     not depend on the others.
@@ -89,7 +89,7 @@ def reconstructor(
 def explore(
     method: "IterMask2", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
-    """The first look at every slice, the threshold curve if the scan's own threshold is asked for, and the profile.
+    """Return the first pass over every slice, the threshold curve where the scan sets its own, and the profile.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -125,11 +125,11 @@ def _curve(
     first: np.ndarray,
     progress: Progress | None,
 ) -> tuple[np.ndarray, int]:
-    """IterMask3D's threshold curve of all slices together, read off at even percents; and the passes it took."""
+    """Return IterMask3D's threshold curve of all slices together, read off at even percents; and the passes it took."""
     percents = focused_percents() if method.focused else 100 * np.arange(1, method.steps + 1) / method.steps
     numbers = itertools.count()
 
-    def look(_images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    def reconstructed(_images: np.ndarray, masks: np.ndarray) -> np.ndarray:
         number = next(numbers)
         return first if number == 0 else reconstruct(np.arange(len(images)), masks, CURVE_PASSES + number)
 
@@ -137,14 +137,14 @@ def _curve(
         if progress is not None:
             progress("threshold", (step + 1) / percents.size)
 
-    thresholds = threshold_curve(images, brains, look, percents=percents, on_step=on_step)
+    thresholds = threshold_curve(images, brains, reconstructed, percents=percents, on_step=on_step)
     return resample_curve(percents, thresholds, method.steps) if method.focused else thresholds, percents.size
 
 
 def finalize(method: "IterMask2", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
-    """Stop threshold, refinement of every slice, and the scores.
+    """Find the stop threshold, refine every slice, and compute the scores.
 
-    Scores: `mask_size` (share of the brain in the slices that were looked at) and `mean_error` (of the final error map
+    Scores: `mask_size` (share of the brain in the slices that were processed) and `mean_error` (of the final error map
     over it).
     """
     threshold, trace = method.rule.threshold(search, point)
@@ -181,17 +181,17 @@ def refine(
     progress: Progress | None,
     revealed: np.ndarray | None = None,
 ) -> SliceRefinement:
-    """The slices' masks, by refinement or by the first look alone.
+    """Return the slices' masks, by refinement or by the first pass alone.
 
     Args:
         method: its settings.
         search: of the scan.
         threshold: the stop threshold.
         progress: called now and then.
-        revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first look's being 1.
+        revealed: uint8 (slices, X, Y); where a pass hides a pixel, its number is written, the first pass's being 1.
     """
 
-    def look(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
+    def reconstructed(which: np.ndarray, masks: np.ndarray, number: int) -> np.ndarray:
         if revealed is not None:
             revealed[which] = np.where(masks, np.uint8(number + 1), revealed[which])
         return search.reconstruct(which, masks, number)
@@ -201,7 +201,7 @@ def refine(
     return refine_slices(
         search.images,
         search.brains,
-        look,
+        reconstructed,
         threshold,
         first_iteration(search.images, search.brains, search.first, method.start_share),
         min_shrink=method.min_shrink,
@@ -211,7 +211,7 @@ def refine(
 
 
 def error_level(search: Search) -> float:
-    """The scan's own error level: the median, over the brain of all slices, of the first look's errors.
+    """Return the scan's own error level: the median, over the brain of all slices, of the first pass's errors.
 
     With everything hidden, an ordinary pixel's error grows with the contrast and the noise of the scan. Most of a brain
     is ordinary, so a lesion hardly moves the median.
@@ -220,5 +220,5 @@ def error_level(search: Search) -> float:
 
 
 def _passes(progress: Progress | None) -> Callable[[int, int], None] | None:
-    """Tells how far the refinement is."""
+    """Return what reports how far the refinement is."""
     return None if progress is None else lambda passes, _pixels: progress("refinement", passes / MAX_PASSES)

@@ -28,12 +28,12 @@ EXCEEDING = 0.2  # the paper's
 
 @dataclass
 class IterMask2(Method[detection.Search]):
-    """Iterative mask refinement on slices: a first look at everything, then a mask that shrinks slice by slice.
+    """Iterative mask refinement on slices: a first pass over everything, then a mask that shrinks slice by slice.
 
     Attributes:
         cutoff: guidance cut-off in cycles/mm.
         guidance: give the networks the high-frequency image; False is an ablation.
-        first: what looks first. `network` is a network of its own that sees the guidance alone, as in the paper;
+        first: which network makes the first pass. `network` is its own, which sees the guidance alone, as in the paper;
             `hidden` is the masked autoencoder with the whole brain hidden.
         mask_channel: tell the masked autoencoder which pixels are hidden (not in the paper).
         squares: share of training masks that are the paper's squares; the others are drawn from `masks`.
@@ -42,13 +42,13 @@ class IterMask2(Method[detection.Search]):
             network learns to distrust the edges that a lesion leaves in the guidance (not in the paper).
         weights: loss weights of hidden brain, visible brain and background.
         slices: slices of a volume in one training example.
-        iterate: refine; False takes the first look for everything: its error, above the threshold, is the mask.
-        start_share: share of a slice's brain that is hidden after the first look.
+        iterate: refine; False takes the first pass for everything: its error, above the threshold, is the mask.
+        start_share: share of a slice's brain that is hidden after the first pass.
         copy_visible: take visible pixels for what they are, so that a mask can only shrink.
         min_shrink: a slice has settled when a pass reveals a smaller share of its mask than this.
         stop: where the threshold comes from: `own`, from the curve of the scan's slices together, as IterMask3D finds
             it; `validation`, the error that 20 % of hidden healthy pixels exceed, as in the paper; `level`, the same in
-            units of each scan's own error level, the median of its first look; `fixed`, the smallest with which healthy
+            units of each scan's own error level, the median of its first pass; `fixed`, the smallest with which healthy
             masks are small. The operating point has a `gamma`, a `multiple` of the level, or the `threshold` itself.
         exceeding: the share of hidden healthy pixels, for `level` and `validation`.
         focused: place the curve's passes where it is steep, see IterMask3D.
@@ -103,7 +103,7 @@ class IterMask2(Method[detection.Search]):
         if not isinstance(self.iterate, bool):
             raise ValueError(f"iterate is true or false, not {self.iterate!r}")
         if self.first == "network" and not self.guidance:
-            raise ValueError("a network that looks first sees nothing but the guidance; take first = hidden without it")
+            raise ValueError("the network of the first pass sees only the guidance; take first = hidden without it")
         if self.stop not in STOPS:
             raise ValueError(f"stop is one of {', '.join(STOPS)}, not {self.stop!r}")
         if self.slices < 1:
@@ -115,11 +115,11 @@ class IterMask2(Method[detection.Search]):
             raise ValueError(f"the window must be a positive number of percent, not {self.window}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self) | {"weights": list(self.weights)}
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """The masked autoencoder (noise-filled slice, guidance, perhaps the mask), and the network that looks first."""
+        """Return the masked autoencoder (noise-filled slice, guidance, perhaps the mask), and the first network."""
         channels = {ROLE: 3 if self.mask_channel else 2} | ({FIRST: 1} if self.first == "network" else {})
         return {
             role: ("block-unet", {"dims": 2, "in_channels": count, "widths": list(WIDTHS)})
@@ -131,7 +131,7 @@ class IterMask2(Method[detection.Search]):
         return training.example(self, volume, rng)
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error, mostly over what was hidden, see `weights`; what looks first has everything hidden."""
+        """Return the squared error, mostly of what was hidden, see `weights`; the first network has all hidden."""
         batch = {key: value.flatten(0, 1) for key, value in batch.items()}
         loss = squared_error(networks[ROLE](batch["input"]), batch["target"], batch["weight"])
         if self.first == "hidden":
@@ -155,7 +155,7 @@ class IterMask2(Method[detection.Search]):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """That of the stop rule: IterMask3D's gamma for `own`; the paper states none for the others."""
+        """Return that of the stop rule: IterMask3D's gamma for `own`; the paper states none for the others."""
         return self.rule.published_point()
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:

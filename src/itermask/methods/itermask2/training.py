@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 def hidden_part(
     method: "IterMask2", brain: np.ndarray, spacing: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
-    """A training mask of a slice: squares or one of the other kinds, as the method's settings share them out.
+    """Return a training mask of a slice: squares or one of the other kinds, as the method's settings share them out.
 
     Args:
         method: whose settings count.
         brain: boolean (X, Y), not empty.
         spacing: pixel size in mm.
         rng: random generator.
+
+    Example:
+        >>> from itermask.methods.itermask2 import IterMask2
+        >>> hidden = hidden_part(IterMask2(), np.ones((64, 64), bool), (2.0, 2.0), np.random.default_rng(0))
+        >>> hidden.shape, bool(hidden.any())
+        ((64, 64), True)
     """
     if rng.random() < method.squares:
         return square_mask(brain, spacing, rng)
@@ -32,7 +38,7 @@ def hidden_part(
 
 
 def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """One training example: some slices of a normal brain.
+    """Return one training example: some slices of a normal brain.
 
     Args:
         method: whose settings count.
@@ -41,14 +47,21 @@ def example(method: "IterMask2", volume: TrainingVolume, rng: np.random.Generato
 
     Returns:
         `input` (slices, channels, X, Y): the noise-filled slice, its guidance, and the mask if that is told; `target`
-        and `weight` (slices, 1, X, Y), and `weight_first` where a network of its own looks first; float32.
+        and `weight` (slices, 1, X, Y), and `weight_first` where the first pass has its own network; float32.
+
+    Example:
+        >>> from itermask.methods.itermask2 import IterMask2
+        >>> brain = np.ones((32, 32, 4), bool)
+        >>> volume = TrainingVolume(np.zeros((1, 32, 32, 4), np.float32), brain, (8.0, 8.0, 8.0))
+        >>> sorted(example(IterMask2(slices=2), volume, np.random.default_rng(0)))
+        ['input', 'target', 'weight']
     """
     examples = [_slice(method, part, rng) for part in random_slices(volume, rng, method.slices)]
     return {key: np.stack([one[key] for one in examples]).astype(np.float32) for key in examples[0]}
 
 
 def _slice(method: "IterMask2", part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The example of one slice."""
+    """Return the example of one slice."""
     image, brain = part.images[0], part.brain
     seen = add_blob(image, brain, rng) if method.blobs and rng.random() < method.blobs else image
     hidden = hidden_part(method, brain, part.spacing, rng)

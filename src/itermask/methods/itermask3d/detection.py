@@ -1,4 +1,4 @@
-"""How IterMask3D looks at one scan: threshold curve, stop threshold, refinement, scores."""
+"""How IterMask3D processes one scan: threshold curve, stop threshold, refinement, scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 def reconstructor(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
 ) -> Reconstruct:
-    """`(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network.
+    """Return `(image, mask) → reconstruction` for one scan: fresh noise in the mask, then the network.
 
     With `method.crop` the network sees the brain's part of the box only, and beyond it the reconstruction is the image.
     The guidance is that of the whole box, and so is the noise, so that both are the same with and without.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> reconstruct = reconstructor(model.method, prepared, model.runtime, np.random.default_rng(0))
+        >>> reconstruct(prepared.image, prepared.brain).shape == prepared.image.shape
+        True
     """
     fine = high_frequency(prepared.image, prepared.spacing, method.cutoff)
     fine = fine if method.guidance else np.zeros_like(fine)
@@ -79,13 +86,20 @@ class Search:
 def explore(
     method: "IterMask3D", prepared: Prepared, runtime: "Runtime", rng: np.random.Generator, progress: Progress | None
 ) -> Search:
-    """Phase 1 on one prepared scan, and the profile.
+    """Run phase 1 on one prepared scan, and measure the profile.
 
     The profile takes the errors of the curve's first pass, where the whole brain is hidden, and of one more
     pass with nothing hidden. Without iteration there is the first pass alone, see `single_pass`.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> search = explore(model.method, prepared, model.runtime, np.random.default_rng(0), None)
+        >>> search.curve.ndim
+        1
     """
     image, brain = prepared.image, prepared.brain
     reconstruct = reconstructor(method, prepared, runtime, rng)
@@ -121,7 +135,7 @@ def single_pass(
     rng: np.random.Generator,
     progress: Progress | None,
 ) -> Search:
-    """One pass with the whole brain hidden. The curve and the profile are of this pass's errors.
+    """Return one pass with the whole brain hidden. The curve and the profile are of this pass's errors.
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
@@ -140,9 +154,16 @@ def single_pass(
 
 
 def finalize(method: "IterMask3D", search: Search, point: OperatingPoint, progress: Progress | None) -> Detection:
-    """Stop threshold, phase 2, and the scores.
+    """Find the stop threshold, run phase 2, and compute the scores.
 
     Scores: `mask_size` (share of the brain) and `mean_error` (of the final error map over the brain).
+
+    Example:
+        >>> from itermask.prepare.prepare import prepare
+        >>> prepared = prepare(scan, model.grid)
+        >>> search = explore(model.method, prepared, model.runtime, np.random.default_rng(0), None)
+        >>> finalize(model.method, search, {"gamma": 0.05}, None).mask.shape == prepared.brain.shape
+        True
     """
     image, brain = search.prepared.image, search.prepared.brain
 

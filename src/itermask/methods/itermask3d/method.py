@@ -103,11 +103,11 @@ class IterMask3D(Method[detection.Search]):
             raise ValueError(f"the window must be a positive number of percent, not {self.window}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self) | {"weights": list(self.weights)}
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """One network; the input is the noise-filled image, its guidance, and the mask if it is told."""
+        """Return one network; the input is the noise-filled image, its guidance, and the mask if it is told."""
         channels = 3 if self.mask_channel else 2
         return {"reconstruction": ("block-unet", {"dims": 3, "in_channels": channels, "widths": [32, 64, 128, 192]})}
 
@@ -116,7 +116,7 @@ class IterMask3D(Method[detection.Search]):
         return training.example(volume, rng, self.masks, self.cutoff, self.guidance, self.mask_channel, self.weights)
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error, mostly over what was hidden; see `weights`."""
+        """Return the squared error, mostly over what was hidden; see `weights`."""
         return squared_error(networks["reconstruction"](batch["input"]), batch["target"], batch["weight"])
 
     @property
@@ -135,7 +135,7 @@ class IterMask3D(Method[detection.Search]):
         return detection.finalize(self, search, point, progress)
 
     def published_point(self) -> OperatingPoint:
-        """That of the stop rule."""
+        """Return that of the stop rule."""
         return self.rule.published_point()
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:

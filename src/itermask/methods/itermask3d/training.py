@@ -16,7 +16,7 @@ def example(
     mask_channel: bool,
     weights: tuple[float, float, float],
 ) -> dict[str, np.ndarray]:
-    """One training example.
+    """Return one training example.
 
     Args:
         volume: a normal brain; its first sequence is used.
@@ -29,6 +29,13 @@ def example(
 
     Returns:
         `input` (channels, X, Y, Z), `target` (1, X, Y, Z) and `weight` (1, X, Y, Z), float32.
+
+    Example:
+        >>> brain = np.ones((16, 16, 16), bool)
+        >>> volume = TrainingVolume(np.zeros((1, 16, 16, 16), np.float32), brain, (2.0, 2.0, 2.0))
+        >>> made = example(volume, np.random.default_rng(0), MaskMix(), 0.078, True, True, (1.0, 0.1, 0.0))
+        >>> {name: array.shape for name, array in made.items()}
+        {'input': (3, 16, 16, 16), 'target': (1, 16, 16, 16), 'weight': (1, 16, 16, 16)}
     """
     image, brain = volume.images[0], volume.brain
     hidden = training_mask(brain, rng, mix, volume.spacing)

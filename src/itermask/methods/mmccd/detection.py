@@ -1,4 +1,4 @@
-"""How MMCCD looks at a scan: strip after strip is hidden, and every pixel is judged only where it was."""
+"""How MMCCD processes a scan: strip after strip is hidden, and every pixel is judged only where it was."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ Sample = tuple[int, HiddenStrips]  # slice, and what is hidden of it
 
 
 def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
-    """All that has to be sampled for a scan, slice after slice.
+    """Return all that has to be sampled for a scan, slice after slice.
 
     Args:
         method: its settings.
@@ -34,18 +34,18 @@ def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
     ]
 
 
-def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
-    """The noise of one look: the same whatever else is looked at.
+def sample_noise(seed: int, sample: Sample, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the noise of one sample: the same whatever else is sampled.
 
     Args:
         seed: of the scan.
-        look: slice and strips.
+        sample: slice and strips.
         shape: (X, Y).
 
     Returns:
         float32 (2, X, Y): where sampling starts, and what fills the strips.
     """
-    at, hiding = look
+    at, hiding = sample
     rng = np.random.default_rng([seed, at, hiding.axis, hiding.offsets[0]])
     return rng.standard_normal((2, *shape), dtype=np.float32)
 
@@ -53,7 +53,7 @@ def sample_noise(seed: int, look: Sample, shape: tuple[int, ...]) -> np.ndarray:
 def reconstruct_samples(
     method: "MMCCD", prepared: Prepared, runtime: "Runtime", seed: int, batch: list[Sample]
 ) -> np.ndarray:
-    """What comes back of a few slices, each with its strips hidden.
+    """Return what comes back of a few slices, each with its strips hidden.
 
     Args:
         method: its settings.
@@ -63,11 +63,11 @@ def reconstruct_samples(
         batch: slices and strips that the networks see at once.
 
     Returns:
-        float32 (looks, X, Y), scaled intensities.
+        float32 (samples, X, Y), scaled intensities.
     """
     images = np.stack([prepared.image[..., at] for at, _ in batch])
     brains = np.stack([prepared.brain[..., at] for at, _ in batch])
-    start, fill = np.stack([sample_noise(seed, look, images.shape[1:]) for look in batch], axis=1)
+    start, fill = np.stack([sample_noise(seed, sample, images.shape[1:]) for sample in batch], axis=1)
     seen = condition(images, np.stack([hiding.mask for _, hiding in batch]), fill)
 
     def predict(noisy: np.ndarray, time: int) -> np.ndarray:
@@ -85,7 +85,7 @@ def error_and_reconstruction(
     runtime: "Runtime",
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Error map and reconstruction: means over the strips that hid a pixel.
+    """Return the error map and reconstruction: means over the strips that hid a pixel.
 
     Args:
         method: its settings.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itermask.errors import MissingExtraError
+from itermask.errors import needed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ Predict = Callable[[np.ndarray, int], np.ndarray]
 
 
 def sampling_times(count: int) -> list[int]:
-    """Steps of the process at which the network is asked, from the noisiest on.
+    """Return steps of the process at which the network is asked, from the noisiest on.
 
     Evenly spaced, so that each is exactly the step that the one before it leads to, and the last leads to the clean
     image.
@@ -28,6 +28,10 @@ def sampling_times(count: int) -> list[int]:
 
     Raises:
         ValueError: `count` does not divide the process.
+
+    Example:
+        >>> sampling_times(4)
+        [999, 749, 499, 249]
     """
     if count < 1 or STEPS % count:
         raise ValueError(f"the number of DDIM steps must divide {STEPS}, but is {count}")
@@ -35,7 +39,7 @@ def sampling_times(count: int) -> list[int]:
 
 
 def noised(clean: "Tensor", noise: "Tensor", time: "Tensor") -> "Tensor":
-    """Images at a step of the process.
+    """Return images at a step of the process.
 
     Args:
         clean: float32 (batch, channels, X, Y).
@@ -47,6 +51,12 @@ def noised(clean: "Tensor", noise: "Tensor", time: "Tensor") -> "Tensor":
 
     Raises:
         MissingExtraError: MONAI is not installed.
+
+    Example:
+        >>> import torch
+        >>> clean, noise = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+        >>> noised(clean, noise, torch.tensor([0])).shape
+        torch.Size([1, 1, 2, 2])
     """
     return _process().add_noise(clean, noise, time)
 
@@ -64,6 +74,11 @@ def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
 
     Raises:
         MissingExtraError: MONAI is not installed.
+
+    Example:
+        >>> noise = np.ones((1, 1, 4, 4), np.float32)
+        >>> sample(lambda image, time: np.zeros_like(image), noise, count=2).shape
+        (1, 1, 4, 4)
     """
     import torch
 
@@ -76,11 +91,9 @@ def sample(predict: Predict, noise: np.ndarray, count: int) -> np.ndarray:
 
 
 def _scheduler() -> Any:
-    """A new scheduler for a network that predicts the clean image."""
-    try:
+    """Return a new scheduler for a network that predicts the clean image."""
+    with needed("MONAI", "diffusion"):
         from monai.networks.schedulers import DDIMScheduler
-    except ImportError as error:
-        raise MissingExtraError("MONAI is needed: pip install 'itermask[diffusion]'") from error
     return DDIMScheduler(
         STEPS,
         schedule="linear_beta",
@@ -93,5 +106,5 @@ def _scheduler() -> Any:
 
 @cache
 def _process() -> Any:
-    """The scheduler of training, which moves to the device of its images; sampling never takes it."""
+    """Return the scheduler of training, which moves to the device of its images; sampling never takes it."""
     return _scheduler()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from itermask.runtime.base import Runtime
 
-PUBLISHED = {"strips": 64, "ddim_steps": 100, "share": 0, "skip": False, "erode": 7.5}  # how the paper looks at a scan
+PUBLISHED = {"strips": 64, "ddim_steps": 100, "share": 0, "skip": False, "erode": 7.5}  # how the paper processes a scan
 
 
 @dataclass
@@ -61,18 +61,18 @@ class MMCCD(CyclicUNet):
         diffusion.sampling_times(self.ddim_steps)
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """A U-Net that is told the time, from (noisy b, condition) to b; and the Cyclic UNet's backward network."""
+        """Return a U-Net that is told the time, (noisy b, condition) → b, and the Cyclic UNet's backward network."""
         specs = super().network_specs()
         forward = {"dims": 2, "in_channels": 2, "widths": specs[BACKWARD][1]["widths"]}
         return specs | {FORWARD: ("time-unet", forward)}
 
     def pair(self, part: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """One slice in both sequences, and what `training.noise_and_condition` adds."""
+        """Return one slice in both sequences, and what `training.noise_and_condition` adds."""
         found = super().pair(part, rng)
         return found | training.noise_and_condition(found["a"][0], rng, self.width, self.combs)
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """Squared error of the clean b that the forward network sees in noise, and of a from the true b.
+        """Return the squared error of the clean b that the forward network sees in noise, and of a from the true b.
 
         Raises:
             MissingExtraError: MONAI is not installed.

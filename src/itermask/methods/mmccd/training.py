@@ -9,18 +9,22 @@ GAPS = (1, 4)  # between the strips of a comb, in widths of a strip
 
 
 def condition(image: np.ndarray, hidden: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """A slice of sequence a with its hidden pixels replaced by noise; all (…, X, Y), float32.
+    """Return a slice of sequence a with its hidden pixels replaced by noise; all (…, X, Y), float32.
 
     Args:
         image: scaled intensities.
         hidden: boolean, True where hidden.
         noise: standard normal.
+
+    Example:
+        >>> condition(np.array([[1.0, 2.0]]), np.array([[True, False]]), np.array([[9.0, 9.0]])).tolist()
+        [[9.0, 2.0]]
     """
     return np.where(hidden, noise, image).astype(np.float32)
 
 
 def noise_and_condition(image: np.ndarray, rng: np.random.Generator, width: int, combs: float) -> dict[str, np.ndarray]:
-    """What chance adds to a pair of slices.
+    """Return what chance adds to a pair of slices.
 
     Args:
         image: the slice of sequence a (X, Y).
@@ -30,6 +34,11 @@ def noise_and_condition(image: np.ndarray, rng: np.random.Generator, width: int,
 
     Returns:
         `condition` and `noise`, float32 (1, X, Y), and `time`, an integer from 0 to 999.
+
+    Example:
+        >>> image = np.zeros((16, 16), np.float32)
+        >>> sorted(noise_and_condition(image, np.random.default_rng(0), width=2, combs=0.0))
+        ['condition', 'noise', 'time']
     """
     gap = int(rng.integers(GAPS[0] * width, GAPS[1] * width + 1)) if rng.random() < combs else None
     hidden = random_strip(image.shape, width, rng, gap)

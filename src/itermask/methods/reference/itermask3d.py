@@ -50,9 +50,14 @@ class ReferenceDetection:
 
 
 def reference_guidance(image: np.ndarray, spacing: tuple[float, ...], cutoff: float = CUTOFF_3D) -> np.ndarray:
-    """h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; the real part, float32.
+    """Return the guidance h: amplitude 1 below `cutoff` (cycles/mm), amplitude and phase kept above; real, float32.
 
     Source: "High-frequency guidance h".
+
+    Example:
+        >>> image = np.random.default_rng(0).random((8, 8, 8))
+        >>> reference_guidance(image, (2.0, 2.0, 2.0)).dtype
+        dtype('float32')
     """
     spectrum = np.fft.fftn(image)
     axes = [np.fft.fftfreq(size, step) for size, step in zip(image.shape, spacing, strict=True)]
@@ -69,7 +74,7 @@ def reference_reconstruct(
     mask_channel: bool = False,
     device: str = "cpu",
 ) -> Reconstruct:
-    """`(x, M) → x̂` on the whole box: fresh noise in M, then the network in float32. Source: "Test-time refinement".
+    """Return `(x, M) → x̂` on the whole box: fresh noise in M, then the network in float32.
 
     Args:
         network: in evaluation mode, on `device`; (1, channels, X, Y, Z) → (1, 1, X, Y, Z).
@@ -91,7 +96,13 @@ def reference_reconstruct(
 
 
 def reference_curve(image: np.ndarray, brain: np.ndarray, reconstruct: Reconstruct, steps: int = 100) -> np.ndarray:
-    """Phase 1: T_i, the error that a share 1 − i/steps of the brain's voxels exceed, with a pass for each step."""
+    """Run phase 1: return T_i, the error that a share 1 − i/steps of the brain's voxels exceed; one pass a step.
+
+    Example:
+        >>> image = np.arange(10.0)
+        >>> reference_curve(image, np.ones(10, bool), lambda image, hidden: np.zeros(10), steps=5).shape
+        (5,)
+    """
     mask, curve = brain, np.empty(steps)
     for i in range(1, steps + 1):
         error = np.where(brain, (image - reconstruct(image, mask)) ** 2, 0)
@@ -102,10 +113,14 @@ def reference_curve(image: np.ndarray, brain: np.ndarray, reconstruct: Reconstru
 
 
 def reference_step(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10.0) -> int:
-    """The first point (0-based) at which the slope exceeds gamma, the last if none does.
+    """Return the first point (0-based) at which the slope exceeds gamma, the last if none does.
 
     The slope is the derivative of a·tan(b·i), fitted to the points before the first above `fit_limit`; where R² over
     the first 80 % is below 0.85, the first differences' centred moving average of 5. Both are per percent.
+
+    Example:
+        >>> reference_step(np.concatenate([np.zeros(90), np.linspace(0.0, 5.0, 10)]))
+        89
     """
     i = 100 * np.arange(1, curve.size + 1) / curve.size
     used = int(np.argmax(curve > fit_limit)) if (curve > fit_limit).any() else curve.size
@@ -128,7 +143,17 @@ def reference_step(curve: np.ndarray, gamma: float = 0.01, fit_limit: float = 10
 def reference_refine(
     image: np.ndarray, brain: np.ndarray, reconstruct: Reconstruct, threshold: float, min_shrink: float = 0.01
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Phase 2, from the whole brain: mask, error map and reconstruction of the last pass, and the passes it took."""
+    """Run phase 2, from the whole brain: return mask, error map and reconstruction of the last pass, and its number.
+
+    Example:
+        >>> image = np.array([[0.0, 0.0, 3.0]])
+        >>> def reconstruct(image, hidden):
+        ...     return np.zeros_like(image)
+        ...
+        >>> mask, *_, passes = reference_refine(image, np.ones((1, 3), bool), reconstruct, threshold=1.0)
+        >>> mask.tolist(), passes
+        ([[False, False, True]], 2)
+    """
     mask, passes = brain, 0
     while True:
         reconstruction = reconstruct(image, mask)
@@ -149,7 +174,7 @@ def reference_detection(
     min_shrink: float = 0.01,
     threshold_limit: float = np.inf,
 ) -> ReferenceDetection:
-    """Both phases on one scan.
+    """Run both phases on one scan.
 
     Args:
         image: scaled intensities of the whole box, 3D.
@@ -161,6 +186,16 @@ def reference_detection(
         min_shrink: phase 2 ends when a pass reveals a smaller share of M than this.
         threshold_limit: highest τ, as a multiple of the curve at 80 %; none in the paper, but our models are calibrated
             with one.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.normal(size=(10, 10, 10))
+        >>> def reconstruct(image, hidden):
+        ...     return np.zeros_like(image)
+        ...
+        >>> found = reference_detection(image, np.ones(image.shape, bool), reconstruct, steps=20)
+        >>> found.mask.shape
+        (10, 10, 10)
     """
     curve = reference_curve(image, brain, reconstruct, steps)
     step = reference_step(curve, gamma, fit_limit)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itermask.results.quality.crop import crop_brain
 from itermask.results.quality.features import by_axis, summarise
-from itermask.results.quality.look import look_at
 from itermask.results.quality.numbers import Number, numbers
 from itermask.results.quality.reference import bundled
 from itermask.results.quality.text import likely_fault
@@ -65,13 +65,13 @@ def assess(scan: Scan, residual: np.ndarray | None = None) -> Quality:
     """
     if residual is not None and residual.shape != scan.image.shape:
         raise ValueError(f"{scan.name}: residual {residual.shape} does not fit scan {scan.image.shape}")
-    look = look_at(scan)
-    axes = by_axis(look)
-    found = summarise(look, axes)
+    crop = crop_brain(scan)
+    axes = by_axis(crop)
+    found = summarise(crop, axes)
     reference = bundled()
     score, heads = reference.score(found)
     limits = reference.limits
     range_ = RANGES[sum(score >= limit for limit in limits)]
     likely = None if range_ == "within" else likely_fault(heads, axes, scan)
-    known, left_out = numbers(scan, look, found, axes, residual)
+    known, left_out = numbers(scan, crop, found, axes, residual)
     return Quality(score, limits, range_, likely, known, left_out)

@@ -7,7 +7,7 @@ edges, so edges are left out by weight, and no tissue, contrast or level needs t
 import numpy as np
 from scipy import ndimage
 
-from itermask.results.quality.look import Look
+from itermask.results.quality.crop import BrainCrop
 
 GRID = 6.0  # mm, voxels that the field is fitted on
 ORDER = 3
@@ -15,10 +15,17 @@ ROUNDS = 12
 ENDS = (5.0, 95.0)  # percentiles of the field in the brain, as for the artifact `bias_field`
 
 
-def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Mean of the brain's voxels in blocks of about `mm`, which blocks are full enough, and the blocks' edges in mm."""
-    total, weight, spacing = np.where(look.inside, look.image, 0), look.inside.astype(np.float32), []
-    for axis, size in enumerate(look.spacing):
+def coarse(crop: BrainCrop, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """Return the brain's mean in blocks of about `mm`, which blocks are full enough, and the blocks' edges.
+
+    Example:
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> means, full, spacing = coarse(crop_brain(scan), mm=12.0)
+        >>> means.shape == full.shape, len(spacing)
+        (True, 3)
+    """
+    total, weight, spacing = np.where(crop.inside, crop.image, 0), crop.inside.astype(np.float32), []
+    for axis, size in enumerate(crop.spacing):
         count = max(1, round(mm / size))
         spacing.append(size * count)
         at = np.arange(0, total.shape[axis], count)
@@ -28,7 +35,7 @@ def coarse(look: Look, mm: float = GRID) -> tuple[np.ndarray, np.ndarray, tuple[
 
 
 def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], calm: bool = False) -> np.ndarray:
-    """Logarithm of the slow field of third order, mean 0 over the brain.
+    """Return the logarithm of the slow field of third order, mean 0 over the brain.
 
     Args:
         image: coarse intensities.
@@ -39,6 +46,11 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], c
 
     Returns:
         float array of the same shape, 0 where nothing is known.
+
+    Example:
+        >>> image = np.random.default_rng(0).uniform(0.9, 1.1, (8, 8, 8))
+        >>> fit_field(image, np.ones_like(image, bool), (4.0, 4.0, 4.0)).shape
+        (8, 8, 8)
     """
     log = np.log(np.maximum(image, 0.05))
     if calm:
@@ -76,8 +88,8 @@ def fit_field(image: np.ndarray, full: np.ndarray, spacing: tuple[float, ...], c
     return np.where(full, field - field[full].mean(), 0)
 
 
-def field_features(look: Look) -> dict[str, float]:
-    """How uneven the scan is, and what is left beside the slow field.
+def field_features(crop: BrainCrop) -> dict[str, float]:
+    """Return how uneven the scan is, and what is left beside the slow field.
 
     Returns:
         `field`: logarithm of the field's 95th over its 5th percentile in the brain;
@@ -87,8 +99,13 @@ def field_features(look: Look) -> dict[str, float]:
         `lopsided_mean`: its mean size;
         `patch_peak`, `lopsided_peak`: how far the brightest patch, and the patch that differs most from the other
             side, lie beyond what is usual in this scan.
+
+    Example:
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> type(field_features(crop_brain(scan))).__name__
+        'dict'
     """
-    image, full, spacing = coarse(look)
+    image, full, spacing = coarse(crop)
     names = (
         *("field", "patch_bright", "patch_dark", "patch_peak"),
         *("lopsided", "lopsided_mean", "lopsided_peak"),
@@ -108,7 +125,7 @@ def field_features(look: Look) -> dict[str, float]:
         return dict.fromkeys(names, float("nan")) | {"field": float(bright - dark)}
     low, mid, high = np.percentile(soft[inner], [16, 50, 84])
     spread = max((high - low) / 2, 1e-3)
-    mirrored, known = _mirror(soft, inner, look.right)
+    mirrored, known = _mirror(soft, inner, crop.right)
     both = inner & known
     odd = np.abs(soft - mirrored)[both] if both.sum() > 100 else np.array([np.nan])
     usual, bright_end, brightest = np.percentile(soft[inner], [50, 95, 99.8])
@@ -124,7 +141,7 @@ def field_features(look: Look) -> dict[str, float]:
 
 
 def _mirror(values: np.ndarray, known: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """The map mirrored about the middle of what is known along an axis."""
+    """Return the map mirrored about the middle of what is known along an axis."""
     weights = known.sum(tuple(a for a in range(3) if a != axis))
     middle = np.average(np.arange(len(weights)), weights=weights)
     places = np.rint(2 * middle - np.arange(len(weights))).astype(int)

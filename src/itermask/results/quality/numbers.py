@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from itermask.results.quality.crop import BrainCrop, box_of
 from itermask.results.quality.field import ENDS, coarse, fit_field
-from itermask.results.quality.look import Look, box_of
 from itermask.types import Scan
 
 AIR_SHARE = 0.1  # of the volume that must be air with signal of its own for numbers that need air
@@ -38,13 +38,13 @@ class Number:
 
 
 def numbers(
-    scan: Scan, look: Look, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
+    scan: Scan, crop: BrainCrop, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
 ) -> tuple[dict[str, Number], dict[str, str]]:
-    """All numbers that can be computed, and why the others cannot.
+    """Return all numbers that can be computed, and why the others cannot.
 
     Args:
         scan: with its brain mask.
-        look: the same scan, cut out.
+        crop: the same scan, cropped to its brain.
         found: its features.
         axes: its features along each axis.
         residual: the scan minus what a model expects, or None.
@@ -53,7 +53,7 @@ def numbers(
     left_out: dict[str, str] = {}
     noise = float(np.exp(found["noise"]))
     known["noise"] = Number(100 * noise, "%", "noise in flat tissue, of the brain's 90th percentile; lower is better")
-    low, high, spread_low, spread_high = _two_tissues(look)
+    low, high, spread_low, spread_high = _two_tissues(crop)
     known["snr"] = Number(
         high / max(noise, 1e-6),
         "ratio",
@@ -66,10 +66,10 @@ def numbers(
         "contrast of the two main tissues over their spread; higher is better",
     )
     known["inu_ratio"] = Number(
-        _inu_ratio(look), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
+        _inu_ratio(crop), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
     )
     for name, axis in zip(("fwhm_x", "fwhm_y", "fwhm_z"), range(3), strict=True):
-        width = smoothness(look, axis)
+        width = smoothness(crop, axis)
         if width is None:
             left_out[name] = "too few slices along this axis"
         else:
@@ -99,12 +99,16 @@ def numbers(
 
 
 def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray | None:
-    """Intensities of the air around the head, or None where there is none that was recorded.
+    """Return intensities of the air around the head, or None where there is none that was recorded.
 
     Args:
         image: whole scan.
         brain: boolean brain mask.
         spacing: mm.
+
+    Example:
+        >>> air_of(np.zeros((8, 8, 8), np.float32), np.zeros((8, 8, 8), bool), (1.0, 1.0, 1.0)) is None
+        True
     """
     thin = (slice(None, None, 2),) * 3
     outside = image[thin][~brain[thin]]
@@ -121,40 +125,46 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
 
 
 def _constant(values: np.ndarray) -> bool:
-    """Whether more than nine in ten values are the same."""
+    """Return whether more than nine in ten values are the same."""
     some = values[np.random.default_rng(0).integers(len(values), size=1000)]
     if (some == np.median(some)).mean() < 0.7:  # drawn from such values, so few never are
         return False
     return bool((values == np.median(values)).mean() > 0.9)
 
 
-def smoothness(look: Look, axis: int) -> float | None:
-    """Full width at half maximum along an axis, mm, from neighbours' correlation (as AFNI's 3dFWHMx, first lag)."""
-    if look.detail.shape[axis] < 4:
+def smoothness(crop: BrainCrop, axis: int) -> float | None:
+    """Return the full width at half maximum along an axis, mm, from neighbours' correlation (AFNI's 3dFWHMx).
+
+    Example:
+        >>> from itermask.results.quality.crop import crop_brain
+        >>> smoothness(crop_brain(scan), axis=0) > 0
+        True
+    """
+    if crop.detail.shape[axis] < 4:
         return None
     near, far = [slice(None)] * 3, [slice(None)] * 3
     near[axis], far[axis] = slice(None, -1), slice(1, None)
-    both = look.inside[tuple(near)] & look.inside[tuple(far)]
+    both = crop.inside[tuple(near)] & crop.inside[tuple(far)]
     if both.sum() < 100:
         return None
-    one, other = look.detail[tuple(near)][both], look.detail[tuple(far)][both]
+    one, other = crop.detail[tuple(near)][both], crop.detail[tuple(far)][both]
     step = float(np.var(one - other))
-    ratio = step / max(2 * float(np.var(look.detail[look.inside])), 1e-12)
+    ratio = step / max(2 * float(np.var(crop.detail[crop.inside])), 1e-12)
     if not 0 < ratio < 1:
-        return look.spacing[axis]
-    return float(look.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
+        return crop.spacing[axis]
+    return float(crop.spacing[axis] * np.sqrt(-2 * np.log(2) / np.log(1 - ratio)))
 
 
-def _inu_ratio(look: Look) -> float:
-    """The slow field's 95th over its 5th percentile in the brain."""
-    image, full, spacing = coarse(look)
+def _inu_ratio(crop: BrainCrop) -> float:
+    """Return the slow field's 95th over its 5th percentile in the brain."""
+    image, full, spacing = coarse(crop)
     dark, bright = np.percentile(fit_field(image, full, spacing)[full], ENDS)
     return float(np.exp(bright - dark))
 
 
-def _two_tissues(look: Look) -> tuple[float, float, float, float]:
-    """Centres and spreads of the two main clusters of the brain's intensities (Lloyd's algorithm on quantiles)."""
-    values = look.image[look.inside][:: max(1, int(look.inside.sum() // 100_000))]
+def _two_tissues(crop: BrainCrop) -> tuple[float, float, float, float]:
+    """Return centres and spreads of the brain's two main intensity clusters (Lloyd's algorithm on quantiles)."""
+    values = crop.image[crop.inside][:: max(1, int(crop.inside.sum() // 100_000))]
     values = np.sort(values)[int(0.03 * len(values)) : max(4, int(0.99 * len(values)))]
     low, high = np.percentile(values, [30, 75])
     for _ in range(30):
@@ -171,7 +181,7 @@ def _two_tissues(look: Look) -> tuple[float, float, float, float]:
 
 
 def _entropy_focus(image: np.ndarray) -> float:
-    """Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
+    """Return Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
     values = np.abs(image[image != 0])
     total = float(np.sqrt(np.vdot(values, values)))
     if total == 0 or image.size < 2:
@@ -182,7 +192,7 @@ def _entropy_focus(image: np.ndarray) -> float:
 
 
 def _against_air(inner: np.ndarray, outer: np.ndarray) -> dict[str, Number]:
-    """Numbers that need air: of the intensities of the brain and of the air."""
+    """Return numbers that need air: of the intensities of the brain and of the air."""
     deviation = 1.4826 * float(np.median(np.abs(outer - np.median(outer))))
     known = {}
     if deviation > 0:
@@ -199,13 +209,13 @@ def _against_air(inner: np.ndarray, outer: np.ndarray) -> dict[str, Number]:
 
 
 def _energy(values: np.ndarray) -> float:
-    """Mean square, summed with double precision."""
+    """Return the mean square, summed with double precision."""
     double = values.astype(np.float64)
     return float(np.vdot(double, double) / len(double))
 
 
 def _residual_jitter(residual: np.ndarray, brain: np.ndarray) -> Number:
-    """How much the slices' mean residual jumps from slice to slice, against the residual's own size."""
+    """Return how much the slices' mean residual jumps from slice to slice, against the residual's own size."""
     box = box_of(brain)
     residual, brain = residual[box], brain[box]
     size = float(np.sqrt(np.mean(residual[brain] ** 2))) + 1e-12

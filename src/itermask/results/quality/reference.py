@@ -42,7 +42,7 @@ class Reference:
     origin: dict[str, Any]
 
     def standardise(self, found: dict[str, float]) -> np.ndarray:
-        """How far features lie on the side that counts, in clean scans' standard deviations.
+        """Return how far features lie on the side that counts, in clean scans' standard deviations.
 
         Args:
             found: features by name.
@@ -57,7 +57,7 @@ class Reference:
         return BEND * np.log1p(np.where(z > 0, z, 0.0) / BEND)
 
     def score(self, found: dict[str, float]) -> tuple[float, dict[str, float]]:
-        """The score, and each fault's share in it as the logarithm of its odds against a clean scan.
+        """Return the score, and each fault's share in it as the logarithm of its odds against a clean scan.
 
         Args:
             found: features by name.
@@ -68,7 +68,7 @@ class Reference:
         return score, dict(zip(self.faults, map(float, odds), strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists and numbers."""
+        """Return plain lists and numbers."""
         return {
             "names": list(self.names),
             "centre": np.round(self.centre, 5).tolist(),
@@ -82,7 +82,7 @@ class Reference:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Reference":
-        """Inverse of `to_json`; `ValueError` if the arrays do not fit each other."""
+        """Return the inverse of `to_json`; `ValueError` if the arrays do not fit each other."""
         centre, spread, weights, offsets = (
             np.asarray(stored[key], dtype=float) for key in ("centre", "spread", "weights", "offsets")
         )
@@ -95,6 +95,11 @@ class Reference:
 
 @cache
 def bundled() -> Reference:
-    """The reference that comes with the package."""
+    """Return the reference that comes with the package.
+
+    Example:
+        >>> type(bundled()).__name__
+        'Reference'
+    """
     text = files("itermask.results.quality").joinpath("reference.json").read_text(encoding="utf-8")
     return Reference.from_json(json.loads(text))

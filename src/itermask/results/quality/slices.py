@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from itermask.results.quality.look import EMPTY
+from itermask.results.quality.crop import EMPTY
 from itermask.results.quality.texture import APART, difference, thinned
 
 FEWEST = 12  # slices with brain along an axis that is looked along
@@ -12,7 +12,7 @@ COVERED = 0.25  # share of the brain's largest section that a slice must fill
 
 
 def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
-    """How much single slices across an axis differ from what their neighbours lead one to expect.
+    """Return how much single slices across an axis differ from what their neighbours lead one to expect.
 
     Returns:
         `jump`: largest logarithm of a slice's difference to the next over the usual one nearby;
@@ -21,8 +21,13 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
         `quiet`: the same for the least;
         `gain`: root mean square of slices' mean over the mean of their neighbours, logarithm;
         `stray`: largest part of slices' mean difference from their neighbours, over the usual one, logarithm.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((40, 40, 40)).astype(np.float32)
+        >>> sorted(slice_features(image, image >= 0, (1.0, 1.0, 1.0), axis=2))
+        ['gain', 'jump', 'jump2', 'noisy', 'quiet', 'stray']
     """
-    # The slices' own axes, of which some lines only are looked at, lie first; the axis across them last.
+    # The slices' own axes, of which only some lines are examined, lie first; the axis across them last.
     slices, where = thinned(image, spacing, axis), thinned(inside, spacing, axis)
     areas = where.sum((0, 1))
     full = np.flatnonzero(areas >= COVERED * areas.max())
@@ -55,7 +60,7 @@ def slice_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, 
 
 
 def _roughness(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.ndarray:
-    """Logarithm of the level of second differences within each slice across an axis."""
+    """Return the logarithm of the level of second differences within each slice across an axis."""
     power = np.zeros(image.shape[axis])
     for along in range(3):
         if along == axis:
@@ -74,7 +79,7 @@ def _roughness(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...]
 def cut_features(
     image: np.ndarray, brain: np.ndarray, spacing: float, axis: int, ends_inside: tuple[bool, bool]
 ) -> dict[str, float]:
-    """Flat faces of the tissue across an axis.
+    """Return flat faces of the tissue across an axis.
 
     Args:
         image: intensities over the brain's level.
@@ -101,5 +106,11 @@ def cut_features(
 
 
 def empty_share(image: np.ndarray, brain: np.ndarray) -> float:
-    """Logarithm of the share of the brain mask that holds no signal."""
+    """Return the logarithm of the share of the brain mask that holds no signal.
+
+    Example:
+        >>> image = np.ones((4, 4, 4))
+        >>> empty_share(image, image > 0) < empty_share(0 * image, image > 0)
+        True
+    """
     return float(np.log(np.mean(image[brain] < EMPTY) + 1e-3))

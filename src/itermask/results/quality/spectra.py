@@ -7,13 +7,13 @@ a healthy brain's power falls steadily with the frequency. All frequencies are i
 import numpy as np
 from scipy import fft, ndimage
 
-FEWEST = 32  # slices along an axis whose frequencies are looked at
+FEWEST = 32  # slices along an axis whose frequencies are examined
 LOWEST = 1 / 40  # cycles/mm; slower changes are anatomy
 COARSE = 2.0  # mm, voxels on which plane waves through the whole volume are looked for
 
 
 def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean power of all lines along an axis.
+    """Return the mean power of all lines along an axis.
 
     Args:
         detail: high-pass image, 3D.
@@ -22,6 +22,12 @@ def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.nda
 
     Returns:
         frequencies in cycles/mm from 0 to the Nyquist frequency, and the natural logarithm of the power at each.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((64, 16, 16)).astype(np.float32)
+        >>> frequencies, power = line_spectrum(detail, 1.0, axis=0)
+        >>> frequencies.shape == power.shape
+        True
     """
     lines = np.moveaxis(detail, axis, -1)
     used = lines[np.abs(lines).max(-1) > 0]
@@ -30,7 +36,7 @@ def line_spectrum(detail: np.ndarray, spacing: float, axis: int) -> tuple[np.nda
 
 
 def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, float]:
-    """How uneven the power along one axis is, and where it ends.
+    """Return how uneven the power along one axis is, and where it ends.
 
     Returns:
         `peak`: largest excess of one frequency over its neighbours, in natural logarithms;
@@ -42,6 +48,11 @@ def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, fl
         `tail`: power in the top quarter of frequencies against that in the band from 10 to 25 mm;
         `half`: the same for the second quarter from the top;
         `reach`: half the wavelength that 90 % of the edges' power lies below, over the voxel size, as a logarithm.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((64, 16, 16)).astype(np.float32)
+        >>> sorted(line_features(detail, 1.0, axis=0))
+        ['cliff', 'cliff_mm', 'echo', 'half', 'jag', 'notch', 'peak', 'reach', 'tail']
     """
     frequency, power = line_spectrum(detail, spacing, axis)
     nyquist = 0.5 / spacing
@@ -76,10 +87,15 @@ def line_features(detail: np.ndarray, spacing: float, axis: int) -> dict[str, fl
 
 
 def plane_features(detail: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
-    """How far one wave within the slices across an axis stands out, whatever its phase in each slice.
+    """Return how far one wave within the slices across an axis stands out, whatever its phase in each slice.
 
     Returns:
         `weave`: largest excess of the slices' mean power at one frequency over its surroundings, natural logarithm.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((32, 32, 32)).astype(np.float32)
+        >>> sorted(plane_features(detail, (1.0, 1.0, 1.0), axis=2))
+        ['weave']
     """
     slices = np.moveaxis(detail, axis, 0)
     slices = slices[np.abs(slices).max((1, 2)) > 0]
@@ -94,11 +110,16 @@ def plane_features(detail: np.ndarray, spacing: tuple[float, ...], axis: int) ->
 
 
 def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str, float]:
-    """How far one plane wave through the whole volume stands out.
+    """Return how far one plane wave through the whole volume stands out.
 
     Returns:
         `wave`: largest excess of the power at one point of k-space over its surroundings, natural logarithm; of
             voxels brought to about 2 mm, as the waves are longer than that.
+
+    Example:
+        >>> detail = np.random.default_rng(0).standard_normal((32, 32, 32)).astype(np.float32)
+        >>> sorted(volume_features(detail, (1.0, 1.0, 1.0)))
+        ['wave']
     """
     for axis, size in enumerate(spacing):
         count = max(1, int(COARSE / size + 0.25))
@@ -120,7 +141,7 @@ def volume_features(detail: np.ndarray, spacing: tuple[float, ...]) -> dict[str,
 
 
 def _stands_out(power: np.ndarray, radius: np.ndarray) -> float:
-    """Largest logarithm of power over the mean of its surroundings, beyond the slowest frequencies."""
+    """Return the largest logarithm of power over the mean of its surroundings, beyond the slowest frequencies."""
     width = 9
     modes = ["wrap"] * (power.ndim - 1) + ["reflect"]
     count = width**power.ndim
@@ -132,13 +153,13 @@ def _stands_out(power: np.ndarray, radius: np.ndarray) -> float:
 
 
 def _smooth_course(f: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Low-order course of the logarithm of power over the logarithm of frequency."""
+    """Return the low-order course of the logarithm of power over the logarithm of frequency."""
     if len(p) < 8:
         return np.full_like(p, p.mean())
     return np.polynomial.Polynomial.fit(np.log(f), p, 5)(np.log(f))
 
 
 def _mean_power(f: np.ndarray, p: np.ndarray, low: float, high: float) -> float:
-    """Logarithm of the mean power between two frequencies."""
+    """Return the logarithm of the mean power between two frequencies."""
     band = (f >= low) & (f <= high)
     return float(np.log(np.exp(p[band]).mean())) if band.any() else float("nan")

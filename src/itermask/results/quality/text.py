@@ -31,7 +31,7 @@ LEAST = 0.4  # share of all faults' odds that the likely one has at least
 
 
 def leading(heads: dict[str, float]) -> str | None:
-    """The fault with most of the odds, in words; None where none has `LEAST` of them.
+    """Return the fault with most of the odds, in words; None where none has `LEAST` of them.
 
     Args:
         heads: kind of artifact → logarithm of its odds against a clean scan.
@@ -45,14 +45,14 @@ def leading(heads: dict[str, float]) -> str | None:
     shares: dict[str, float] = {}
     highest = max(heads.values())
     for fault, odds in heads.items():
-        words = FAULTS[fault][0]
-        shares[words] = shares.get(words, 0.0) + float(np.exp(odds - highest))
-    words = max(shares, key=lambda name: shares[name])
-    return words if shares[words] >= LEAST * sum(shares.values()) else None
+        name = FAULTS[fault][0]
+        shares[name] = shares.get(name, 0.0) + float(np.exp(odds - highest))
+    name = max(shares, key=lambda one: shares[one])
+    return name if shares[name] >= LEAST * sum(shares.values()) else None
 
 
 def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Scan) -> str | None:
-    """The fault that explains most of the score, with its axis where it has one that can be told.
+    """Return the fault that explains most of the score, with its axis where it has one that can be told.
 
     Args:
         heads: kind of artifact → logarithm of its odds against a clean scan.
@@ -60,13 +60,13 @@ def likely_fault(heads: dict[str, float], axes: dict[str, np.ndarray], scan: Sca
         scan: whose affine names the axes.
 
     Returns:
-        words, such as "ghosting along the front–back axis"; None where no fault has `LEAST` of the odds.
+        fault, such as "ghosting along the front–back axis"; None where no fault has `LEAST` of the odds.
     """
-    words = leading(heads)
-    if words is None:
+    fault = leading(heads)
+    if fault is None:
         return None
-    feature, how = next((feature, how) for name, feature, how in FAULTS.values() if name == words)
+    feature, how = next((feature, how) for name, feature, how in FAULTS.values() if name == fault)
     if feature is None or not np.isfinite(axes[feature]).any():
-        return words
+        return fault
     code = nib.aff2axcodes(scan.affine)[int(np.nanargmax(axes[feature]))]
-    return f"{words} {how} the {AXES[code]} axis" if code in AXES else words
+    return f"{fault} {how} the {AXES[code]} axis" if code in AXES else fault

@@ -7,24 +7,34 @@ as such; their levels in the flattest places, at the median and at edges are com
 import numpy as np
 
 STRIDES = {"fine": 1.0, "middle": 2.0, "coarse": 4.0}  # mm; at least one, two and four voxels
-APART = 1.6  # mm, between lines that are looked at
+APART = 1.6  # mm, between lines that are examined
 FLAT, EDGY = 15.0, 85.0  # percentiles of the places
 FEWEST = 12  # slices along an axis that is looked along
 
 
 def thinned(volume: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.ndarray:
-    """Lines along an axis, which comes last; of lines closer than 1.6 mm to each other only some."""
+    """Return lines along an axis, which comes last; of lines closer than 1.6 mm to each other only some.
+
+    Example:
+        >>> thinned(np.zeros((8, 8, 8)), (1.0, 1.0, 1.0), axis=0).shape
+        (4, 4, 8)
+    """
     across = [max(1, round(APART / size)) for a, size in enumerate(spacing) if a != axis]
     return np.ascontiguousarray(np.moveaxis(volume, axis, -1)[:: across[0], :: across[1]])
 
 
 def difference(lines: np.ndarray, stride: int) -> np.ndarray:
-    """Second difference along the last axis, shorter by twice the stride along it."""
+    """Return the second difference along the last axis, shorter by twice the stride along it.
+
+    Example:
+        >>> difference(np.array([[0.0, 1.0, 4.0, 9.0]]), stride=1).tolist()
+        [[2.0, 2.0]]
+    """
     return lines[..., : -2 * stride] - 2 * lines[..., stride:-stride] + lines[..., 2 * stride :]
 
 
 def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, ...], axis: int) -> dict[str, float]:
-    """Levels of second differences along one axis, and how well strides agree.
+    """Return levels of second differences along one axis, and how well strides agree.
 
     Args:
         image: intensities over the brain's level.
@@ -36,6 +46,11 @@ def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, .
         for every stride (`fine`, `middle`, `coarse`): `…_flat`, logarithm of the root mean square in the flattest
         places; `…_rise`, the same at edges against it; `…_tail`, the differences' kurtosis; and `agree_…`, the
         correlation between neighbouring strides.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((32, 32, 32)).astype(np.float32)
+        >>> "agree_fine" in axis_features(image, image >= 0, (1.0, 1.0, 1.0), axis=0)
+        True
     """
     found: dict[str, float] = {}
     kept: list[tuple[int, np.ndarray, np.ndarray] | None] = []
@@ -64,7 +79,7 @@ def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, .
 
 
 def _places(square: np.ndarray, good: np.ndarray, edges: tuple[int, int, int] = (4, 4, 6)) -> np.ndarray:
-    """Mean of a map that is 0 where it is not good, in boxes of some voxels that are at least two thirds good."""
+    """Return the mean of a map (0 where not good) in boxes of voxels that are at least two thirds good."""
     sizes = [n // edge * edge for n, edge in zip(square.shape, edges, strict=True)]
     if min(sizes) == 0:
         return square[good]
@@ -80,7 +95,7 @@ def _places(square: np.ndarray, good: np.ndarray, edges: tuple[int, int, int] = 
 def _agreement(
     one: tuple[int, np.ndarray, np.ndarray] | None, other: tuple[int, np.ndarray, np.ndarray] | None
 ) -> float:
-    """Correlation of the second differences of two strides, at the same voxels."""
+    """Return the correlation of the second differences of two strides, at the same voxels."""
     if one is None or other is None:
         return float("nan")
     (near, fine, good), (far, coarse, there) = one, other
@@ -91,9 +106,14 @@ def _agreement(
 
 
 def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
-    """Standard deviation of the noise in the flattest places, as a share of the level.
+    """Return the standard deviation of the noise in the flattest places, as a share of the level.
 
     Differences along all axes at once (the product of three first differences) hold the least anatomy.
+
+    Example:
+        >>> image = np.random.default_rng(0).normal(1.0, 0.05, (32, 32, 32)).astype(np.float32)
+        >>> 0.01 < noise_level(image, image > 0) < 0.1
+        True
     """
     corner, good = image, inside
     for axis, size in enumerate(image.shape):

@@ -37,32 +37,52 @@ FEATURE_NAMES = {
 
 
 def score_name(name: str) -> str:
-    """A score's name for readers."""
+    """Return a score's name for readers.
+
+    Example:
+        >>> score_name("focal")
+        'Focal score (mL at a high error)'
+    """
     return SCORE_NAMES.get(name, _plain(name))
 
 
 def feature_name(name: str) -> str:
-    """A profile feature's name for readers, as it stands within a sentence."""
+    """Return a profile feature's name for readers, as it stands within a sentence.
+
+    Example:
+        >>> feature_name("bulk")
+        'bulk'
+    """
     if name.startswith("curve_") and name[6:].isdigit():
         return f"error level at {name[6:]} % of the brain"
     return FEATURE_NAMES.get(name, name.replace("_", " "))
 
 
 def _plain(name: str) -> str:
-    """A name in code as words, with a capital."""
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    """Return a name in code as words, with a capital."""
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
 
 
 def finite(value: Any) -> float | None:
-    """A finite number as it is; None for anything else."""
+    """Return a finite number as it is; None for anything else.
+
+    Example:
+        >>> finite(0.5), finite(float("nan")), finite("text")
+        (0.5, None, None)
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
         return None
     return float(value)
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, with a true minus sign; a dash if there is no number."""
+    """Return three significant digits, with a true minus sign; a dash if there is no number.
+
+    Example:
+        >>> number(-0.123456), number(None)
+        ('−0.123', '–')
+    """
     if value is None or not np.isfinite(value):
         return "–"
     size = abs(value)
@@ -71,7 +91,12 @@ def number(value: float | None) -> str:
 
 
 def score_value(name: str, value: float | None) -> str:
-    """A score's value for readers: shares in percent, else three significant digits."""
+    """Return a score's value for readers: shares in percent, else three significant digits.
+
+    Example:
+        >>> score_value("mask_share", 0.0123)
+        '0.0123'
+    """
     if name == "mask_size" and value is not None and np.isfinite(value):
         return f"{number(100 * value)} %" if value else "0 %"
     return number(value)
@@ -79,7 +104,7 @@ def score_value(name: str, value: float | None) -> str:
 
 @contextmanager
 def _style() -> "Iterator[None]":
-    """The charts' look; the same finding gives the same file."""
+    """Set the charts' style; the same finding gives the same file."""
     from matplotlib import rc_context
 
     with rc_context(
@@ -104,7 +129,7 @@ def _style() -> "Iterator[None]":
 
 
 def _figure(height: float) -> "Figure":
-    """An empty figure of the charts' width and `height` inches."""
+    """Return an empty figure of the charts' width and `height` inches."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -114,7 +139,7 @@ def _figure(height: float) -> "Figure":
 
 
 def _svg(figure: "Figure") -> str:
-    """A figure as SVG, letters drawn as shapes, so that they fit everywhere."""
+    """Return a figure as SVG, letters drawn as shapes, so that they fit everywhere."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
@@ -122,13 +147,17 @@ def _svg(figure: "Figure") -> str:
 
 
 def threshold_chart(search: Mapping[str, Any]) -> str | None:
-    """The threshold curve with the chosen step; None if the search has no curve.
+    """Return the threshold curve with the chosen step; None if the search has no curve.
 
     The error axis ends soon above the chosen threshold, for the last points of a curve are often a hundred
     times higher than all others.
 
     Args:
         search: `Finding.search`; reads `curve`, and `step`, `threshold`, `gamma` where present.
+
+    Example:
+        >>> threshold_chart({}) is None
+        True
     """
     curve = np.asarray(search.get("curve", ()), dtype=float)
     if curve.ndim != 1 or curve.size < 2 or not np.isfinite(curve).all():
@@ -174,16 +203,25 @@ def threshold_chart(search: Mapping[str, Any]) -> str | None:
 
 
 def is_limited(search: Mapping[str, Any]) -> bool:
-    """Whether the scan's own threshold was cut off at the model's limit."""
+    """Return whether the scan's own threshold was cut off at the model's limit.
+
+    Example:
+        >>> is_limited({})
+        False
+    """
     own, used = finite(search.get("own_threshold")), finite(search.get("threshold"))
     return own is not None and used is not None and used < own
 
 
 def mask_chart(search: Mapping[str, Any]) -> str | None:
-    """Voxels in the mask at the start and after each pass; None if the search does not tell them.
+    """Return voxels in the mask at the start and after each pass; None if the search does not tell them.
 
     Args:
         search: `Finding.search`; reads `mask_voxels`.
+
+    Example:
+        >>> mask_chart({}) is None
+        True
     """
     voxels = np.asarray(search.get("mask_voxels", ()), dtype=float)
     if voxels.ndim != 1 or voxels.size < 2 or not np.isfinite(voxels).all():
@@ -210,12 +248,16 @@ def mask_chart(search: Mapping[str, Any]) -> str | None:
 
 
 def score_chart(scores: Mapping[str, Mapping[str, float]]) -> str | None:
-    """A strip for each score: the healthy range, its median, and where this scan lies.
+    """Return a strip for each score: the healthy range, its median, and where this scan lies.
 
     Scores without a value and a healthy range are left out.
 
     Args:
         scores: `Finding.scores`.
+
+    Example:
+        >>> score_chart({}) is None
+        True
     """
     keys = ("value", "healthy_median", "healthy_p95")
     placed = {
@@ -233,7 +275,7 @@ def score_chart(scores: Mapping[str, Mapping[str, float]]) -> str | None:
 
 
 def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> None:
-    """One score's strip."""
+    """Draw one score's strip."""
     low, high = min(value, median, p95), max(value, median, p95)
     logarithmic = low > 0 and high > 8 * low
     if logarithmic:
@@ -252,7 +294,7 @@ def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> 
     axes.plot([value], [0], "D", color=ALERT if outside else LINE, markersize=9, zorder=5)
 
     def at(mark: float) -> float:
-        """Where a mark stands on the strip, 0 to 1."""
+        """Return where a mark stands on the strip, 0 to 1."""
         return np.log(mark / start) / np.log(end / start) if logarithmic else (mark - start) / (end - start)
 
     side = "right" if at(value) > 0.8 else "left" if at(value) < 0.2 else "center"
@@ -270,10 +312,14 @@ def _strip(axes: "Axes", name: str, value: float, median: float, p95: float) -> 
 
 
 def profile_chart(profile: Mapping[str, Mapping[str, float]]) -> str | None:
-    """A bar for each profile feature's distance from healthy scans; None if there is no profile.
+    """Return a bar for each profile feature's distance from healthy scans; None if there is no profile.
 
     Args:
         profile: `Finding.profile`; reads `z` of each feature.
+
+    Example:
+        >>> profile_chart({}) is None
+        True
     """
     bars = {name: float(entry["z"]) for name, entry in profile.items() if finite(entry.get("z")) is not None}
     if not bars:

@@ -56,7 +56,7 @@ class Embedded:
 
 
 def embed(scan: Scan, finding: Finding, room: int) -> Embedded | None:
-    """The volumes, such that they take no more than `room` bytes of the page.
+    """Return the volumes, such that they take no more than `room` bytes of the page.
 
     What is too large is held without what lies around the brain, then on coarser grids: there a voxel has the mean
     intensity, and the highest step and pass of the voxels that became one, so that nothing marked is lost.
@@ -68,6 +68,11 @@ def embed(scan: Scan, finding: Finding, room: int) -> Embedded | None:
 
     Returns:
         the volumes; None if there is no brain, or no grid is coarse enough.
+
+    Example:
+        >>> embedded = embed(scan, finding, room=10_000_000)
+        >>> embedded is not None
+        True
     """
     if not finding.brain.any():
         return None
@@ -110,7 +115,7 @@ def embed(scan: Scan, finding: Finding, room: int) -> Embedded | None:
 
 
 def error_levels(errors: np.ndarray, threshold: float) -> tuple[np.ndarray, int]:
-    """Levels of a geometric scale, from where at most half of the brain exceeds them to where nothing does.
+    """Return levels of a geometric scale, from where at most half of the brain exceeds them to where nothing does.
 
     Args:
         errors: of the brain's voxels, 1D, float32.
@@ -119,6 +124,11 @@ def error_levels(errors: np.ndarray, threshold: float) -> tuple[np.ndarray, int]
 
     Returns:
         float32 levels, rising, at most `LEVELS` and a few; none if no error is positive. And the threshold's place.
+
+    Example:
+        >>> levels, count = error_levels(np.linspace(0.0, 1.0, 100), threshold=0.5)
+        >>> levels.ndim, count > 0
+        (1, True)
     """
     top = float(errors.max(initial=0))
     if not (np.isfinite(threshold) and threshold > 0):
@@ -139,7 +149,7 @@ def error_levels(errors: np.ndarray, threshold: float) -> tuple[np.ndarray, int]
 def pass_numbers(
     brain: np.ndarray, anomaly: np.ndarray, finding: Finding, upright: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, int]:
-    """By which pass each voxel was revealed; and how many passes there were: 1 if the method does not tell.
+    """Return by which pass each voxel was revealed; and how many passes there were: 1 if the method does not tell.
 
     The anomaly mask is what lies above the last pass.
     """
@@ -151,10 +161,15 @@ def pass_numbers(
 
 
 def quantised(image: np.ndarray, window: tuple[float, float]) -> tuple[np.ndarray, float, float]:
-    """An image as bytes, a little beyond the window: `slope · byte + inter` is the intensity.
+    """Return an image as bytes, a little beyond the window: `slope · byte + inter` is the intensity.
 
     Returns:
         uint8 of the image's shape, slope and inter.
+
+    Example:
+        >>> levels, slope, inter = quantised(np.array([0.0, 50.0, 100.0]), window=(0.0, 100.0))
+        >>> levels.dtype, bool(np.abs(slope * levels + inter - [0.0, 50.0, 100.0]).max() < 1)
+        (dtype('uint8'), True)
     """
     low, high = window
     inter = low - SPREAD * (high - low)
@@ -163,12 +178,16 @@ def quantised(image: np.ndarray, window: tuple[float, float]) -> tuple[np.ndarra
 
 
 def blocks(volume: np.ndarray, by: Sequence[int], how: Callable[..., np.ndarray]) -> np.ndarray:
-    """A volume on a coarser grid.
+    """Return a volume on a coarser grid.
 
     Args:
         volume: 3D, uint8.
         by: voxels that become one, along each axis; those beyond the end count as 0.
         how: `np.mean` or `np.max`.
+
+    Example:
+        >>> blocks(np.arange(8.0).reshape(2, 2, 2), by=(2, 2, 2), how=np.mean).tolist()
+        [[[4]]]
     """
     if max(by) == 1:
         return volume
@@ -179,7 +198,13 @@ def blocks(volume: np.ndarray, by: Sequence[int], how: Callable[..., np.ndarray]
 
 
 def coarser(affine: np.ndarray, factor: int) -> tuple[list[int], np.ndarray]:
-    """How many voxels become one along each axis, `factor` where they are short; and the affine of the grid then."""
+    """Return how many voxels become one along each axis (`factor` where they are short), and the new affine.
+
+    Example:
+        >>> factors, affine = coarser(np.diag([1.0, 1.0, 5.0, 1.0]), 2)
+        >>> factors
+        [2, 2, 1]
+    """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     by = [factor if edge <= SIMILAR * spacing.min() else 1 for edge in spacing]
     grid = affine @ np.diag([*by, 1.0])
@@ -190,7 +215,7 @@ def coarser(affine: np.ndarray, factor: int) -> tuple[list[int], np.ndarray]:
 def _packed(
     volumes: dict[str, np.ndarray], by: Sequence[int], affine: np.ndarray, scale: tuple[float, float]
 ) -> dict[str, str]:
-    """The volumes on the grid of `affine` as compressed files in base64; `by` voxels become one."""
+    """Return the volumes on the grid of `affine` as compressed files in base64; `by` voxels become one."""
 
     def pack(name: str) -> str:
         volume = blocks(volumes[name], by, np.mean if name == "scan" else np.max)
@@ -202,7 +227,12 @@ def _packed(
 
 
 def nifti(volume: np.ndarray, affine: np.ndarray, slope: float = 1.0, inter: float = 0.0) -> bytes:
-    """A NIfTI-1 file of bytes as they are, with the scale that its header states."""
+    """Return a NIfTI-1 file of bytes as they are, with the scale that its header states.
+
+    Example:
+        >>> len(nifti(np.zeros((2, 2, 2), np.uint8), np.eye(4)))
+        360
+    """
     header = nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape(volume.shape)
@@ -215,11 +245,22 @@ def nifti(volume: np.ndarray, affine: np.ndarray, slope: float = 1.0, inter: flo
 
 @cache
 def program() -> tuple[str, str]:
-    """NiiVue as the page holds it (gzip, base64), and the SHA-256 of its text (base64) for the page's policy."""
+    """Return NiiVue as the page holds it (gzip, base64), and the SHA-256 of its text (base64) for the page's policy.
+
+    Example:
+        >>> script, digest_of_it = program()
+        >>> len(digest_of_it)
+        44
+    """
     packed = files("itermask.results.report").joinpath("viewer", BUNDLE).read_bytes()
     return base64.b64encode(packed).decode("ascii"), digest(gzip.decompress(packed))
 
 
 def digest(script: bytes) -> str:
-    """SHA-256 in base64, as a Content-Security-Policy names a script."""
+    """Return SHA-256 in base64, as a Content-Security-Policy names a script.
+
+    Example:
+        >>> digest(b"")
+        '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
     return base64.b64encode(sha256(script).digest()).decode("ascii")

@@ -14,8 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from itermask.results.regions import mni_transform, regions_of, tells_sides, template_transform, voxel_ml
-from itermask.results.report import charts, embed, pictures
-from itermask.results.report import text as words
+from itermask.results.report import charts, embed, pictures, text
 from itermask.results.report.theme import theme
 from itermask.types import VERDICTS, Finding, Scan
 
@@ -40,6 +39,11 @@ def write_report(scan: Scan, finding: Finding, path: Path, *, viewer: bool = Tru
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
         OSError: the file cannot be written.
+
+    Example:
+        >>> write_report(scan, finding, folder / "report.html", viewer=False)
+        >>> (folder / "report.html").is_file()
+        True
     """
     path = Path(path)
     page = render(scan, finding, viewer=viewer)
@@ -52,10 +56,14 @@ def write_report(scan: Scan, finding: Finding, path: Path, *, viewer: bool = Tru
 
 
 def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
-    """The report as HTML; the same scan and finding give the same text.
+    """Return the report as HTML; the same scan and finding give the same text.
 
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
+
+    Example:
+        >>> "<!doctype html>" in render(scan, finding, viewer=False).lower()
+        True
     """
     planes = _planes(scan, finding)
     shown = {
@@ -71,14 +79,14 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
         style=Markup(_asset("report.css")),
         notice=NOTICE,
         name=scan.name,
-        facts=words.facts(scan, finding),
+        facts=text.facts(scan, finding),
         tone=TONES.get(finding.verdict, "grey"),
         verdict=finding.verdict[:1].upper() + finding.verdict[1:],
-        sentence=words.headline(finding),
-        reason="" if finding.headline else words.reason(finding),
-        questions=words.question_rows(finding),
-        trust=words.trust(finding),
-        numbers=words.numbers(finding),
+        sentence=text.headline(finding),
+        reason="" if finding.headline else text.reason(finding),
+        questions=text.question_rows(finding),
+        trust=text.trust(finding),
+        numbers=text.numbers(finding),
         warnings=finding.warnings,
         regions=_regions(scan, finding),
         viewer=_viewer(scan, finding, planes, LARGEST - TEXT - len(json.dumps(shown))) if viewer else None,
@@ -86,15 +94,15 @@ def render(scan: Scan, finding: Finding, *, viewer: bool = True) -> str:
         marked=bool(finding.anomaly.any()),
         tilt=f"{angle:.0f}" if angle >= OBLIQUE else None,
         scale=_error_scale(finding),
-        scores=words.score_rows(finding),
-        profile_sentence=words.profile_sentence(finding.profile),
-        tables=words.tables(finding),
+        scores=text.score_rows(finding),
+        profile_sentence=text.profile_sentence(finding.profile),
+        tables=text.tables(finding),
     )
 
 
 @cache
 def _template() -> Template:
-    """The page's template."""
+    """Return the page's template."""
     environment = Environment(
         loader=PackageLoader("itermask.results.report", ""),
         autoescape=True,
@@ -107,12 +115,12 @@ def _template() -> Template:
 
 @cache
 def _asset(name: str) -> str:
-    """A file that is put into every page."""
+    """Return a file that is put into every page."""
     return files("itermask.results.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _viewer(scan: Scan, finding: Finding, planes: list[dict[str, Any]], room: int) -> dict[str, Any] | None:
-    """What the page holds for its viewer; None if it does not fit.
+    """Return what the page holds for its viewer; None if it does not fit.
 
     Of a stack of thick slices it shows these and no others, as the pictures do.
     """
@@ -129,7 +137,7 @@ def _viewer(scan: Scan, finding: Finding, planes: list[dict[str, Any]], room: in
         "program": Markup(program),
         "script": Markup(script),
         "digests": [embed.digest(script.encode()), program_digest],
-        "volumes": {name: Markup(text) for name, text in embedded.volumes.items()},
+        "volumes": {name: Markup(encoded) for name, encoded in embedded.volumes.items()},
         "about": Markup(json.dumps(about, allow_nan=False).replace("<", "\\u003c")),
         "levels": len(embedded.about["levels"]),
         "start": embedded.about["start"],
@@ -141,13 +149,13 @@ def _viewer(scan: Scan, finding: Finding, planes: list[dict[str, Any]], room: in
 
 
 def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
-    """The table of the mask's regions."""
+    """Return the table of the mask's regions."""
     regions, count = regions_of(scan, finding, LISTED)
     left_out = int(finding.anomaly.sum()) - sum(region.voxels for region in regions)
     registered = tells_sides(scan, finding)
     return {
-        "rows": words.region_rows(regions),
-        "note": words.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
+        "rows": text.region_rows(regions),
+        "note": text.regions_note(len(regions), count, left_out * voxel_ml(finding.affine), registered),
         "registered": registered,
         "instances": any(region.instance is not None for region in regions),
         "aligned": mni_transform(finding) is not None or template_transform(finding) is not None,
@@ -156,7 +164,7 @@ def _regions(scan: Scan, finding: Finding) -> dict[str, Any]:
 
 
 def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
-    """The planes' pictures as the template shows them."""
+    """Return the planes' pictures as the template shows them."""
     planes = []
     instances = scan.source.instances if scan.source is not None else ()
     if len(instances) != scan.image.shape[2]:
@@ -172,7 +180,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
         planes.append(
             {
                 "name": drawn.plane.capitalize(),
-                "slices": words.slices_text(drawn.file_slices, drawn.file_axis, instances),
+                "slices": text.slices_text(drawn.file_slices, drawn.file_axis, instances),
                 "rows": [
                     {
                         "title": title,
@@ -190,7 +198,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
 
 
 def _error_scale(finding: Finding) -> dict[str, Any]:
-    """The error map's colour bar: its colours, its end, and where the threshold lies on it."""
+    """Return the error map's colour bar: its colours, its end, and where the threshold lies on it."""
     ceiling = pictures.error_ceiling(finding)
     stops = pictures.colours(np.linspace(0, 1, 13))
     threshold = charts.finite(finding.threshold)
@@ -205,15 +213,15 @@ def _error_scale(finding: Finding) -> dict[str, Any]:
 
 
 def _search_charts(finding: Finding) -> list[dict[str, str | None]]:
-    """Charts of how the threshold and the mask were found, as far as the method tells it."""
+    """Return charts of how the threshold and the mask were found, as far as the method tells it."""
     search = finding.search
     shown: list[dict[str, str | None]] = []
     if curve := charts.threshold_chart(search):
         alt = "Threshold curve: error threshold against the percent of the brain revealed"
-        shown.append({"title": "Threshold curve", "uri": _svg_uri(curve), "alt": alt, "note": words.curve_note(search)})
+        shown.append({"title": "Threshold curve", "uri": _svg_uri(curve), "alt": alt, "note": text.curve_note(search)})
     if mask := charts.mask_chart(search):
         voxels = [int(count) for count in search["mask_voxels"]]
-        first, last = words.thousands(voxels[0]), words.thousands(voxels[-1])
+        first, last = text.thousands(voxels[0]), text.thousands(voxels[-1])
         passes = search.get("passes", len(voxels) - 1)
         after = f"{passes} pass{'' if passes == 1 else 'es'}"
         note = f"The mask settled after {after}, with {last} voxels on the model’s grid."
@@ -225,10 +233,10 @@ def _search_charts(finding: Finding) -> list[dict[str, str | None]]:
 
 
 def _uri(kind: str, content: bytes) -> str:
-    """A data URI."""
+    """Return a data URI."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _svg_uri(svg: str | None) -> str | None:
-    """An SVG file as a data URI."""
+    """Return an SVG file as a data URI."""
     return None if svg is None else _uri("image/svg+xml", svg.encode())

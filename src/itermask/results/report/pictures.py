@@ -55,14 +55,26 @@ class PlanePictures:
 
 
 def display_order(affine: np.ndarray) -> np.ndarray:
-    """Orientation transform (nibabel) that brings an array into L-P-I order, as near as its axes allow."""
+    """Return the orientation transform (nibabel) that brings an array into L-P-I order, as near as its axes allow.
+
+    Example:
+        >>> display_order(np.eye(4)).tolist()
+        [[0.0, -1.0], [1.0, -1.0], [2.0, -1.0]]
+    """
     return nib.orientations.ornt_transform(
         nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(("L", "P", "I"))
     )
 
 
 def brain_box(brain: np.ndarray, spacing: np.ndarray, margin: float = MARGIN) -> tuple[slice, ...]:
-    """Slices around the brain with `margin` mm to each side; the whole array if there is no brain."""
+    """Return slices around the brain with `margin` mm to each side; the whole array if there is no brain.
+
+    Example:
+        >>> brain = np.zeros((20, 20, 20), bool)
+        >>> brain[8:12, 8:12, 8:12] = True
+        >>> [(int(part.start), int(part.stop)) for part in brain_box(brain, np.array([1.0, 1.0, 2.0]), margin=2.0)]
+        [(6, 14), (6, 14), (7, 13)]
+    """
     box = []
     for axis, step in enumerate(spacing):
         inside = np.flatnonzero(brain.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -74,7 +86,7 @@ def brain_box(brain: np.ndarray, spacing: np.ndarray, margin: float = MARGIN) ->
 
 
 def choose_slices(anomaly: np.ndarray, brain: np.ndarray, axis: int, count: int = SLICES) -> list[int]:
-    """Slices that show most: evenly through the brain, half of them moved to where the anomaly is largest.
+    """Return slices that show most: evenly through the brain, half of them moved to where the anomaly is largest.
 
     Args:
         anomaly: boolean.
@@ -84,6 +96,10 @@ def choose_slices(anomaly: np.ndarray, brain: np.ndarray, axis: int, count: int 
 
     Returns:
         ascending indices along `axis`.
+
+    Example:
+        >>> choose_slices(np.zeros((10, 4, 4), bool), np.ones((10, 4, 4), bool), axis=0, count=3)
+        [1, 5, 8]
     """
     others = tuple(other for other in range(3) if other != axis)
     inside = np.flatnonzero(brain.any(axis=others))
@@ -107,13 +123,24 @@ def choose_slices(anomaly: np.ndarray, brain: np.ndarray, axis: int, count: int 
 
 
 def grey_window(image: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
-    """Intensities shown as black and as white: the brain's 0.5th and 99.5th percentile."""
+    """Return intensities shown as black and as white: the brain's 0.5th and 99.5th percentile.
+
+    Example:
+        >>> low, high = grey_window(np.arange(1001.0), np.ones(1001, bool))
+        >>> round(low), round(high)
+        (5, 995)
+    """
     low, high = np.percentile(image[brain] if brain.any() else image, (0.5, 99.5))
     return float(low), float(high if high > low else low + 1)
 
 
 def error_ceiling(finding: Finding) -> float:
-    """Error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold."""
+    """Return the error at the bright end of the colour map: the brain's 99.5th percentile, but more than the threshold.
+
+    Example:
+        >>> error_ceiling(finding) > 0
+        True
+    """
     errors = finding.error[finding.brain]
     ceiling = float(np.percentile(errors, 99.5)) if errors.size else 0.0
     if np.isfinite(finding.threshold):
@@ -122,21 +149,33 @@ def error_ceiling(finding: Finding) -> float:
 
 
 def colours(levels: np.ndarray) -> np.ndarray:
-    """Levels from 0 to 1 as uint8 RGB of the error map's colour map (one more axis, of 3)."""
+    """Return levels from 0 to 1 as uint8 RGB of the error map's colour map (one more axis, of 3).
+
+    Example:
+        >>> colours(np.array([0.0, 1.0])).shape
+        (2, 3)
+    """
     from matplotlib import colormaps
 
     return colormaps[COLOURMAP](levels, bytes=True)[..., :3]
 
 
 def outline(mask: np.ndarray, width: int = 2) -> np.ndarray:
-    """Pixels just outside a mask, `width` pixels wide, so that the contour hides nothing of what it marks."""
+    """Return pixels just outside a mask, `width` pixels wide, so that the contour hides nothing of what it marks.
+
+    Example:
+        >>> mask = np.zeros((5, 5), bool)
+        >>> mask[2, 2] = True
+        >>> outline(mask, width=1).astype(int).tolist()
+        [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 1, 0, 1, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0]]
+    """
     return ndimage.binary_dilation(mask, ndimage.generate_binary_structure(2, 2), iterations=width) & ~mask
 
 
 def scan_tile(
     image: np.ndarray, anomaly: np.ndarray, window: tuple[float, float], pixels: tuple[int, int]
 ) -> np.ndarray:
-    """One slice in grey with the anomaly's contour in red.
+    """Return one slice in grey with the anomaly's contour in red.
 
     Args:
         image: one slice as it is to be shown (rows, columns).
@@ -146,6 +185,10 @@ def scan_tile(
 
     Returns:
         uint8 RGB, `pixels` × 3.
+
+    Example:
+        >>> scan_tile(np.zeros((4, 4)), np.zeros((4, 4), bool), (0.0, 1.0), (8, 8)).shape
+        (8, 8, 3)
     """
     tile = grey_tile(image, window, pixels)
     tile[outline(_resize(anomaly, pixels, Image.Resampling.BOX) > 0)] = CONTOUR
@@ -153,30 +196,44 @@ def scan_tile(
 
 
 def grey_tile(image: np.ndarray, window: tuple[float, float], pixels: tuple[int, int]) -> np.ndarray:
-    """One slice in grey; see `scan_tile`."""
+    """Return one slice in grey; see `scan_tile`.
+
+    Example:
+        >>> grey_tile(np.zeros((4, 4)), (0.0, 1.0), (8, 8)).shape
+        (8, 8, 3)
+    """
     low, high = window
     grey = np.clip((_resize(image, pixels, Image.Resampling.BICUBIC) - low) / (high - low), 0, 1)
     return np.repeat(np.rint(255 * grey).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def error_tile(error: np.ndarray, ceiling: float, pixels: tuple[int, int]) -> np.ndarray:
-    """One slice of an error map in colours from 0 to `ceiling`; see `scan_tile`."""
+    """Return one slice of an error map in colours from 0 to `ceiling`; see `scan_tile`.
+
+    Example:
+        >>> error_tile(np.zeros((4, 4)), 1.0, (8, 8)).shape
+        (8, 8, 3)
+    """
     return colours(np.clip(_resize(error, pixels, Image.Resampling.BILINEAR) / ceiling, 0, 1))
 
 
 def _resize(array: np.ndarray, pixels: tuple[int, int], how: Image.Resampling) -> np.ndarray:
-    """A slice on another grid, float32."""
+    """Return a slice on another grid, float32."""
     return np.asarray(Image.fromarray(np.ascontiguousarray(array, dtype=np.float32)).resize(pixels[::-1], how))
 
 
 def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[PlanePictures]:
-    """All planes worth a picture, cropped to the brain, all at the same scale.
+    """Return all planes worth a picture, cropped to the brain, all at the same scale.
 
     Planes in which the volume is a mere line (of a single slice, of a thin slab) are left out. Of a stack of thick
     slices these alone are shown, all of them if they are not too many, `STACK_ROW` a picture.
 
     Raises:
         ValueError: the finding's maps do not have the scan's shape.
+
+    Example:
+        >>> len(draw_planes(scan, finding, slices=1))
+        3
     """
     maps = (finding.anomaly, finding.error, finding.reconstruction, finding.brain)
     for array in maps:
@@ -238,7 +295,7 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
 
 
 def _place(position: float, axis: int) -> str:
-    """A position in signed mm along a scanner axis: a letter such as L would tell a side that the zero does not."""
+    """Return a position in signed mm along a scanner axis; a letter such as L would name a side."""
     return f"{AXES[axis]} {signed(position)} mm"
 
 
@@ -253,19 +310,19 @@ def signed(value: float) -> str:
 
 
 def _pad(tile: np.ndarray, width: int) -> np.ndarray:
-    """A tile in the middle of a black one of `width` columns."""
+    """Return a tile in the middle of a black one of `width` columns."""
     spare = width - tile.shape[1]
     return np.pad(tile, ((0, 0), (spare // 2, spare - spare // 2), (0, 0)))
 
 
 def _join(tiles: list[np.ndarray]) -> np.ndarray:
-    """Tiles side by side, with white gaps."""
+    """Return tiles side by side, with white gaps."""
     spaced = [np.pad(tile, ((0, 0), (0, GAP), (0, 0)), constant_values=255) for tile in tiles[:-1]]
     return np.concatenate([*spaced, tiles[-1]], axis=1)
 
 
 def _label(tile: np.ndarray, edges: str, place: str) -> np.ndarray:
-    """A tile with the letters of its four edges, and where it lies in its lower left corner."""
+    """Return a tile with the letters of its four edges, and where it lies in its lower left corner."""
     picture = Image.fromarray(tile)
     draw = ImageDraw.Draw(picture)
     rows, columns = tile.shape[:2]
@@ -283,13 +340,23 @@ def _label(tile: np.ndarray, edges: str, place: str) -> np.ndarray:
 
 
 def tilt(affine: np.ndarray) -> float:
-    """Largest angle in degrees between an array axis and the scanner axis nearest to it."""
+    """Return the largest angle in degrees between an array axis and the scanner axis nearest to it.
+
+    Example:
+        >>> round(tilt(np.eye(4)), 3)
+        0.0
+    """
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return float(np.degrees(np.arccos(np.clip(np.abs(directions).max(axis=0).min(), 0, 1))))
 
 
 def png(rgb: np.ndarray) -> bytes:
-    """A picture as a PNG file."""
+    r"""Return a picture as a PNG file.
+
+    Example:
+        >>> png(np.zeros((2, 2, 3), np.uint8))[:4]
+        b'\x89PNG'
+    """
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG", compress_level=3)  # half the time of 6, and 3 % larger
     return buffer.getvalue()

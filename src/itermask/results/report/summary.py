@@ -6,8 +6,7 @@ import numpy as np
 
 from itermask import __version__
 from itermask.results.regions import regions_of
-from itermask.results.report import pictures
-from itermask.results.report import text as words
+from itermask.results.report import pictures, text
 from itermask.results.report.sheet import AMBER, EDGE, GREEN, INK, NOTICE, QUIET, RED, Page, as_files
 from itermask.results.whose import facts_of
 from itermask.types import VERDICTS, Finding, Scan
@@ -25,14 +24,19 @@ def summary_files(scan: Scan, finding: Finding) -> tuple[bytes, np.ndarray]:
     notes and the notice. It names neither patient nor study, which an archive shows beside it.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         finding: on the scan's grid.
+
+    Example:
+        >>> pdf, image = summary_files(scan, finding)
+        >>> pdf[:4], image.ndim
+        (b'%PDF', 3)
     """
     return as_files(_draw(scan, finding), f"itermask: {finding.verdict}. {NOTICE}")
 
 
 def _draw(scan: Scan, finding: Finding) -> Page:
-    """The page."""
+    """Return the page."""
     page = Page()
     page.put(NOTICE, 11, bold=True, after=0.1)
     known = [f"{label}: {value}" for label, value in facts_of(scan.source) if label != "Study"]
@@ -43,11 +47,11 @@ def _draw(scan: Scan, finding: Finding) -> Page:
     ]
     page.put(" · ".join([*about, f"itermask {__version__}"]), 8, QUIET, after=0.1)
     page.put(finding.verdict[:1].upper() + finding.verdict[1:], 20, COLOURS.get(finding.verdict, INK), bold=True)
-    page.put(words.headline(finding), 11)
-    if not finding.headline and (why := words.reason(finding)):
+    page.put(text.headline(finding), 11)
+    if not finding.headline and (why := text.reason(finding)):
         page.put(why, 9)
     page.y -= 0.1
-    for row in words.question_rows(finding):
+    for row in text.question_rows(finding):
         page.put(row["asks"], 9, LEVELS.get(row["tone"], QUIET), bold=True)
         page.put(f"{row['sentence']} {row['number']}".strip(), 9, after=0.04)
     page.y -= 0.05
@@ -56,10 +60,10 @@ def _draw(scan: Scan, finding: Finding) -> Page:
     if scan.image.size:
         marked = "red outline: marked as anomaly" if finding.anomaly.any() else "nothing is marked"
         page.put(f"The patient’s right (R) is on the left of axial and coronal slices; {marked}.", 8, QUIET, after=0.08)
-    numbers = [f"{one['label']} {one['value']} ({one['note']})" for one in words.numbers(finding)]
+    numbers = [f"{one['label']} {one['value']} ({one['note']})" for one in text.numbers(finding)]
     page.put("; ".join(numbers).replace(" ()", "") + ".", 9, after=0.05)
     regions, count = regions_of(scan, finding, LISTED)
-    for number, row in enumerate(words.region_rows(regions), 1):
+    for number, row in enumerate(text.region_rows(regions), 1):
         image = f", instance number {row['instance']}" if row["instance"] else ""
         place = f"{row['part']}, " if row["part"] else ""
         page.put(f"Region {number}: {place}{row['volume']} ml, {row['place']} mm{image}", 8)
@@ -73,5 +77,5 @@ def _draw(scan: Scan, finding: Finding) -> Page:
         if page.y > EDGE + 0.75:  # room for four lines above the foot
             page.put(textwrap.shorten(sentence, 400, placeholder=" …"), 8)
     page.y = EDGE
-    page.put(f"{words.TRUST} {NOTICE}", 7, QUIET)
+    page.put(f"{text.TRUST} {NOTICE}", 7, QUIET)
     return page

@@ -27,7 +27,12 @@ TRUST = (
 
 
 def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
-    """What was looked at, and with what."""
+    """Return what was processed, and with what.
+
+    Example:
+        >>> dict(facts(scan, finding))["Sequence"]
+        'T1w'
+    """
     sequence = scan.sequence or finding.settings.get("sequence")
     return [
         ("Sequence", str(sequence or "not known")),
@@ -39,14 +44,14 @@ def facts(scan: Scan, finding: Finding) -> list[tuple[str, str]]:
 
 
 def _score_key(finding: Finding) -> str | None:
-    """Which of the scores is the scan-level score, if that can be told."""
+    """Return which of the scores is the scan-level score, if that can be told."""
     return next(
         (name for name, score in finding.scores.items() if charts.finite(score.get("value")) == finding.score), None
     )
 
 
 def _standing(percentile: float | None) -> str | None:
-    """A percentile in words."""
+    """Return a percentile in words."""
     percentile = charts.finite(percentile)
     if percentile is None:
         return None
@@ -58,12 +63,22 @@ def _standing(percentile: float | None) -> str | None:
 
 
 def headline(finding: Finding) -> str:
-    """What decided the verdict, in one sentence; of a finding without questions its score and where that stands."""
+    """Return what decided the verdict, in one sentence; of a finding without questions its score and where that stands.
+
+    Example:
+        >>> type(headline(finding)).__name__
+        'str'
+    """
     return f"{finding.headline}." if finding.headline else verdict_sentence(finding)
 
 
 def trust(finding: Finding) -> str:
-    """How much to trust the verdict: what its model's card says was measured on scanners that it had not learned."""
+    """Return how much to trust the verdict: what the model's card says was measured on unseen scanners.
+
+    Example:
+        >>> type(trust(finding)).__name__
+        'str'
+    """
     measured = finding.settings.get("trust")
     if not measured:
         return TRUST
@@ -79,7 +94,12 @@ def trust(finding: Finding) -> str:
 
 
 def question_rows(finding: Finding) -> list[dict[str, str]]:
-    """The three questions with their answers, numbers and healthy ranges."""
+    """Return the three questions with their answers, numbers and healthy ranges.
+
+    Example:
+        >>> len(question_rows(finding))
+        3
+    """
     return [
         {
             "asks": str(answer["asks"]),
@@ -92,7 +112,7 @@ def question_rows(finding: Finding) -> list[dict[str, str]]:
 
 
 def _answer_number(answer: Mapping[str, Any]) -> str:
-    """A number with its healthy range in words; empty where there is none."""
+    """Return a number with its healthy range in words; empty where there is none."""
     value = charts.finite(answer["value"])
     if value is None:
         return ""
@@ -107,7 +127,12 @@ def _answer_number(answer: Mapping[str, Any]) -> str:
 
 
 def quality_rows(finding: Finding) -> list[tuple[str, str]]:
-    """The image-quality numbers as rows of text."""
+    """Return the image-quality numbers as rows of text.
+
+    Example:
+        >>> type(quality_rows(finding)).__name__
+        'list'
+    """
     numbers = finding.quality.get("numbers", {})
     return [
         (name.replace("_", " "), f"{charts.number(charts.finite(one.get('value')))} {one.get('unit', '')}".strip())
@@ -116,7 +141,12 @@ def quality_rows(finding: Finding) -> list[tuple[str, str]]:
 
 
 def verdict_sentence(finding: Finding) -> str:
-    """The score and where it stands."""
+    """Return the score and where it stands.
+
+    Example:
+        >>> type(verdict_sentence(finding)).__name__
+        'str'
+    """
     key = _score_key(finding)
     name = charts.score_name(key) if key else ""
     what = f"score, the {name[:1].lower()}{name[1:]}," if key else "score"
@@ -126,7 +156,12 @@ def verdict_sentence(finding: Finding) -> str:
 
 
 def reason(finding: Finding) -> str:
-    """What the verdict rests on; empty where the finding does not tell."""
+    """Return what the verdict rests on; empty where the finding does not tell.
+
+    Example:
+        >>> type(reason(finding)).__name__
+        'str'
+    """
     names = finding.search.get("verdict_reasons")
     if names is None or finding.verdict == UNKNOWN:
         return ""
@@ -145,7 +180,12 @@ def reason(finding: Finding) -> str:
 
 
 def numbers(finding: Finding) -> list[dict[str, str]]:
-    """The headline numbers: label, value, and a note under each."""
+    """Return the headline numbers: label, value, and a note under each.
+
+    Example:
+        >>> [sorted(number) for number in numbers(finding)][:1]
+        [['label', 'note', 'value']]
+    """
     volume = finding.anomaly.sum() * abs(np.linalg.det(finding.affine[:3, :3])) / 1000
     key = _score_key(finding)
     percentile = charts.finite(finding.percentile)
@@ -174,7 +214,12 @@ def numbers(finding: Finding) -> list[dict[str, str]]:
 
 
 def share(fraction: float) -> str:
-    """A share of the brain in percent; tiny ones are not rounded to nothing."""
+    """Return a share of the brain in percent; tiny ones are not rounded to nothing.
+
+    Example:
+        >>> share(0.0123)
+        '1.23'
+    """
     percent = 100 * fraction
     if 0 < percent < 0.01:
         return "< 0.01"
@@ -182,13 +227,18 @@ def share(fraction: float) -> str:
 
 
 def _healthy_note(finding: Finding, key: str | None) -> str:
-    """The healthy median of a score, if known."""
+    """Return the healthy median of a score, if known."""
     median = charts.finite(finding.scores.get(key or "", {}).get("healthy_median"))
     return "" if median is None else f"healthy median {charts.score_value(key or '', median)}"
 
 
 def curve_note(search: Mapping[str, Any]) -> str:
-    """How the stop threshold was chosen."""
+    """Return how the stop threshold was chosen.
+
+    Example:
+        >>> curve_note({})
+        'The threshold stands where the slope first exceeds the limit gamma.'
+    """
     gamma = charts.finite(search.get("gamma"))
     slope = "the limit gamma" if gamma is None else f"gamma = {gamma:g} per percent"
     r_squared = charts.finite(search.get("r_squared"))
@@ -210,12 +260,22 @@ def curve_note(search: Mapping[str, Any]) -> str:
 
 
 def thousands(count: int) -> str:
-    """A count with narrow gaps between thousands."""
+    """Return a count with narrow gaps between thousands.
+
+    Example:
+        >>> thousands(999), len(thousands(1234567))
+        ('999', 9)
+    """
     return f"{count:,}".replace(",", "\u202f")
 
 
 def score_rows(finding: Finding) -> list[dict[str, str]]:
-    """The scores as a table."""
+    """Return the scores as a table.
+
+    Example:
+        >>> type(score_rows(finding)).__name__
+        'list'
+    """
     return [
         {"name": charts.score_name(name)}
         | {key: charts.score_value(name, charts.finite(score.get(key))) for key in SCORE_COLUMNS}
@@ -225,7 +285,12 @@ def score_rows(finding: Finding) -> list[dict[str, str]]:
 
 
 def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
-    """The features most out of range, in plain words."""
+    """Return the features most out of range, in plain words.
+
+    Example:
+        >>> profile_sentence({})
+        'No error level lies more than 2 healthy standard deviations from the healthy median.'
+    """
     z = {name: value for name, entry in profile.items() if (value := charts.finite(entry.get("z"))) is not None}
     far = sorted((name for name in z if abs(z[name]) > charts.Z_NORMAL), key=lambda name: -abs(z[name]))
     if not far:
@@ -239,7 +304,12 @@ def profile_sentence(profile: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Settings, timings and versions as rows of text."""
+    """Return settings, timings and versions as rows of text.
+
+    Example:
+        >>> [title for title, rows in tables(finding)]
+        ['Settings', 'Search', 'Timings', 'Versions']
+    """
     single = {key: value for key, value in finding.search.items() if not isinstance(value, list | tuple | dict)}
     timings = {stage: f"{seconds:.2f} s" for stage, seconds in finding.timings.items()}
     groups = {
@@ -254,7 +324,7 @@ def tables(finding: Finding) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _plain_value(value: Any) -> str:
-    """A setting as text."""
+    """Return a setting as text."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if value is None:
@@ -265,12 +335,22 @@ def _plain_value(value: Any) -> str:
 
 
 def position_text(position: Sequence[float]) -> str:
-    """A position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`."""
+    """Return a position in signed whole mm along right, front and top, such as `x +24, y −12, z +40`.
+
+    Example:
+        >>> position_text([24.2, -12.0, 40.0])
+        'x +24, y −12, z +40'
+    """
     return ", ".join(f"{axis} {signed(value)}" for axis, value in zip(AXES, position, strict=True))
 
 
 def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
-    """The regions of the anomaly mask as a table."""
+    """Return the regions of the anomaly mask as a table.
+
+    Example:
+        >>> region_rows([])
+        []
+    """
     return [
         {
             "place": position_text(region.position_mm),
@@ -290,7 +370,7 @@ def region_rows(regions: Sequence[Region]) -> list[dict[str, Any]]:
 
 
 def slices_text(file_slices: Sequence[int], file_axis: int, instances: Sequence[int]) -> str:
-    """Which slices of the file are shown; of a DICOM series across its images by their instance numbers too.
+    """Return which slices of the file are shown; of a DICOM series across its images by their instance numbers too.
 
     >>> slices_text([0, 2], 2, [7, 6, 5])
     'instance numbers 7, 5; file slices 0, 2 (from 0) along the third array axis'
@@ -302,13 +382,17 @@ def slices_text(file_slices: Sequence[int], file_axis: int, instances: Sequence[
 
 
 def regions_note(shown: int, count: int, volume: float, registered: bool) -> str:
-    """How many regions there are, and how many of them the table leaves out.
+    """Return how many regions there are, and how many of them the table leaves out.
 
     Args:
         shown: how many the table has.
         count: how many there are.
         volume: in ml, of those that it leaves out.
         registered: whether left and right of the head are known.
+
+    Example:
+        >>> print(regions_note(shown=3, count=8, volume=1.5, registered=True))
+        8 connected regions are marked. The 3 largest are listed; the other 5 have 1.50 ml together.
     """
     if not count:
         return "No voxel is marked as anomaly."

@@ -21,13 +21,19 @@ UNREADABLE = (OSError, ValueError, SyntaxError, binascii.Error, Image.Decompress
 
 
 def thumbnail(report: Path) -> bytes | None:
-    """A report's thumbnail as a PNG file.
+    r"""Return a report's thumbnail as a PNG file.
 
     Args:
         report: HTML file, as `itermask.results.report.write_report` writes it.
 
     Returns:
         PNG, its longer side `SIDE` pixels; None if the report cannot be read or holds no pictures.
+
+    Example:
+        >>> from itermask.results.report.page import write_report
+        >>> write_report(scan, finding, folder / "report.html", viewer=False)
+        >>> thumbnail(folder / "report.html")[:4]
+        b'\x89PNG'
     """
     try:
         told = report.stat()
@@ -38,7 +44,7 @@ def thumbnail(report: Path) -> bytes | None:
 
 @lru_cache(KEPT)
 def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
-    """The thumbnail of a report as it is since it was last changed."""
+    """Return the thumbnail of a report as it is since it was last changed."""
     try:
         rows = ROW.findall(report.read_bytes())
         pictures = [(_picture(png), places.count(b",") + 1) for png, plane, places in rows if plane == rows[0][1]]
@@ -71,7 +77,7 @@ def _picture(png: bytes) -> np.ndarray:
 
 
 def choose_tile(rows: list[tuple[np.ndarray, int]]) -> np.ndarray:
-    """The slice in which most pixels are the anomaly's contour; the middle one if there is no contour.
+    """Return the slice in which most pixels are the anomaly's contour; the middle one if there is no contour.
 
     Args:
         rows: pictures of slices side by side, with gaps of `GAP` pixels between them, uint8 (rows, columns, 3), and how

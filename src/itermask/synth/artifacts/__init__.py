@@ -1,4 +1,4 @@
-"""Ways to spoil a scan on purpose, one file each; every module here registers its artifacts when imported."""
+"""Ways to corrupt a scan on purpose, one file each; every module here registers its artifacts when imported."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -45,13 +45,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One way to spoil a scan.
+    """One way to corrupt a scan.
 
     Attributes:
         name: key in `ARTIFACTS`.
         draw: (subject, severity, rng) → parameters: plain numbers and lists, so that they can be written as JSON;
             the severity is above 0.
-        apply: (image, parameters) → spoiled magnitude image of the same shape; the image is left as it is.
+        apply: (image, parameters) → corrupted magnitude image of the same shape; the image is left as it is.
         region: (shape, parameters) → boolean array of the voxels that are destroyed; None where no such set
             is meaningful.
     """
@@ -64,7 +64,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Corrupted:
-    """A spoiled scan.
+    """A corrupted scan.
 
     Attributes:
         image: float32, shape of the scan, non-negative. A stripped scan is to be masked again by the caller:
@@ -99,7 +99,7 @@ def corrupt(
     direction: int = 1,
     up: int = 2,
 ) -> Corrupted:
-    """Spoil a scan with one artifact.
+    """Corrupt a scan with one artifact.
 
     With one seed, a higher severity is the same artifact, stronger. Severity 5 is clearly visible to a
     radiographer; each artifact's module says what it means physically. Severity 0 is the scan as it is.
@@ -117,7 +117,7 @@ def corrupt(
         up: axis that runs along the head; the missing chunks lie across it unless `axis` says otherwise.
 
     Returns:
-        the spoiled image, what was drawn, and the damaged voxels. At severity 0 a copy of the image, no parameters
+        the corrupted image, what was drawn, and the damaged voxels. At severity 0 a copy of the image, no parameters
         but the severity, and no voxel damaged.
 
     Raises:
@@ -125,6 +125,12 @@ def corrupt(
             NaN, infinity or negative values, an empty or ill-fitting brain mask, a voxel size that is not
             positive, or a severity that the artifact cannot have on this scan.
         MissingExtraError: the artifact needs TorchIO, which is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((16, 16, 16)).astype(np.float32)
+        >>> corrupted = corrupt(image, "gaussian_noise", severity=5, rng=0)
+        >>> corrupted.image.shape, bool((corrupted.image != image).any())
+        ((16, 16, 16), True)
     """
     known = _known(artifact)
     image = _magnitudes(image)
@@ -168,6 +174,12 @@ def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarr
     Raises:
         ValueError: unknown artifact, or an image that is not 3D or holds NaN, infinity or negative values.
         MissingExtraError: the artifact needs TorchIO, which is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((16, 16, 16)).astype(np.float32)
+        >>> corrupted = corrupt(image, "ghosting", severity=5, rng=0)
+        >>> bool((replay(image, "ghosting", corrupted.parameters) == corrupted.image).all())
+        True
     """
     known, image = _known(artifact), _magnitudes(image)
     if parameters.get("severity") == 0:
@@ -176,45 +188,76 @@ def replay(image: np.ndarray, artifact: str, parameters: Parameters) -> np.ndarr
 
 
 def summary(artifact: str) -> str:
-    """The first line of what an artifact's module says of it; `ValueError` if the name is unknown."""
+    """Return the first line of what an artifact's module says of it; `ValueError` if the name is unknown.
+
+    Example:
+        >>> summary("ghosting").split(":")[0]
+        'Ghosting'
+    """
     text = sys.modules[_known(artifact).apply.__module__].__doc__ or ""
     return text.partition("\n")[0]
 
 
 def choose_axis(subject: Subject, rng: np.random.Generator) -> int:
-    """The axis asked for, or a random one; one number is drawn either way."""
+    """Return the axis asked for, or a random one; one number is drawn either way."""
     chosen = int(rng.integers(3))
     return chosen if subject.axis is None else subject.axis
 
 
 def in_slice(strength: float, spacing: Sequence[float]) -> float:
-    """Strength on this scan's voxels of noise that is to look as `strength` does on pixels of 2 mm.
+    """Return the strength on this scan's voxels of noise that is to look as `strength` does on pixels of 2 mm.
 
     Who reads a slice takes in a patch of it at once, in which independent voxels cancel out: noise looks alike where
     its standard deviation times the edge of a pixel is the same. The slice lies across the longest voxel edge.
+
+    Example:
+        >>> round(in_slice(1.0, (2.0, 2.0, 2.0)), 3)
+        1.0
     """
     first, second, _ = sorted(spacing)
     return strength * PIXEL / float(np.sqrt(first * second))
 
 
 def on_line(strength: float, spacing: float) -> float:
-    """The same for what differs from voxel to voxel along one axis of a slice only, with that axis' voxel size."""
+    """Return the same for what differs from voxel to voxel along one axis of a slice only, with that axis' voxel size.
+
+    Example:
+        >>> round(on_line(1.0, 2.0), 3)
+        1.0
+    """
     return strength * float(np.sqrt(PIXEL / spacing))
 
 
 def extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
-    """First slice along `axis` that holds a voxel of a mask that is not empty, and one past the last."""
+    """Return the first slice along `axis` that holds a voxel of a mask that is not empty, and one past the last.
+
+    Example:
+        >>> mask = np.zeros((4, 4, 4), bool)
+        >>> mask[1:3] = True
+        >>> extent(mask, axis=0)
+        (1, 3)
+    """
     occupied = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
     return int(occupied[0]), int(occupied[-1]) + 1
 
 
 def along(values: np.ndarray, axis: int) -> np.ndarray:
-    """A row of numbers, shaped to be broadcast along `axis` of a volume."""
+    """Return a row of numbers, shaped to be broadcast along `axis` of a volume.
+
+    Example:
+        >>> along(np.arange(3), axis=1).shape
+        (1, 3, 1)
+    """
     return values.reshape([-1 if a == axis else 1 for a in range(3)])
 
 
 def slab(axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    """Index of the slices from `start` to `stop` (excluded) along `axis` of a volume."""
+    """Return the index of the slices from `start` to `stop` (excluded) along `axis` of a volume.
+
+    Example:
+        >>> slab(1, 2, 5)
+        (slice(None, None, None), slice(2, 5, None), slice(None, None, None))
+    """
     return tuple(slice(start, stop) if a == axis else slice(None) for a in range(3))
 
 
@@ -225,7 +268,7 @@ def _known(artifact: str) -> Artifact:
 
 
 def _magnitudes(image: np.ndarray) -> np.ndarray:
-    """The image as float32, checked to be a 3D magnitude image."""
+    """Return the image as float32, checked to be a 3D magnitude image."""
     image = np.asarray(image, dtype=np.float32)
     if image.ndim != 3 or image.size == 0:
         raise ValueError(f"an image with 3 axes is needed, not one of shape {image.shape}")

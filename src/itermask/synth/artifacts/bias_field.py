@@ -17,7 +17,7 @@ ORDER = 3
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """The polynomial, scaled so that those percentiles are the logarithm of the ratio apart. It has no axis.
+    """Draw the polynomial, scaled so that those percentiles are the logarithm of the ratio apart. It has no axis.
 
     Returns:
         `ratio`: 95th over 5th percentile of the field within the brain;
@@ -40,13 +40,13 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image times the field."""
+    """Return the image times the field."""
     arguments = {"coefficients": parameters["coefficients"], "order": parameters["order"]}
     return transform("BiasField", image, (1.0, 1.0, 1.0), **arguments)
 
 
 def _powers(order: int) -> list[tuple[int, int, int]]:
-    """Powers of the three coordinates, in TorchIO's order."""
+    """Return powers of the three coordinates, in TorchIO's order."""
     triples = np.ndindex((order + 1,) * 3)
     return [(x, y, z) for x, y, z in triples if x + y + z <= order]
 

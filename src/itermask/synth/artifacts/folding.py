@@ -16,7 +16,7 @@ OFFSET = 5.0  # mm, largest distance of the field of view from the head's middle
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which field of view the scan has.
+    """Draw which field of view the scan has.
 
     One end of the head, shifted by the field of view, is to reach so far into the brain's other end; of the two, the
     one that needs the larger field. The head is the brain, and what is above a tenth of the 99th percentile.
@@ -29,6 +29,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
     Raises:
         ValueError: the field of view would be empty.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'background', 'field_mm', 'start', 'stop']
     """
     axis = choose_axis(subject, rng)
     spacing, size = subject.spacing[axis], subject.image.shape[axis]
@@ -52,22 +61,32 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Within the field of view, the sum of the image and of its copies shifted by whole fields; background beyond."""
+    """Return the image plus its copies shifted by whole fields of view, within the field; background beyond.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     axis, start, stop = parameters["axis"], parameters["start"], parameters["stop"]
     field, size = stop - start, image.shape[axis]
-    spoiled = np.full_like(image, parameters["background"])
-    window = spoiled[slab(axis, start, stop)]
+    corrupted = np.full_like(image, parameters["background"])
+    window = corrupted[slab(axis, start, stop)]
     window[...] = 0
     most = size // field + 1
     for shift in range(-most * field, most * field + 1, field):
         low, high = max(start + shift, 0), min(stop + shift, size)
         if low < high:
             window[slab(axis, low - start - shift, high - start - shift)] += image[slab(axis, low, high)]
-    return spoiled
+    return corrupted
 
 
 def _bulk(mask: np.ndarray, axis: int, least: float) -> tuple[int, int]:
-    """First slice along `axis` with at least so many voxels of a mask, and one past the last."""
+    """Return the first slice along `axis` with at least so many voxels of a mask, and one past the last."""
     sizes = mask.sum(axis=tuple(a for a in range(3) if a != axis))
     large = np.flatnonzero(sizes >= least)
     return int(large[0]), int(large[-1]) + 1

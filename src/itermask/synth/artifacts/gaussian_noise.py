@@ -13,18 +13,37 @@ DEVIATION = 0.015  # of the reference intensity, for each step of severity, on p
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How strong the noise is.
+    """Draw how strong the noise is.
 
     Returns:
         `deviation`: standard deviation, in the image's intensities;
         `seed`: what the noise is made from, so that it can be made again.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['deviation', 'seed']
     """
     deviation = in_slice(DEVIATION * severity, subject.spacing)
     return {"deviation": deviation * subject.reference, "seed": int(rng.integers(2**32))}
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image plus Gaussian noise, with values below 0 set to 0."""
+    """Return the image plus Gaussian noise, with values below 0 set to 0.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     noise = np.random.default_rng(parameters["seed"]).standard_normal(image.shape, dtype=np.float32)
     return np.maximum(image + np.float32(parameters["deviation"]) * noise, 0)
 

@@ -19,7 +19,7 @@ SPARED = 1 / 80  # cycles/mm, standard deviation of the spared centre
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How the k-space lines are modulated.
+    """Draw how the k-space lines are modulated.
 
     The modulation is near a crest or a trough at the centre of k-space, so that the ghosts brighten or darken
     the tissue that they lie on; a quarter of a period away they would add in quadrature and hardly show there.
@@ -31,6 +31,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `depth`: of the modulation, as a share of a line's amplitude; each ghost has half of it;
         `spared_lines`: standard deviation of the spared centre, in lines;
         `displacement_mm`: how far the ghosts lie from the head.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'depth', 'displacement_mm', 'period', 'phase', 'spared_lines']
     """
     axis = choose_axis(subject, rng)
     extent = subject.image.shape[axis] * subject.spacing[axis]
@@ -46,9 +55,18 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after line `m` of k-space was multiplied by `1 + d·s(m)·cos(2π m/p + φ)`.
+    """Return the magnitude of the image after line `m` of k-space was multiplied by `1 + d·s(m)·cos(2π m/p + φ)`.
 
     `s(m) = 1 − exp(−m²/2c²)` spares the centre; `d` is the depth, `p` the period, `c` the spared lines.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
     """
     axis, size = parameters["axis"], image.shape[parameters["axis"]]
     line = fft.fftfreq(size, 1 / size)

@@ -14,13 +14,22 @@ COARSER = 0.6  # mm, for each step of severity
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where k-space ends.
+    """Draw where k-space ends.
 
     Returns:
         `axis`: the one asked for or a random one;
         `acquired_mm`: size of the acquired voxels along it;
         `last_line`: the highest frequency, in lines from the centre of k-space; need not be whole, at least 0.5, so
             that the centre is kept.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['acquired_mm', 'axis', 'last_line']
     """
     axis = choose_axis(subject, rng)
     acquired = subject.spacing[axis] + COARSER * severity
@@ -29,7 +38,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image without the lines beyond the last; a line that is only partly within counts in part."""
+    """Return the magnitude of the image without the lines beyond the last; a line partly within counts in part.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     axis, size = parameters["axis"], image.shape[parameters["axis"]]
     line = np.abs(fft.fftfreq(size, 1 / size))
     weight = np.clip(parameters["last_line"] - line + 0.5, 0, 1).astype(np.float32)

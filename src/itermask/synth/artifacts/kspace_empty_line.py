@@ -15,12 +15,21 @@ SPARED = 1 / 80  # cycles/mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which lines are lost.
+    """Draw which lines are lost.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
         `lines`: the lost ones, whole cycles over the field of view, in the order of their loss;
         `losses`: how much of each is lost, 1 but for the last.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'lines', 'losses']
     """
     axis = choose_axis(subject, rng)
     size = subject.image.shape[axis]
@@ -32,7 +41,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image without the lost lines."""
+    """Return the magnitude of the image without the lost lines.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     axis = parameters["axis"]
     kept = np.ones(image.shape[axis], dtype=np.float32)
     kept[parameters["lines"]] -= np.array(parameters["losses"], dtype=np.float32)

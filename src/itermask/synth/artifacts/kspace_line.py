@@ -15,13 +15,22 @@ WAVELENGTHS = (6.0, 25.0)  # mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which line is hit and how hard.
+    """Draw which line is hit and how hard.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
         `line`: of k-space, whole cycles over the field of view;
         `strength`: root mean square of what it adds to the image, real and imaginary part together;
         `seed`: what the burst is made from.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'line', 'seed', 'strength']
     """
     axis = choose_axis(subject, rng)
     size = subject.image.shape[axis]
@@ -37,7 +46,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after complex Gaussian noise was added to every sample of the line."""
+    """Return the magnitude of the image after complex Gaussian noise was added to every sample of the line.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     axis, size = parameters["axis"], image.shape[parameters["axis"]]
     rng = np.random.default_rng(parameters["seed"])
     shape = [1 if a == axis else n for a, n in enumerate(image.shape)]

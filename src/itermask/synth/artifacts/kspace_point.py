@@ -15,13 +15,22 @@ TILT = (np.pi / 9, np.pi * 7 / 18)  # radians, 20 to 70 degrees, of the stripes 
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which point is hit and how hard.
+    """Draw which point is hit and how hard.
 
     Returns:
         `axis`: across the slices, the one asked for or a random one;
         `point`: position in k-space, whole cycles over the field of view along each axis, 0 across the slices;
         `amplitude`: what the point adds to the image, in its intensities;
         `seed`: what each slice's phase is made from.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['amplitude', 'axis', 'point', 'seed']
     """
     axis = choose_axis(subject, rng)
     extent = np.array(subject.image.shape) * subject.spacing
@@ -39,7 +48,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus one plane wave, with a phase of its own in each slice."""
+    """Return the magnitude of the image plus one plane wave, with a phase of its own in each slice.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     axis = parameters["axis"]
     turns = np.random.default_rng(parameters["seed"]).random(image.shape[axis])
     wave = parameters["amplitude"] * along(np.exp(2j * np.pi * turns).astype(np.complex64), axis)

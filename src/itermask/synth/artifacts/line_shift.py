@@ -14,7 +14,7 @@ CENTRE = (0.3, 0.7)  # range of the band's centre, share of the brain's extent
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which lines are displaced and how far.
+    """Draw which lines are displaced and how far.
 
     Returns:
         `axis`: across the lines, the one asked for or a random one;
@@ -23,6 +23,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `shift`: in voxels along it, either way;
         `shift_mm`: the same in mm;
         `background`: what follows, the image's minimum.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['along', 'axis', 'background', 'shift', 'shift_mm', 'start', 'stop']
     """
     axis = choose_axis(subject, rng)
     other = (axis + int(rng.integers(1, 3))) % 3
@@ -43,19 +52,39 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the band."""
+    """Return a boolean array of `shape`, True in the band.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> damaged = region(image.shape, draw(subject, 5.0, rng))
+        >>> damaged.dtype, bool(damaged.any())
+        (dtype('bool'), True)
+    """
     band = np.zeros(shape, dtype=bool)
     band[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
     return band
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image with the band displaced, linear between voxels; every other voxel as it was."""
+    """Return the image with the band displaced, linear between voxels; every other voxel as it was.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     band = slab(parameters["axis"], parameters["start"], parameters["stop"])
     shift = [parameters["shift"] if a == parameters["along"] else 0.0 for a in range(3)]
-    spoiled = image.copy()
-    spoiled[band] = ndimage.shift(image[band], shift, order=1, cval=parameters["background"])
-    return spoiled
+    corrupted = image.copy()
+    corrupted[band] = ndimage.shift(image[band], shift, order=1, cval=parameters["background"])
+    return corrupted
 
 
 register(Artifact("line_shift", draw, apply, region))

@@ -16,7 +16,7 @@ CENTRE = (0.4, 0.6)  # range of the middle slab's centre, share of the brain's e
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator, position: str) -> Parameters:
-    """Which slab is missing.
+    """Draw which slab is missing.
 
     Args:
         subject: the scan; `axis` is the slab's normal (the axis along the head if None).
@@ -30,6 +30,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
 
     Raises:
         ValueError: no slice of the brain would be left.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng, position="top")
+        >>> sorted(parameters)
+        ['axis', 'background', 'start', 'stop', 'thickness_mm']
     """
     axis = subject.up if subject.axis is None else subject.axis
     low, high = extent(subject.brain, axis)
@@ -53,14 +62,34 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator, position: 
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the missing slab."""
+    """Return a boolean array of `shape`, True in the missing slab.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)
+        >>> damaged = region(image.shape, draw(subject, 5.0, rng, position="top"))
+        >>> damaged.dtype, bool(damaged.any())
+        (dtype('bool'), True)
+    """
     missing = np.zeros(shape, dtype=bool)
     missing[slab(parameters["axis"], parameters["start"], parameters["stop"])] = True
     return missing
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image with the slab set to background; every other voxel as it was."""
+    """Return the image with the slab set to background; every other voxel as it was.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng, position="top"))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     return np.where(region(image.shape, parameters), np.float32(parameters["background"]), image)
 
 

@@ -17,7 +17,7 @@ JITTER = 0.3  # of the time between two movements
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """When the head moves, and where it is from then on.
+    """Draw when the head moves, and where it is from then on.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
@@ -42,7 +42,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image put together from k-space lines of the head in each of its positions.
+    """Return the magnitude of the image put together from k-space lines of the head in each of its positions.
 
     TorchIO takes the last axis as phase axis, so the axes are reordered for it and back again; and it gives the
     image's real part, which in tissue is the magnitude to first order.

@@ -12,18 +12,37 @@ DEVIATION = 0.015  # of the reference intensity, for each step of severity, on p
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How strong the noise is.
+    """Draw how strong the noise is.
 
     Returns:
         `deviation`: standard deviation in the real and in the imaginary channel, in the image's intensities;
         `seed`: what the noise is made from, so that it can be made again.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['deviation', 'seed']
     """
     deviation = in_slice(DEVIATION * severity, subject.spacing)
     return {"deviation": deviation * subject.reference, "seed": int(rng.integers(2**32))}
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus complex Gaussian noise."""
+    """Return the magnitude of the image plus complex Gaussian noise.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
+    """
     rng = np.random.default_rng(parameters["seed"])
     real, imaginary = parameters["deviation"] * rng.standard_normal((2, *image.shape), dtype=np.float32)
     return np.hypot(image + real, imaginary)

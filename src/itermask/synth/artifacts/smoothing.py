@@ -14,11 +14,20 @@ FWHM_OF_SIGMA = np.sqrt(8 * np.log(2))
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """How wide a point becomes; nothing is random.
+    """Draw how wide a point becomes; nothing is random.
 
     Returns:
         `fwhm_mm`: full width at half maximum along each axis, 0 where nothing is smoothed;
         `spacing_mm`: voxel size along each axis.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['fwhm_mm', 'spacing_mm']
     """
     axes = range(3) if subject.axis is None else (subject.axis,)
     return {
@@ -28,9 +37,18 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image after its k-space was multiplied by the Gaussian's transform.
+    """Return the magnitude of the image after its k-space was multiplied by the Gaussian's transform.
 
     In k-space the width may be less than a voxel; what leaves the volume at one side enters at the other.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
     """
     sigma = np.divide(parameters["fwhm_mm"], parameters["spacing_mm"]) / FWHM_OF_SIGMA
     spectrum = ndimage.fourier_gaussian(fft.rfftn(image), sigma, n=image.shape[2])

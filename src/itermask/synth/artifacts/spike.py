@@ -14,7 +14,7 @@ MOST_POINTS = 3
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Which points of k-space are hit and how hard.
+    """Draw which points of k-space are hit and how hard.
 
     Directions are uniform in space, so the axis asked for plays no role; wavelengths are log-uniform between 5
     and 20 mm and rounded to the grid of k-space.
@@ -23,6 +23,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `points`: position in k-space, whole cycles over the field of view along each axis;
         `amplitudes`: what each point adds to the image, in its intensities;
         `phases`: radians.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['amplitudes', 'phases', 'points']
     """
     count = int(rng.integers(1, MOST_POINTS + 1))
     extent = np.array(subject.image.shape) * subject.spacing
@@ -40,9 +49,18 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus the spikes.
+    """Return the magnitude of the image plus the spikes.
 
     A point of k-space is a plane wave `a·exp(i(2π k·r/n + φ))` in the image, so the waves are added there.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
     """
     total = image.astype(np.complex64)
     drawn = zip(parameters["points"], parameters["amplitudes"], parameters["phases"], strict=True)

@@ -15,7 +15,7 @@ RADII = (32.0, 40.0)  # mm
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where the field is off and by how much.
+    """Draw where the field is off and by how much.
 
     Returns:
         `axis`: the phase axis, the one asked for or a random one;
@@ -23,6 +23,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `radius_mm`: of the ball;
         `displacement_mm`: at the centre, along the axis, either way;
         `spacing_mm`: voxel size along each axis.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'centre', 'displacement_mm', 'radius_mm', 'spacing_mm']
     """
     axis = choose_axis(subject, rng)
     surface = np.argwhere(subject.brain & ~ndimage.binary_erosion(subject.brain))
@@ -36,7 +45,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True in the ball."""
+    """Return a boolean array of `shape`, True in the ball.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> damaged = region(image.shape, draw(subject, 5.0, rng))
+        >>> damaged.dtype, bool(damaged.any())
+        (dtype('bool'), True)
+    """
     ball = np.zeros(shape, dtype=bool)
     box, offsets = _offsets(shape, parameters)
     ball[box] = _square(offsets, parameters) < 1
@@ -44,9 +63,18 @@ def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """The image read at `x + d(x)`, times `1 + ∂d/∂x`, along the phase axis; outside the ball as it was.
+    """Return the image read at `x + d(x)`, times `1 + ∂d/∂x`, along the phase axis; outside the ball as it was.
 
     `d = D·(1 − r²/R²)²` in a ball of radius `R`: smooth, and for every severity less steep than what would fold.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
     """
     axis, spacing = parameters["axis"], parameters["spacing_mm"][parameters["axis"]]
     box, offsets = _offsets(image.shape, parameters)
@@ -55,13 +83,13 @@ def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
     slope = parameters["displacement_mm"] * -4 * inside * offsets[axis] / parameters["radius_mm"] ** 2
     places = np.array(np.broadcast_arrays(*np.ogrid[box]), dtype=float)
     places[axis] += displacement / spacing
-    spoiled = image.copy()
-    spoiled[box] = ndimage.map_coordinates(image, places, order=1, mode="nearest") * (1 + slope)
-    return spoiled
+    corrupted = image.copy()
+    corrupted[box] = ndimage.map_coordinates(image, places, order=1, mode="nearest") * (1 + slope)
+    return corrupted
 
 
 def _offsets(shape: tuple[int, ...], parameters: Parameters) -> tuple[tuple[slice, ...], list[np.ndarray]]:
-    """The box around the ball, and how far its voxels are from the centre along each axis, in mm."""
+    """Return the box around the ball, and how far its voxels are from the centre along each axis, in mm."""
     centre, spacing = parameters["centre"], parameters["spacing_mm"]
     reach = [int(parameters["radius_mm"] / step) + 1 for step in spacing]
     box = tuple(slice(max(0, centre[a] - reach[a]), min(shape[a], centre[a] + reach[a] + 1)) for a in range(3))
@@ -69,7 +97,7 @@ def _offsets(shape: tuple[int, ...], parameters: Parameters) -> tuple[tuple[slic
 
 
 def _square(offsets: list[np.ndarray], parameters: Parameters) -> np.ndarray:
-    """Squared distance from the centre, 1 on the ball's surface."""
+    """Return the squared distance from the centre, 1 on the ball's surface."""
     x, y, z = offsets
     return (x**2 + y**2 + z**2) / parameters["radius_mm"] ** 2
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from itermask.errors import MissingExtraError
+from itermask.errors import needed
 
 
 def transform(name: str, image: np.ndarray, spacing: Sequence[float], **arguments: Any) -> np.ndarray:
@@ -26,11 +26,9 @@ def transform(name: str, image: np.ndarray, spacing: Sequence[float], **argument
     Raises:
         MissingExtraError: TorchIO is not installed.
     """
-    try:
+    with needed("TorchIO", "artifacts"):
         import torch
         import torchio
-    except ImportError as error:
-        raise MissingExtraError("TorchIO is needed: pip install 'itermask[artifacts]'") from error
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = -np.array(spacing) * image.shape / 2
     tensor = torch.from_numpy(np.array(image, dtype=np.float32, order="C")[None])

@@ -17,7 +17,7 @@ PLACES = (0.15, 0.85)  # range of the lines' places, share of the brain's extent
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
-    """Where the lines lie and how strong they are.
+    """Draw where the lines lie and how strong they are.
 
     Returns:
         `axis`: the phase axis, which the lines run along, the one asked for or a random one;
@@ -25,6 +25,15 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `lines`: first voxel on `readout` and one past the last, for each line;
         `strength`: standard deviation of the interference, real and imaginary part together;
         `seed`: what the interference is made from.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> parameters = draw(subject, 5.0, rng)
+        >>> sorted(parameters)
+        ['axis', 'lines', 'readout', 'seed', 'strength']
     """
     axis = choose_axis(subject, rng)
     readout = (axis + int(rng.integers(1, 3))) % 3
@@ -44,7 +53,17 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
-    """Boolean array of `shape`, True on the lines."""
+    """Return a boolean array of `shape`, True on the lines.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> damaged = region(image.shape, draw(subject, 5.0, rng))
+        >>> damaged.dtype, bool(damaged.any())
+        (dtype('bool'), True)
+    """
     lines = np.zeros(shape, dtype=bool)
     for start, stop in parameters["lines"]:
         lines[slab(parameters["readout"], start, stop)] = True
@@ -52,19 +71,28 @@ def region(shape: tuple[int, ...], parameters: Parameters) -> np.ndarray:
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Magnitude of the image plus complex noise on the lines; every other voxel as it was.
+    """Return the magnitude of the image plus complex noise on the lines; every other voxel as it was.
 
     The station's phase is another one in every read-out, so that along the phase axis its energy is spread over all
     voxels; across a line it is the same.
+
+    Example:
+        >>> from itermask.synth.artifacts.base import Subject
+        >>> rng = np.random.default_rng(0)
+        >>> image = rng.random((16, 16, 16)).astype(np.float32)
+        >>> subject = Subject(image, image > 0, (1.0, 1.0, 1.0), axis=1, direction=1, reference=1.0)
+        >>> corrupted = apply(image, draw(subject, 5.0, rng))
+        >>> corrupted.shape, bool((corrupted != image).any())
+        ((16, 16, 16), True)
     """
     rng = np.random.default_rng(parameters["seed"])
-    spoiled = image.copy()
+    corrupted = image.copy()
     for start, stop in parameters["lines"]:
         line = slab(parameters["readout"], start, stop)
         shape = [1 if a == parameters["readout"] else n for a, n in enumerate(image.shape)]
         noise = parameters["strength"] / np.sqrt(2) * rng.standard_normal((2, *shape), dtype=np.float32)
-        spoiled[line] = np.hypot(image[line] + noise[0], noise[1])
-    return spoiled
+        corrupted[line] = np.hypot(image[line] + noise[0], noise[1])
+    return corrupted
 
 
 register(Artifact("zipper", draw, apply, region))

@@ -138,7 +138,7 @@ function open(scan, focus) {
 
 function report(scan) {
   if (!scan.report) {
-    const words = scan.reason ? `This scan could not be looked at: ${scan.reason}` : "There is no report of this scan.";
+    const words = scan.reason ? `This scan could not be processed: ${scan.reason}` : "There is no report of this scan.";
     byId("report").replaceChildren(make("p", words, `reason ${scan.tone}`));
     return;
   }

@@ -53,11 +53,11 @@ class RobustZ(FixedThresholdMethod):
             raise ValueError(f"white_matter is true or false, not {self.white_matter!r}")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return constructor arguments, as JSON can hold them."""
         return asdict(self)
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """No network."""
+        """Return no network."""
         return {}
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -71,7 +71,7 @@ class RobustZ(FixedThresholdMethod):
     def error_and_reconstruction(
         self, prepared: Prepared, runtime: "Runtime", rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """How far the scan is to the chosen side, in standard deviations; and a brain of what it is compared with.
+        """Return how far the scan is to the chosen side, in standard deviations, and what it is compared with.
 
         Raises:
             ValueError: a brain that is half constant, or too little of it where white matter is expected.
@@ -89,5 +89,5 @@ class RobustZ(FixedThresholdMethod):
         return error * share, np.where(brain, middle, image)
 
     def published_point(self) -> OperatingPoint:
-        """The usual threshold, for a model without calibration: `USUAL`."""
+        """Return the usual threshold, for a model without calibration: `USUAL`."""
         return {"threshold": USUAL[self.white_matter]}

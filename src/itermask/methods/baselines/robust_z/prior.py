@@ -18,7 +18,13 @@ FILE = Path(__file__).with_name("white_matter.npz")
 
 @cache
 def white_matter() -> np.ndarray:
-    """The prior: float32 shares from 0 to 1, axes right, anterior, superior, from edge to edge of a brain's box."""
+    """Return the prior: float32 shares from 0 to 1, axes right, anterior, superior, from edge to edge of a brain's box.
+
+    Example:
+        >>> prior = white_matter()
+        >>> prior.ndim, 0 <= float(prior.min()) <= float(prior.max()) <= 1
+        (3, True)
+    """
     with np.load(FILE, allow_pickle=False) as stored:
         prior = stored["share"].astype(np.float32) / 255
     prior.flags.writeable = False
@@ -26,7 +32,7 @@ def white_matter() -> np.ndarray:
 
 
 def stretched(prior: np.ndarray, shape: Sequence[int], bounds: Sequence[tuple[int, int]]) -> np.ndarray:
-    """A map that fills a brain's bounding box → a map on the grid that the brain lies on, interpolated linearly.
+    """Return a map that fills a brain's bounding box → a map on the grid that the brain lies on, interpolated linearly.
 
     Args:
         prior: 3D map from edge to edge of the bounding box.
@@ -51,10 +57,10 @@ def stretched(prior: np.ndarray, shape: Sequence[int], bounds: Sequence[tuple[in
 
 
 def prior_for(prepared: Prepared, prior: np.ndarray | None = None) -> np.ndarray:
-    """The share of white matter that is expected in each voxel of a prepared scan.
+    """Return the share of white matter that is expected in each voxel of a prepared scan.
 
     Of a scan's own slices the box holds all from the first to the last with brain, also those that are too empty to be
-    looked at; so the whole box counts along them.
+    processed; so the whole box counts along them.
 
     Args:
         prepared: the scan on a model's grid.

@@ -46,7 +46,7 @@ def smoothed(
 
 
 def middle_and_spread(values: np.ndarray) -> tuple[float, float]:
-    """Median, and 1.4826 times the median absolute deviation from it.
+    """Return the median, and 1.4826 times the median absolute deviation from it.
 
     Args:
         values: intensities, any shape.
@@ -66,7 +66,7 @@ def middle_and_spread(values: np.ndarray) -> tuple[float, float]:
 
 
 def trimmed_mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of a tissue, after voxels far from it were left out.
+    """Return the mean and standard deviation of a tissue, after voxels far from it were left out.
 
     From the median and the median absolute deviation on, voxels more than `TRIM` standard deviations from the mean are
     left out until no more are.

@@ -1,6 +1,6 @@
-"""A scan, made ready to be measured: its brain's box, intensities relative to the brain's level, what is well inside.
+"""A scan cropped to its brain and ready to be measured: the brain's box, relative intensities, what is well inside.
 
-Everything that the score looks at lies within the brain, so it is the same with the skull on or off; and on the scan's
+Everything that the score uses lies within the brain, so it is the same with the skull on or off; and on the scan's
 own voxels, for noise, ringing and stripes are averaged away by any coarser grid.
 """
 
@@ -19,8 +19,8 @@ EMPTY = 0.02  # of the level; brain voxels below it hold no tissue
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the features are computed from.
+class BrainCrop:
+    """A scan cropped to its brain: what the features are computed from.
 
     Attributes:
         image: float32 box around the brain, intensities over the brain's 90th percentile.
@@ -43,7 +43,7 @@ class Look:
     open: tuple[tuple[bool, bool], ...]
 
 
-def look_at(scan: Scan) -> Look:
+def crop_brain(scan: Scan) -> BrainCrop:
     """Cut out the brain, and set its intensities in relation to its level.
 
     Args:
@@ -51,6 +51,10 @@ def look_at(scan: Scan) -> Look:
 
     Raises:
         ValueError: no brain mask, an empty one, or a brain that holds nothing but zeros.
+
+    Example:
+        >>> type(crop_brain(scan)).__name__
+        'BrainCrop'
     """
     if scan.brain_mask is None or not scan.brain_mask.any():
         raise ValueError(f"{scan.name}: image quality needs a brain mask that is not empty")
@@ -76,7 +80,7 @@ def look_at(scan: Scan) -> Look:
     right = int(np.argmax(directions[0]))
     up = int(np.argmax(np.where(np.arange(3) == right, -1, directions[2])))
     open_ = tuple((part.start > 0, part.stop < size) for part, size in zip(box, scan.brain_mask.shape, strict=True))
-    return Look(image, brain, inside, detail, scan.spacing, right, up, open_)
+    return BrainCrop(image, brain, inside, detail, scan.spacing, right, up, open_)
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:
@@ -93,7 +97,7 @@ def box_of(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Voxels at least `INSIDE` mm from where there is no tissue, along every axis that is long enough."""
+    """Return voxels at least `INSIDE` mm from where there is no tissue, along every axis that is long enough."""
     for axis, size in enumerate(spacing):
         width = 2 * max(1, round(INSIDE / size)) + 1
         if tissue.shape[axis] > 2 * width:
@@ -102,7 +106,7 @@ def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 
 
 def _local_mean(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Mean of the brain's voxels in a box of `BASE` mm about each voxel."""
+    """Return the mean of the brain's voxels in a box of `BASE` mm about each voxel."""
     total, weight = image, brain.astype(np.float32)
     for axis, size in enumerate(spacing):
         width = 2 * max(1, round(BASE / size / 2)) + 1
@@ -112,7 +116,7 @@ def _local_mean(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]
 
 
 def _grown(mask: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """A mask of every other voxel, on all voxels."""
+    """Return a mask of every other voxel, on all voxels."""
     for axis, step in enumerate(steps):
         if step > 1:
             mask = np.repeat(mask, step, axis=axis)
@@ -120,7 +124,7 @@ def _grown(mask: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> 
 
 
 def _interpolated(values: np.ndarray, steps: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """A smooth map of every other voxel, on all voxels; linear between them."""
+    """Return a smooth map of every other voxel, on all voxels; linear between them."""
     for axis, step in enumerate(steps):
         if step == 1:
             continue

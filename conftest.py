@@ -1,0 +1,40 @@
+"""What the examples in docstrings may use without making it: `scan`, `model`, `finding`, and an empty `folder`.
+
+They are small and made: a head of a few thousand voxels with a bright blob, and a model that was never trained.
+"""
+
+import doctest
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("scan", "model", "finding")
+
+
+@pytest.fixture(scope="session")
+def small_things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return a scan, a model and what the model finds in the scan."""
+    from tiny_model import tiny_model, tiny_scan
+
+    from itermask.models.folder import load_model
+    from itermask.pipeline import analyze
+
+    place = tmp_path_factory.mktemp("examples") / "tiny"
+    tiny_model(place)
+    scan, model = tiny_scan(blob=60.0), load_model(place)
+    return {"scan": scan, "model": model, "finding": analyze(scan, model)}
+
+
+@pytest.fixture(autouse=True)
+def names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+    """Give an example what it names."""
+    test = getattr(request.node, "dtest", None)
+    if not isinstance(test, doctest.DocTest):
+        return
+    source = "".join(example.source for example in test.examples)
+    if any(name in source for name in NAMES):
+        doctest_namespace.update(request.getfixturevalue("small_things"))
+    if "folder" in source:
+        folder: Path = request.getfixturevalue("tmp_path")
+        doctest_namespace["folder"] = folder
