@@ -78,5 +78,5 @@ def compared_with_experts(scan: "Scan", finding: "Finding") -> str:
     lesion = read_mask(DATA / "ms-patient_lesion.nii.gz", scan.image.shape, scan.affine)
     millilitres = float(np.prod(scan.spacing)) / 1000
     marked, outlined = float((finding.anomaly & lesion).sum()), float(lesion.sum())
-    text = f"experts outlined {outlined * millilitres:.1f} mL of lesions, of which {marked * millilitres:.1f} mL are marked"
+    text = f"of the {outlined * millilitres:.1f} mL of lesions that experts outlined, {marked * millilitres:.1f} mL are marked"
     return text if marked >= MISSED * outlined else f"{text}: a case that is missed"

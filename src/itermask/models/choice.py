@@ -45,7 +45,7 @@ def takes_slices(card: dict[str, Any]) -> bool:
 def choose_model(
     sequence: str | None, spacing: Sequence[float] | None = None, shape: Sequence[int] | None = None
 ) -> Choice:
-    """Return the bundled model for a scan: by sequence, then one for slices if it is a few slices, else one for volumes.
+    """Return the bundled model for a scan: by sequence, then for slices if it has only a few, else for volumes.
 
     Args:
         sequence: of the scan.
