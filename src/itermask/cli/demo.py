@@ -76,7 +76,7 @@ def compared_with_experts(scan: "Scan", finding: "Finding") -> str:
     from itermask.io.nifti import read_mask
 
     lesion = read_mask(DATA / "ms-patient_lesion.nii.gz", scan.image.shape, scan.affine)
-    millilitres = float(np.prod(scan.spacing)) / 1000
-    marked, outlined = float((finding.anomaly & lesion).sum()), float(lesion.sum())
-    text = f"of the {outlined * millilitres:.1f} mL of lesions that experts outlined, {marked * millilitres:.1f} mL are marked"
+    voxel_ml = float(np.prod(scan.spacing)) / 1000
+    marked, outlined = voxel_ml * float((finding.anomaly & lesion).sum()), voxel_ml * float(lesion.sum())
+    text = f"of the {outlined:.1f} mL of lesions that experts outlined, {marked:.1f} mL are marked"
     return text if marked >= MISSED * outlined else f"{text}: a case that is missed"
