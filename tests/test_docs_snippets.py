@@ -164,7 +164,8 @@ def test_settings_are_accepted(name, item, tmp_path):
 def template(tmp_path_factory):
     """A folder with a tiny model and every file that the pages name."""
     place = tmp_path_factory.mktemp("docs")
-    tiny_model(place / "models" / "t1w-2mm")
+    for name in ("any-2mm", "t1w-2mm"):
+        tiny_model(place / "models" / name)
     scan = tiny_scan(blob=60.0)
     brain = nib.Nifti1Image(scan.brain_mask.astype(np.uint8), scan.affine)
     for folder in ("predictions", "labels", "brains", "FOLDER", "BIDS_DIR/sub-01/anat"):
