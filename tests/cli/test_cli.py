@@ -121,7 +121,7 @@ def test_names_with_brackets_are_printed_as_they_are(files, model, tmp_path, cap
 
 def test_the_model_that_was_chosen_is_named_with_its_reason(command, files, model, tmp_path, monkeypatch):
     monkeypatch.setattr(choice, "BUNDLED", model.parent)
-    reason = "slices 3 mm apart: the bundled model for T1w volumes; there is none for slices"
+    reason = "the bundled model for T1w volumes"
     thick = write_nifti(tmp_path / "thick_T1w.nii.gz", tiny_scan((36, 40, 24), (2.0, 2.0, 3.0), given=False))
     code, output, errors = command("run", thick, tmp_path / "out", "--device", "cpu")
     assert (code, errors) == (0, "")

@@ -30,7 +30,7 @@ pytestmark = [
 def case():
     """Scan and finding of the demo's scan with ghosting."""
     scan = dict(cases())["ghosting"]
-    return scan, run(scan, load_model(sequence="T1w", device="cpu"))
+    return scan, run(scan, load_model("t1w-2mm", device="cpu"))
 
 
 @pytest.fixture(scope="module")
