@@ -116,7 +116,7 @@ def load_model(
 def check_dims(method: Method, grid: Grid) -> None:
     """Refuse a method with networks for volumes on a scan's own slices, with `ValueError`."""
     if grid.slices and method.dims == 3 and method.network_specs():
-        raise ValueError(f"the method {method.name} looks at volumes, so the third voxel size must not be 0")
+        raise ValueError(f"the method {method.name} processes volumes, so the third voxel size must not be 0")
 
 
 def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module]":
