@@ -88,7 +88,7 @@ def test_a_tree_that_is_not_valid_is_refused_but_not_for_a_scan_that_cannot_be_r
     (tmp_path / "tree/sub-cut/anat/sub-cut_T1w.nii.gz").write_bytes(b"")
     validate(tmp_path / "tree")
     (tmp_path / "tree/sub-01/anat/sub-01_wrong_T1w.nii.gz").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"not a valid BIDS tree \(.*sub-01_wrong_T1w.*say --skip-bids-validation"):
+    with pytest.raises(InputError, match=r"not a valid BIDS tree \(.*sub-01_wrong_T1w.*use --skip-bids-validation"):
         validate(tmp_path / "tree")
 
 

@@ -53,7 +53,7 @@ def test_a_missing_orientation_is_said(cases):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("zero-pixdim_T1w.nii", "tells no voxel size"),
+        ("zero-pixdim_T1w.nii", "has no voxel size"),
         ("bits_T1w.nii.gz", "gzip stream is wrong"),
     ],
 )
