@@ -32,6 +32,8 @@ def names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
     test = getattr(request.node, "dtest", None)
     if not isinstance(test, doctest.DocTest):
         return
+    for name in (*NAMES, "folder"):  # of an earlier example
+        doctest_namespace.pop(name, None)
     source = "".join(example.source for example in test.examples)
     if any(name in source for name in NAMES):
         doctest_namespace.update(request.getfixturevalue("small_things"))
