@@ -1,6 +1,7 @@
-"""What the examples in docstrings may use without making it: `scan`, `model`, `finding`, and an empty `folder`.
+"""What examples in docstrings may use without making it: `scan`, `model`, `finding`, `subject`, an empty `folder`.
 
-They are small and made: a head of a few thousand voxels with a bright blob, and a model that was never trained.
+They are small and made: a head of a few thousand voxels with a bright blob, a model that was never trained, and what
+artifacts are drawn for.
 """
 
 import doctest
@@ -32,7 +33,7 @@ def names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
     test = getattr(request.node, "dtest", None)
     if not isinstance(test, doctest.DocTest):
         return
-    for name in (*NAMES, "folder"):  # of an earlier example
+    for name in (*NAMES, "folder", "subject"):  # of an earlier example
         doctest_namespace.pop(name, None)
     source = "".join(example.source for example in test.examples)
     if any(name in source for name in NAMES):
@@ -40,3 +41,15 @@ def names_of_examples(request: pytest.FixtureRequest, doctest_namespace: dict[st
     if "folder" in source:
         folder: Path = request.getfixturevalue("tmp_path")
         doctest_namespace["folder"] = folder
+    if "subject" in source:
+        doctest_namespace["subject"] = noise_subject()
+
+
+def noise_subject() -> Any:
+    """Return a head of noise that artifacts are drawn for: 16 voxels of 10 mm along each axis."""
+    import numpy as np
+
+    from itermask.synth.artifacts.base import Subject
+
+    image = np.random.default_rng(0).random((16, 16, 16), dtype=np.float32)
+    return Subject(image, image > 0, (10.0, 10.0, 10.0), axis=1, direction=1, reference=1.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from itermask.apps.node import runs as runs_module
+from itermask.apps.node import database as database_module
 from itermask.apps.node.complete import CUT
 from itermask.apps.node.config import Keep
 from itermask.apps.node.database import Database
@@ -230,7 +230,7 @@ def test_a_restart_forgets_the_look_at_a_series_that_goes_on(database, store, ru
 
 def test_results_are_on_the_disk_with_the_names_of_their_folders(store, runs, monkeypatch):
     synced = []
-    monkeypatch.setattr(runs_module, "sync_folder", synced.append)
+    monkeypatch.setattr(database_module, "sync_folder", synced.append)
     bring(store)
     runs.close("1.2")
     run = runs.start()

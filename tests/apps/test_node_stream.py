@@ -47,11 +47,11 @@ def scan(path):
 
 
 def with_lesion(image, labels):
-    """A bright ball with a radius of 18 mm in the white matter's middle of one side."""
+    """A dark ball with a radius of 18 mm in the white matter's middle of one side."""
     inside = np.argwhere(labels > 0)
     centre = inside.mean(axis=0) + np.array([11, 0, 8])
     far = np.linalg.norm(np.indices(image.shape).T - centre, axis=-1).T
-    return np.where((far < 9) & (labels > 0), np.percentile(image[labels > 0], 99.9), image)
+    return np.where((far < 9) & (labels > 0), np.percentile(image[labels > 0], 3), image)
 
 
 def ball():
@@ -137,17 +137,7 @@ def stream(shared_data, tmp_path_factory):
             state = until(settled, LIMIT)
             print(f"\nten studies in {time.monotonic() - began:.0f} s")
             for row in state["rows"]:
-                print(
-                    row["code"],
-                    row["label"],
-                    "|",
-                    row["verdict"],
-                    "|",
-                    row["headline"],
-                    "|",
-                    row["alert"],
-                    row["notes"][:1],
-                )
+                print(*(row[name] for name in ("code", "label", "verdict", "headline", "alert", "notes")), sep=" | ")
             kept = {str(pydicom.dcmread(path).SOPInstanceUID) for path in node.store.results.rglob("*.dcm")}
             got = [orthanc.read(each) for each in orthanc.get("/instances")]
             yield studies, state, kept, got
@@ -176,13 +166,13 @@ def test_the_rows_and_alarms_are_the_right_ones(stream):
     localiser, brain = sorted(rows["HEALTHY"], key=lambda row: row["label"])
     assert localiser["notes"] == ["a localiser"]
     assert brain["tone"] != "failed"
-    assert rows["LESION"][0]["tone"] in ("red", "amber")
+    assert rows["LESION"][0]["tone"] == "red"
     assert rows["CUT"][0]["verdict"].endswith("perhaps incomplete")
     assert (rows["PHANTOM"][0]["tone"], brain["tone"], rows["TWICE"][0]["tone"]) == ("failed", "green", "green")
     alarms = {row["code"] for row in state["rows"] if row["alert"]}
-    assert alarms - {"SECOND", "THIRD", "LESION"} == {"CUT", "PHANTOM"}
-    for code in ("SECOND", "THIRD"):  # of scanners that the model has not learned
-        assert rows[code][0]["alert"] == (rows[code][0]["tone"] == "red")
+    assert alarms == {"LESION", "CUT", "PHANTOM"}
+    for code in ("SECOND", "THIRD"):  # of scanners that the model has not learned, or whose scans it has not seen
+        assert rows[code][0]["tone"] != "red"
 
 
 def test_the_archive_has_what_the_node_has_and_nothing_else(stream):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -177,6 +178,25 @@ def sync_file(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     sync_file(path)
+
+
+def put_folder(made: Path, place: Path, results: Path) -> int:
+    """Move a folder to its place among the results, in place of an earlier one, and wait until its name is on the disk.
+
+    Args:
+        made: on the same disk; it is moved.
+        place: where it goes.
+        results: folder of all results.
+
+    Returns:
+        bytes of its files.
+    """
+    size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+    shutil.rmtree(place, ignore_errors=True)
+    os.replace(made, place)
+    sync_folder(place.parent)
+    sync_folder(results)
+    return size
 
 
 def sync_tree(folder: Path) -> None:

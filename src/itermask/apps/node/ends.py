@@ -1,7 +1,5 @@
 """Studies that have ended: each gets one summary, and another one if more of it comes later."""
 
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,7 @@ from pathlib import Path
 from itermask.apps.node.audit import ENDED, note_study
 from itermask.apps.node.complete import study_waiting_time
 from itermask.apps.node.config import Complete
-from itermask.apps.node.database import Database, sync_folder
+from itermask.apps.node.database import Database, put_folder
 from itermask.apps.node.steps import Said, Steps
 from itermask.apps.node.store import Store, summary_name
 
@@ -86,11 +84,7 @@ class Studies:
             destinations: titles of those who get the summary.
         """
         now = time.time()
-        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-        shutil.rmtree(ended.folder, ignore_errors=True)
-        os.replace(made, ended.folder)
-        sync_folder(ended.folder.parent)
-        sync_folder(self.store.results)
+        size = put_folder(made, ended.folder, self.store.results)
         with self.database.change() as change:
             made_ = change.execute(
                 "INSERT INTO summary (study, number, key, state, last, ended, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,8 +1,6 @@
 """The queue: each closed series becomes one run, and each run ends once, done or failed with a reason."""
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Any
 
 from itermask.apps.node.audit import LOOKED, NOT_LOOKED, RECEIVED, SEEN, note
 from itermask.apps.node.complete import QUIET, WHOLE, Arrival, doubts, is_doubtful, shortfall
-from itermask.apps.node.database import Database, sync_folder
+from itermask.apps.node.database import Database, put_folder
 from itermask.apps.node.store import Store, run_name
 
 WAITING, LOOKING, DONE, FAILED = "waiting", "looking", "done", "failed"
@@ -144,11 +142,7 @@ class Runs:
             destinations: titles of those who get the results.
         """
         now = time.time()
-        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
-        shutil.rmtree(run.folder, ignore_errors=True)
-        os.replace(made, run.folder)
-        sync_folder(run.folder.parent)
-        sync_folder(self.store.results)
+        size = put_folder(made, run.folder, self.store.results)
         with self.database.change() as change:
             change.execute(
                 "UPDATE run SET state = ?, ended = ?, bytes = ?, result = ? WHERE id = ?",
