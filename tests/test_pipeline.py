@@ -26,7 +26,8 @@ from itermask.errors import InputError, MissingExtraError
 from itermask.io.outputs import write_finding
 from itermask.look import run
 from itermask.models.folder import CARD, WEIGHTS, bundled_models, load_model
-from itermask.pipeline import RunSettings, analyze, check_sequence, refused_by_name
+from itermask.models.suits import check_sequence
+from itermask.pipeline import RunSettings, analyze, refused_by_name
 from itermask.results.report import pictures
 from itermask.types import UNKNOWN, VERDICTS, Scan
 

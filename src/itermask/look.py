@@ -25,7 +25,8 @@ from itermask.io.nifti import read_brain_mask, scan_of_array, scan_of_image
 from itermask.io.scans import read_scans
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
-from itermask.pipeline import RunSettings, analyze, known_sequence, timed
+from itermask.models.suits import known_sequence
+from itermask.pipeline import RunSettings, analyze, timed
 from itermask.prepare.bias import n4_name
 from itermask.types import Finding, Progress, Scan
 

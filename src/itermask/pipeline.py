@@ -16,10 +16,10 @@ import numpy as np
 from itermask.errors import InputError
 from itermask.methods.calibration import OperatingPoint
 from itermask.models.folder import Model
+from itermask.models.suits import check_alignment, check_sequence, check_thickness
 from itermask.prepare.align import align, align_name
 from itermask.prepare.bias import bias_field, n4_name
 from itermask.prepare.brain import with_brain
-from itermask.prepare.placement import thin_axis
 from itermask.prepare.plausibility import Plausibility, Population, assess
 from itermask.prepare.prepare import prepare
 from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
@@ -154,62 +154,6 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
         "model_voxel_size_mm": list(prepared.spacing),
     }
     return replace(finding, timings=timings, settings=used, versions=_versions(model), scan=scan)
-
-
-def known_sequence(scan: Scan) -> str:
-    """Return the scan's sequence; an `InputError` asks for it if nothing tells.
-
-    Example:
-        >>> known_sequence(scan)
-        'T1w'
-    """
-    if scan.sequence is None:
-        raise InputError(f"{scan.name}: the sequence is unknown; give it with --sequence, for example --sequence T1w")
-    return scan.sequence
-
-
-def check_sequence(scan: Scan, model: Model) -> None:
-    """Refuse a scan whose sequence the model has not learned.
-
-    Example:
-        >>> check_sequence(scan, model)
-    """
-    sequence = known_sequence(scan)
-    if sequence not in model.sequences:
-        raise InputError(
-            f"{scan.name}: is {sequence}, but the model {model.name} takes {', '.join(model.sequences)}; "
-            f"use a {sequence} model, or correct --sequence"
-        )
-
-
-def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
-    """Refuse to align a scan whose own slices the model takes.
-
-    Example:
-        >>> check_alignment(scan, model, wanted=True)
-    """
-    if wanted and model.grid.slices:
-        raise InputError(
-            f"{scan.name}: cannot be aligned, as the model {model.name} takes the scan's own slices; "
-            "leave --align out, or give a model for volumes"
-        )
-
-
-def check_thickness(scan: Scan, model: Model) -> None:
-    """Refuse a few slices for a model of volumes, before a brain is looked for in them.
-
-    Example:
-        >>> check_thickness(scan, model)
-    """
-    axis = thin_axis(scan.spacing, scan.image.shape)
-    adult = Population.of(model.card).name == "adult"
-    if axis is not None and (adult or scan.brain_mask is None) and not model.grid.slices:
-        count = scan.image.shape[axis]
-        thickness = count * scan.spacing[axis]
-        raise InputError(
-            f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {thickness:.3g} mm thick, "
-            f"but the model {model.name} needs a whole brain; give the whole scan, or a model for slices"
-        )
 
 
 @contextmanager

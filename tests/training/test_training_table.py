@@ -1,11 +1,12 @@
 """Which scans are trained on: a table or a BIDS tree, with no subject in two splits."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from itermask.errors import InputError
-from itermask.training.table import Entry, read_data
+from itermask.training.table import Entry, one_per_scan, read_data
 
 
 def table(folder, rows, name="scans.tsv", columns=("participant_id", "path", "split", "brain_mask", "sequence")):
@@ -267,3 +268,9 @@ def test_calibration_takes_every_scan_of_a_table_without_splits(tmp_path):
     with pytest.raises(InputError, match="path and split"):
         splits(bare, ("path",))
     assert splits([("a.nii", "train"), ("b.nii", "")], ("path", "split"), whole=True) == ["train", "val"]
+
+
+def test_a_scan_listed_with_several_masks_counts_once():
+    listed = [("a", "close", "val"), ("a", "wide", "val"), ("b", "close", "val"), ("c", "close", "train")]
+    entries = [Entry(Path(scan), Path(mask), split, scan) for scan, mask, split in listed]
+    assert one_per_scan(entries, "val") == [entries[0], entries[2]]

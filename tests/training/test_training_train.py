@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,8 @@ from itermask.models.folder import CARD, WEIGHTS
 from itermask.training.cache import read_volume
 from itermask.training.calibration import HealthyScan, calibrate, held_out_distances
 from itermask.training.loop import Trainer
-from itermask.training.table import Entry, read_data
-from itermask.training.train import calibrate_model, one_per_scan, prepare_entry, train_model
+from itermask.training.table import read_data
+from itermask.training.train import calibrate_model, prepare_entry, train_model
 
 ABOUT = {"name": "made", "source": "synthetic", "data_license": "CC0-1.0", "license": "MIT"}
 
@@ -268,9 +267,3 @@ def test_own_slices_are_for_methods_that_take_slices(tmp_path):
     intensity = stack_config("intensity", method_settings={}, networks={})
     out = train_model(data, "FLAIR", tmp_path / "bright", intensity, "cpu")  # no network, so any grid will do
     assert load_model(out, device="cpu").grid.spacing == (*SPACING[:2], 0.0)
-
-
-def test_a_scan_listed_with_several_masks_counts_once():
-    listed = [("a", "close", "val"), ("a", "wide", "val"), ("b", "close", "val"), ("c", "close", "train")]
-    entries = [Entry(Path(scan), Path(mask), split, scan) for scan, mask, split in listed]
-    assert one_per_scan(entries, "val") == [entries[0], entries[2]]

@@ -117,7 +117,8 @@ class _Run:
         from itermask.io.result_folder import locked
         from itermask.models.choice import find
         from itermask.models.folder import load_model
-        from itermask.pipeline import analyze, check_sequence, known_sequence
+        from itermask.models.suits import check_sequence, known_sequence
+        from itermask.pipeline import analyze
 
         scan, series = source.scan, source.series
         if series is None and self.dicom:

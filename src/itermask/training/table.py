@@ -171,3 +171,12 @@ def _draw_splits(subjects: Iterable[str]) -> dict[str, str]:
     ordered = sorted(set(subjects), key=lambda subject: hashlib.sha256(subject.encode()).hexdigest())
     count = min(max(LEAST_VALIDATION, round(VALIDATION_SHARE * len(ordered))), len(ordered) // 2)
     return {subject: "val" if rank < count else "train" for rank, subject in enumerate(ordered)}
+
+
+def one_per_scan(entries: list[Entry], split: str) -> list[Entry]:
+    """Return the first entry of each scan of a split: a scan that is listed with several brain masks counts once."""
+    first: dict[Path, Entry] = {}
+    for entry in entries:
+        if entry.split == split:
+            first.setdefault(entry.path, entry)
+    return list(first.values())

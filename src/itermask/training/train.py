@@ -30,7 +30,7 @@ from itermask.training.loop import Trainer
 from itermask.training.recentre import FEW, quality_shift, recentre
 from itermask.training.self_test import Tried, as_card, self_test
 from itermask.training.stopping import StopRequest
-from itermask.training.table import Entry, Note, read_data
+from itermask.training.table import Entry, Note, one_per_scan, read_data
 
 Report = Callable[[str, float], None]
 LEARNED = ("train", "val")  # splits
@@ -197,15 +197,6 @@ def finish(
         raise
     except ValueError as error:
         raise InputError(f"{trainer.out}: {error}; the weights are there, but not calibrated") from error
-
-
-def one_per_scan(entries: list[Entry], split: str) -> list[Entry]:
-    """Return the first entry of each scan of a split: a scan that is listed with several brain masks counts once."""
-    first: dict[Path, Entry] = {}
-    for entry in entries:
-        if entry.split == split:
-            first.setdefault(entry.path, entry)
-    return list(first.values())
 
 
 def calibrate_folder(

@@ -25,7 +25,8 @@ from itermask.io.names import shown
 from itermask.io.nifti import read_scan
 from itermask.models.choice import find
 from itermask.models.folder import Model, load_model
-from itermask.pipeline import analyze, check_sequence, known_sequence
+from itermask.models.suits import check_sequence, known_sequence
+from itermask.pipeline import analyze
 from itermask.results.report.page import write_report
 from itermask.results.verdict import Answer, extent
 from itermask.types import Finding, Scan, Source

@@ -101,7 +101,7 @@ def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str
     """Yield what is known, in the order in which `run` finds it out; each step may refuse."""
     from itermask.io.dicom.sources import why_no_results
     from itermask.models.folder import load_model
-    from itermask.pipeline import check_alignment, check_sequence, check_thickness, known_sequence
+    from itermask.models.suits import check_alignment, check_sequence, check_thickness, known_sequence
     from itermask.prepare.brain import planned_brain
     from itermask.results.report.pictures import tilt
     from itermask.results.whose import facts_of

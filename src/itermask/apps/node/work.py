@@ -87,7 +87,8 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     from itermask.io.dicom.write import check_dicom, write_dicom
     from itermask.io.outputs import write_finding
     from itermask.io.scans import read_scans
-    from itermask.pipeline import RunSettings, analyze, check_sequence, known_sequence
+    from itermask.models.suits import check_sequence, known_sequence
+    from itermask.pipeline import RunSettings, analyze
 
     look, clock, began = task.look, _Clock(), time.process_time()
     try:
