@@ -1,5 +1,7 @@
 """Brain masks: turned, thresholded and said so, or refused for what they are."""
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy import ndimage
 from tiny_model import ORIENTATIONS, affine_of, oblique, tiny_head, turned
 
 from itermask.errors import InputError
+from itermask.io.masks import turned_onto
 from itermask.io.nifti import read_brain_mask, read_mask, read_scan
 
 SHAPE = (12, 11, 10)
@@ -128,3 +131,11 @@ def test_a_mask_may_reach_a_little_into_a_nan_background_but_not_far(tmp_path):
     wide = saved(tmp_path / "w.nii", ndimage.binary_dilation(brain, iterations=3).astype(np.uint8), affine_of())
     with pytest.raises(InputError, match="voxels of the brain mask are NaN"):
         read_scan(path, brain_mask=wide)
+
+
+def test_axes_in_another_order_on_a_grid_of_the_same_shape_are_told_apart_from_another_shape():
+    data, other = np.zeros((4, 4, 3)), np.eye(4)[[2, 0, 1, 3]]
+    with pytest.raises(InputError, match="orders its axes in another way"):
+        turned_onto(Path("brain.nii.gz"), data, other, (4, 4, 3), np.eye(4))
+    with pytest.raises(InputError, match=r"the mask's shape \(4, 4, 3\) is not the scan's \(4, 4, 4\)"):
+        turned_onto(Path("brain.nii.gz"), data, np.eye(4), (4, 4, 4), np.eye(4))

@@ -43,6 +43,10 @@ def turned_onto(
     order = [int(np.flatnonzero(axes == axis)[0]) for axis in range(3)]
     flips = [float(steps[axis, order[axis]]) < 0 for axis in range(3)]
     mask = data.transpose(order)
+    if mask.shape != shape and data.shape == shape:
+        raise InputError(
+            f"{path}: the mask's header orders its axes in another way than the scan's; save it with the scan's header"
+        )
     if mask.shape != shape:
         raise InputError(f"{path}: the mask's shape {data.shape} is not the scan's {shape}; resample it to the scan")
     into = np.zeros((4, 4))  # index of the turned volume → index of the volume
