@@ -228,9 +228,9 @@ def test_progress_is_told_and_never_falls_back_within_a_stage(model):
 @pytest.mark.parametrize(("sequence", "says"), [("FLAIR", "takes T1w"), ("T2w", "is T2w"), (None, "--sequence")])
 def test_a_sequence_that_the_model_has_not_learned_is_refused(model, sequence, says):
     scan = replace(SCANS["straight"], sequence=sequence)
-    for call in (check_sequence, run):
+    for call in (lambda: check_sequence(scan, model.name, model.card), lambda: run(scan, model)):
         with pytest.raises(InputError, match=says) as caught:
-            call(scan, model)
+            call()
         assert str(caught.value).startswith("tiny_T1w: ")
         assert len(str(caught.value).splitlines()) == 1
 

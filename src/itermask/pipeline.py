@@ -105,10 +105,10 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
     population = Population.of(model.card)
     timings: dict[str, float] = {}
     with refused_by_name(scan):
-        check_sequence(scan, model)
+        check_sequence(scan, model.name, model.card)
         wanted = settings.align or model.grid.align
         check_alignment(scan, model, wanted)
-        check_thickness(scan, model)
+        check_thickness(scan, model.name, model.card)
         aligned_with = align_name() if wanted else "none"
         with timed(timings, "find brain"):
             scan, brain_found = with_brain(scan)

@@ -197,8 +197,15 @@ def test_a_fault_of_the_program_is_one_line_and_says_how_to_see_more(command, mo
 # --- speed, and anything at all ------------------------------------------------------------------------------
 
 
-def test_what_the_header_tells_is_refused_before_pytorch_is_loaded(tmp_path):
-    path = write_nifti(tmp_path / "a_T1w.nii", tiny_scan(spacing=(2000.0, 2000.0, 2000.0)))
+@pytest.mark.parametrize(
+    ("scan", "says"),
+    [
+        (tiny_scan(spacing=(2000.0, 2000.0, 2000.0)), "not possible"),
+        (tiny_scan((40, 40, 4), (4.0, 4.0, 4.0), given=False), "only 4 slices, 16 mm thick"),
+    ],
+)
+def test_what_the_header_tells_is_refused_before_pytorch_is_loaded(tmp_path, scan, says):
+    path = write_nifti(tmp_path / "a_T1w.nii", scan)
     code = (
         "import sys; from itermask.cli.main import main\n"
         f"sys.argv = ['itermask', 'run', {str(path)!r}, {str(tmp_path / 'out')!r}]\n"
@@ -207,7 +214,7 @@ def test_what_the_header_tells_is_refused_before_pytorch_is_loaded(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "False\n")
-    assert "not possible" in done.stderr
+    assert says in done.stderr
 
 
 WORDS = st.sampled_from(

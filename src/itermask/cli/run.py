@@ -115,9 +115,10 @@ class _Run:
         from itermask.io.dicom.write import check_dicom, write_dicom
         from itermask.io.outputs import check_out, write_finding
         from itermask.io.result_folder import locked
+        from itermask.models.card import read_card
         from itermask.models.choice import find
         from itermask.models.folder import load_model
-        from itermask.models.suits import check_sequence, known_sequence
+        from itermask.models.suits import check_sequence, check_thickness, known_sequence
         from itermask.pipeline import analyze
 
         scan, series = source.scan, source.series
@@ -130,11 +131,12 @@ class _Run:
         if to_dicom is not None:
             check_dicom(to_dicom, out)
         sequence = known_sequence(scan)
-        find(self.model, sequence, scan)  # refuses what has no model before PyTorch is loaded
+        choice = find(self.model, sequence, scan)
+        for check in (check_sequence, check_thickness):  # before PyTorch is loaded
+            check(scan, choice.folder.name, read_card(choice.folder))
         with locked(out):
             threads = _threads(self.threads)
             chosen = load_model(self.model, sequence=sequence, scan=scan, device=self.device, threads=threads)
-            check_sequence(scan, chosen)
             with progress_bar(scan.name) as bar:
                 finding = analyze(scan, chosen, self.settings, bar)
             write_finding(scan, finding, out)

@@ -37,7 +37,7 @@ def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(card.get("sequences") or (card["sequence"],))
 
 
-def takes_slices(card: dict[str, Any]) -> bool:
+def takes_slices(card: Mapping[str, Any]) -> bool:
     """Whether a card is of a model that takes a scan's own slices."""
     return card["spacing"][2] == 0
 

@@ -1,6 +1,13 @@
-"""Whether a model takes a scan: its sequence, its thickness, its slices; asked before anything is computed."""
+"""Whether a model takes a scan: its sequence, its thickness, its slices.
+
+What the card tells is asked with the card, so that a scan is refused before a network is loaded.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 from itermask.errors import InputError
+from itermask.models.choice import taken_sequences, takes_slices
 from itermask.models.folder import Model
 from itermask.prepare.placement import thin_axis
 from itermask.prepare.plausibility import Population
@@ -19,16 +26,24 @@ def known_sequence(scan: Scan) -> str:
     return scan.sequence
 
 
-def check_sequence(scan: Scan, model: Model) -> None:
-    """Refuse a scan whose sequence the model has not learned.
+def check_sequence(scan: Scan, name: str, card: Mapping[str, Any]) -> None:
+    """Refuse a scan whose sequence a model has not learned.
+
+    Args:
+        scan: as it was read.
+        name: of the model, for messages.
+        card: the model's.
+
+    Raises:
+        InputError: another sequence, or an unknown one.
 
     Example:
-        >>> check_sequence(scan, model)
+        >>> check_sequence(scan, model.name, model.card)
     """
-    sequence = known_sequence(scan)
-    if sequence not in model.sequences:
+    sequence, taken = known_sequence(scan), taken_sequences(card)
+    if sequence not in taken:
         raise InputError(
-            f"{scan.name}: is {sequence}, but the model {model.name} takes {', '.join(model.sequences)}; "
+            f"{scan.name}: is {sequence}, but the model {name} takes {', '.join(taken)}; "
             f"use a {sequence} model, or correct --sequence"
         )
 
@@ -46,18 +61,26 @@ def check_alignment(scan: Scan, model: Model, wanted: bool) -> None:
         )
 
 
-def check_thickness(scan: Scan, model: Model) -> None:
+def check_thickness(scan: Scan, name: str, card: Mapping[str, Any]) -> None:
     """Refuse a few slices for a model of volumes, before a brain is looked for in them.
 
+    Args:
+        scan: as it was read.
+        name: of the model, for messages.
+        card: the model's.
+
+    Raises:
+        InputError: the scan is thinner than `itermask.prepare.placement.THINNEST`.
+
     Example:
-        >>> check_thickness(scan, model)
+        >>> check_thickness(scan, model.name, model.card)
     """
     axis = thin_axis(scan.spacing, scan.image.shape)
-    adult = Population.of(model.card).name == "adult"
-    if axis is not None and (adult or scan.brain_mask is None) and not model.grid.slices:
+    adult = Population.of(card).name == "adult"
+    if axis is not None and (adult or scan.brain_mask is None) and not takes_slices(card):
         count = scan.image.shape[axis]
         thickness = count * scan.spacing[axis]
         raise InputError(
             f"{scan.name}: {'a single slice' if count == 1 else f'only {count} slices'}, {thickness:.3g} mm thick, "
-            f"but the model {model.name} needs a whole brain; give the whole scan, or a model for slices"
+            f"but the model {name} needs a whole brain; give the whole scan, or a model for slices"
         )

@@ -78,7 +78,7 @@ def _process(job: Job, plan: Plan, part: str) -> tuple[Outcome, dict[str, Any]]:
     scan = read_scan(job.scan, job.sequence, job.brain_mask)
     known_sequence(scan)
     model = loaded(plan, scan)
-    check_sequence(scan, model)
+    check_sequence(scan, model.name, model.card)
     finding = analyze(scan, model, plan.settings)
     outputs = layouts.write(scan, replace(finding, timings={}), job, plan.layout, plan.out / part)
     outcome = Outcome(job, part, outputs, figures_of(finding, scan.source))

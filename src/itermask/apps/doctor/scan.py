@@ -124,9 +124,9 @@ def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str
     yield {"sequence": known_sequence(scan), "evidence": evidence}
     model = load_model(wanted, sequence=known_sequence(scan), scan=scan, device="cpu")
     yield {"model": model.name, "why": model.why or "asked for", "voxel_mm": model.grid.spacing}
-    check_sequence(scan, model)
+    check_sequence(scan, model.name, model.card)
     check_alignment(scan, model, model.grid.align)
-    check_thickness(scan, model)
+    check_thickness(scan, model.name, model.card)
     found, _ = planned_brain(scan)
     yield {"brain": found, "notes": (*notes, *_more_notes(scan, model))}
 

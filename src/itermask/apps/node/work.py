@@ -102,7 +102,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
         clock.took("read")
         sequence = known_sequence(scan)
         model = _choose(sequence, scan, look)
-        check_sequence(scan, model)
+        check_sequence(scan, model.name, model.card)
         clock.took("choose model")
         settings = RunSettings(look.gamma or None, look.sensitivity or None, look.seed, look.n4, look.align)
         tell({"stage": "preparing", "share": 0.0})
