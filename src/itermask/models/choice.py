@@ -23,12 +23,12 @@ class Choice:
 
 
 def bundled_models() -> dict[str, Path]:
-    """Name → folder of the models inside the package."""
+    """Return name → folder of the models inside the package."""
     return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))}
 
 
 def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """The sequences that a card's model takes: `sequences` where the card has them, else the one it learned from.
+    """Return the sequences that a card's model takes: `sequences` where the card has them, else the one it learned from.
 
     Example:
         >>> taken_sequences({"sequence": "T1w", "sequences": ["T1w", "FLAIR"]})
@@ -38,7 +38,7 @@ def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def takes_slices(card: Mapping[str, Any]) -> bool:
-    """Whether a card is of a model that takes a scan's own slices."""
+    """Return whether a card is of a model that takes a scan's own slices."""
     return card["spacing"][2] == 0
 
 
@@ -73,7 +73,7 @@ def choose_model(
 
 
 def find(name: str | Path | None, sequence: str | None = None, scan: Scan | None = None) -> Choice:
-    """A model given by path or bundled name; if None, the bundled one for a sequence and a scan.
+    """Return a model given by path or bundled name; if None, the bundled one for a sequence and a scan.
 
     Raises:
         InputError: no such folder or name, or no bundled model for the sequence.

@@ -173,7 +173,7 @@ class _Border:
         self.centre = np.argwhere(mask).mean(axis=0)
 
     def fit(self, shift: np.ndarray, stretch: np.ndarray) -> float:
-        """How well the border fits when it is stretched about the mask's centre and moved (mm)."""
+        """Return how well the border fits when it is stretched about the mask's centre and moved (mm)."""
         there = np.rint((self.places - self.centre) * stretch + self.centre + shift / self.steps).astype(int)
         there = np.clip(there, 0, np.array(self.image.shape) - 1)  # beyond the volume is what is at its faces
         return _correlation_ratio(self.image[tuple(there.T)], self.rings)

@@ -46,7 +46,7 @@ class Studies:
         self.database, self.store, self.steps = database, store, steps
 
     def next_due(self, rules: Complete, now: float | None = None) -> Ended | None:
-        """The study that ended first and has no summary of all of it; None if there is none.
+        """Return the study that ended first and has no summary of all of it; None if there is none.
 
         Args:
             rules: how long to wait.
@@ -75,7 +75,7 @@ class Studies:
         return None
 
     def finish(self, ended: Ended, made: Path, words: str, destinations: Sequence[str]) -> None:
-        """A summary is made: it is put in place and waits to be sent, all at once or not at all.
+        """Put a summary in place and queue it for sending, all at once or not at all.
 
         Args:
             ended: of `next_due`.
@@ -98,7 +98,7 @@ class Studies:
         self.store.changed()
 
     def close(self, ended: Ended, state: str = NONE, reason: str = "") -> None:
-        """A study gets no summary: nothing in it was meant to be looked at, or (`FAILED`) it cannot be made."""
+        """Note that a study gets no summary: nothing in it was meant to be processed, or (`FAILED`) it cannot be made."""
         with self.database.change() as change:
             change.execute(
                 "INSERT INTO summary (study, number, key, state, last, ended, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -107,6 +107,6 @@ class Studies:
             note_study(change, ENDED, ended.study, what=f"no summary: {reason}" if reason else "nothing to sum up")
 
     def retry_failed(self) -> None:
-        """Summaries that could not be made are tried again."""
+        """Try again the summaries that could not be made."""
         with self.database.change() as change:
             change.execute("DELETE FROM summary WHERE state = ?", (FAILED,))

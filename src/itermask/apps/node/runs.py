@@ -133,7 +133,7 @@ class Runs:
         )
 
     def finish(self, run: Run, made: Path, result: Mapping[str, Any], destinations: Sequence[str]) -> None:
-        """A run is done: its results are put in place and wait to be sent, all at once or not at all.
+        """Put the results of a run in place and queue them for sending, all at once or not at all.
 
         Args:
             run: that was started.

@@ -38,7 +38,7 @@ class Steps:
         self.database = database
 
     def create(self, uid: str, told: Any) -> int:
-        """A step has begun (N-CREATE); gives the status to answer with."""
+        """Note that a step has begun (N-CREATE), and return the status to answer with."""
         try:
             studies = {str(item.StudyInstanceUID) for item in told.ScheduledStepAttributesSequence}
             state = str(told.PerformedProcedureStepStatus)
@@ -56,7 +56,7 @@ class Steps:
         return SUCCESS
 
     def change(self, uid: str, told: Any) -> int:
-        """A step has gone on or ended (N-SET); gives the status to answer with."""
+        """Note that a step has gone on or ended (N-SET), and return the status to answer with."""
         state = str(told.get("PerformedProcedureStepStatus") or "")
         if state not in ("", IN_PROGRESS, COMPLETED, DISCONTINUED):
             return INVALID
@@ -74,7 +74,7 @@ class Steps:
         return SUCCESS
 
     def of(self, study: str) -> Said:
-        """What has been said of a study."""
+        """Return what the scanner has said of a study."""
         rows = self.database.rows("SELECT state, series, changed FROM step WHERE study = ? ORDER BY changed", study)
         if not rows:
             return Said()
@@ -83,7 +83,7 @@ class Steps:
 
 
 def _series(told: Any) -> list[str]:
-    """The series with MR images that a step says it has made; others never come here."""
+    """Return the series with MR images that a step says it has made; others never come here."""
     found = []
     for item in (told.get("PerformedSeriesSequence") or [])[:MOST]:
         kinds = {str(image.get("ReferencedSOPClassUID")) for image in item.get("ReferencedImageSequence") or []}

@@ -123,7 +123,7 @@ def sum_up(task: StudyTask, tell: Tell) -> dict[str, Any]:
 
 
 def _part(row: Mapping[str, Any], results: Path, judged: bool) -> dict[str, Any]:
-    """What the page says of a series."""
+    """Return what the page says of a series."""
     numbers = []
     if row["score"] is not None:
         numbers.append(f"score {row['score']:.3g}")
@@ -144,7 +144,7 @@ def _part(row: Mapping[str, Any], results: Path, judged: bool) -> dict[str, Any]
 
 
 def _notes(ended: Ended) -> tuple[str, ...]:
-    """What a reader must know of how the study ended."""
+    """Return what a reader must know of how the study ended."""
     notes = []
     if DISCONTINUED in ended.said.states:
         notes.append("The scanner reports that the examination was discontinued.")
@@ -156,7 +156,7 @@ def _notes(ended: Ended) -> tuple[str, ...]:
 
 
 def _header(paths: Sequence[Path]) -> Any:
-    """The first header that can be read; None if there is none."""
+    """Return the first header that can be read; None if there is none."""
     from itermask.io.dicom.sources import mended_header
 
     for path in paths:
@@ -168,7 +168,7 @@ def _header(paths: Sequence[Path]) -> Any:
 
 
 def _names(part: str, nth: int, task: StudyTask) -> "Names":
-    """What an object is called: of a study always the same series, and an instance a summary."""
+    """Name an object: of a study always the same series, and an instance a summary."""
     from itermask.io.dicom.summary import TITLE, Names
 
     def uid(*words: object) -> str:
