@@ -28,7 +28,7 @@ def bundled_models() -> dict[str, Path]:
 
 
 def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the sequences that a card's model takes: `sequences` where the card has them, else the one it learned from.
+    """Return the sequences that a card's model takes: `sequences` where the card has them, else its own.
 
     Example:
         >>> taken_sequences({"sequence": "T1w", "sequences": ["T1w", "FLAIR"]})

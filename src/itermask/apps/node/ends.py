@@ -98,7 +98,7 @@ class Studies:
         self.store.changed()
 
     def close(self, ended: Ended, state: str = NONE, reason: str = "") -> None:
-        """Note that a study gets no summary: nothing in it was meant to be processed, or (`FAILED`) it cannot be made."""
+        """Close a study without a summary: none of it was to be processed, or (`FAILED`) it cannot be made."""
         with self.database.change() as change:
             change.execute(
                 "INSERT INTO summary (study, number, key, state, last, ended, reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
