@@ -17,9 +17,9 @@ from itermask.synth.tissues import GREY, KIND_OF_GROUP, WHITE
 Window = tuple[slice, ...]
 
 SPOT_ML = (0.02, 1.5)  # volume of a spot, log-uniform
-REGION_ML = (1.0, 80.0)  # volume of a tumour-sized region, log-uniform
+REGION_ML = (1.0, 250.0)  # volume of a tumour-sized region, log-uniform
 CONTRAST = (0.35, 4.5)  # robust standard deviations of the brain's intensities, log-uniform
-TEXTURED = 0.12  # share of anomalies that are partly brighter and partly darker than normal
+TEXTURED = 0.18  # share of anomalies that are partly brighter and partly darker than normal
 
 
 @dataclass(frozen=True)

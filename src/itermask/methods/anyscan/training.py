@@ -25,7 +25,7 @@ HIDDEN, VISIBLE, OUTSIDE = 1.0, 0.15, 0.005  # loss weights
 ANOMALY = 1.5  # weight of voxels with an anomaly, hidden or not
 TISSUE_SHARE, SCALE_SHARE, ANOMALY_SHARE = 0.15, 0.05, 0.5  # of the loss
 LEAST_CHANGE = 0.4  # scaled intensities by which an anomaly changes a voxel that it is looked for in
-POSITIVE = 4.0  # weight of voxels with an anomaly when anomalies are classified
+POSITIVE = 2.0  # weight of voxels with an anomaly when anomalies are classified
 
 
 @dataclass(frozen=True)
