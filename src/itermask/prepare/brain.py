@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.boxes import box_of
 from itermask.errors import InputError, MissingExtraError
 from itermask.prepare.given_mask import LARGEST_BRAIN, check_given
 from itermask.types import Scan
@@ -111,7 +112,7 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
     found = image != background
     if not found.any():
         return None
-    window = ndimage.find_objects(found.view(np.uint8))[0]  # what lies outside its own box changes nothing
+    window = box_of(found)  # what lies outside its own box changes nothing
     parts, _ = ndimage.label(found[window])
     sizes = np.bincount(parts.ravel())
     large = sizes >= 0.05 * sizes[1:].max()
