@@ -164,7 +164,7 @@ def _find(image: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 
 def _extended(found: np.ndarray, box: Box) -> np.ndarray:
-    """Return probabilities continued by one voxel beyond the scan's field of view, so that its edge cuts nothing off."""
+    """Return probabilities continued one voxel beyond the field of view, so that its edge cuts nothing off."""
     for axis, (count, size) in enumerate(zip(box.sizes, box.spacing, strict=True)):
         at = box.places(axis)
         inside = np.flatnonzero((at > 0) & (at < count * size))
@@ -180,7 +180,7 @@ def _extended(found: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _first_centre(image: np.ndarray, spacing: Sequence[float], shape: Sequence[int], step: float) -> list[float]:
-    """Return where to look first, mm: the middle of the volume, or of the head where the volume is larger than the box."""
+    """Return where to look first, mm: the middle of the volume, or of the head in a volume larger than the box."""
     extents = [count * size for count, size in zip(image.shape, spacing, strict=True)]
     centre = [extent / 2 for extent in extents]
     if all(extent <= count * step for extent, count in zip(extents, shape, strict=True)):
@@ -202,7 +202,7 @@ def _first_centre(image: np.ndarray, spacing: Sequence[float], shape: Sequence[i
 
 
 def _whole_part(mask: np.ndarray, margin: int = 0) -> np.ndarray:
-    """Return the largest connected part of a mask with its holes filled, and a margin around it; an empty one as it is."""
+    """Return the largest connected part of a mask with its holes filled, and a margin around it, if there is any."""
     if not mask.any():
         return mask
     window = ndimage.find_objects(mask.view(np.uint8))[0]

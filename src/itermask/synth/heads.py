@@ -25,7 +25,7 @@ HEAD_SHARE = 0.12  # of the brain's median intensity, above which a smoothed vox
 TOP = 100.0  # stored intensity of the brain's 98th percentile
 BELOW = 12.0  # mm: the brain lies so much above the middle, as there is more of a head below it than above
 KNOTS = 4  # brightness outside the brain is drawn at so many intensities of the scan, and interpolated between
-# Brightness of bone, muscle, loose tissue and fat in the usual sequences, beside fluid, grey and white matter as 0 to 1.
+# Brightness of bone, muscle, loose tissue and fat in the usual sequences, on the scale of the tissues in the brain
 OUTSIDE = {
     "T1w": (0.03, 0.4, 0.55, 1.2),
     "T2w": (0.03, 0.22, 0.4, 0.75),
@@ -64,20 +64,22 @@ class Kind:
         anomalies: probability of anomalies in the brain.
         stripped: probability of the brain alone.
         empty: probability of air that is exactly 0.
-        scanner: whether bias, blur, slices and noise are drawn.
+        grey: probability of air that is brighter than the darkest tissue.
+        scanner: probability of bias, blur, slices and noise.
     """
 
     sequence: str | None = None
-    own: float = 0.35
+    own: float = 0.4
     tilt: float = 25.0
     zoom: float = 0.15
     shift: float = 20.0
     bend: float = 2.0
     cut: float = 0.45
     anomalies: float = 0.3
-    stripped: float = 0.08
+    stripped: float = 0.14
     empty: float = 0.4
-    scanner: bool = True
+    grey: float = 0.06
+    scanner: float = 0.85
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,8 @@ def head_of(image: np.ndarray, groups: np.ndarray, spacing: Sequence[float]) -> 
     Example:
         >>> image = np.pad(np.full((10, 10, 10), 50.0), 5)
         >>> groups = np.pad(np.full((4, 4, 4), 3), 8)
-        >>> head_of(image, groups, (2.0, 2.0, 2.0)).image.shape
-        (10, 10, 10)
+        >>> head_of(image, groups, (2.0, 2.0, 2.0)).regions.dtype
+        dtype('uint8')
     """
     brain = groups > 0
     if not brain.any():
@@ -184,7 +186,10 @@ def draw_head(
         head_or_brain = _outline(brain > 0.5, rng)
         brain = np.where(head_or_brain, 1.0, 0.0).astype(np.float32)
         changed = np.where(head_or_brain, changed, 0)
-    if kind.scanner:
+    elif rng.random() < kind.grey:  # as in images that hold negative values
+        empty, level = False, rng.uniform(0.1, 0.6)
+        changed = np.where(head_or_brain, changed, changed + level)
+    if rng.random() < kind.scanner:
         changed = _scanned(changed, head_or_brain if alone else np.ones(shape, bool), inside, spacing, rng)
     if empty and not alone:
         grown = ndimage.binary_dilation(head_or_brain) if rng.random() < 0.5 else head_or_brain
@@ -298,7 +303,7 @@ def _sampled(head: Head, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     image, share = torch.nn.functional.grid_sample(smooth, grid, align_corners=True)[0].numpy()
     known = torch.from_numpy(head.regions.astype(np.float32))[None, None]
     regions = torch.nn.functional.grid_sample(known, grid, mode="nearest", align_corners=True)[0, 0].numpy()
-    return image, regions.astype(np.uint8), share
+    return image, regions.astype(np.uint8), np.clip(share, 0, 1)
 
 
 def _view(brain: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
