@@ -26,6 +26,7 @@ rows = [f"stripped_T1w.nii.gz\\ts{n}\\t{'val' if n > 4 else 'train'}" for n in r
 pathlib.Path("table.tsv").write_text("\\n".join(["path\\tparticipant_id\\tsplit", *rows]) + "\\n")
 """
 RUN = ("itermask", "run", "stripped_T1w.nii.gz")
+HEAD = ("itermask", "run", "head_T1w.nii.gz", "out")
 EVALUATE = ("itermask", "evaluate", "map.nii.gz", "label.nii.gz", "--maps", "--brain-mask", "brain.nii.gz")
 
 
@@ -75,9 +76,11 @@ CHECKS: dict[str, tuple[Check, ...]] = {
             (" passed",),
         ),
     ),
-    "brain": (Check("extracts a brain (T1w)", ("itermask", "run", "head_T1w.nii.gz", "out"), ("deepbet",)),),
+    "brain": (
+        Check("extracts a brain (T1w)", (*HEAD, "--json"), ("deepbet",)),
+    ),
     "brain-any": (
-        Check("extracts a brain (T2w)", ("itermask", "run", "head_T1w.nii.gz", "out", "--sequence", "T2w"), ("HD-BET",)),
+        Check("extracts a brain (T2w)", (*HEAD, "--sequence", "T2w", "--json"), ("hd-bet",)),
     ),
     "align": (Check("`--align`", (*RUN, "out", "--align"), ("healthy range",)),),
     "artifacts": (

@@ -101,7 +101,9 @@ def make(trial: Trial, folder: Path) -> Environment:
     began = time.perf_counter()
     for line in trial.lines:
         words = [one.replace(".", str(ROOT), 1) if one.startswith(".") else one for one in line]
-        done = made.run(["python", "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), *words], ROOT, 1800)
+        done = made.run(
+            ["python", "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), *words], ROOT, 1800
+        )
         if done.returncode:
             made.failed = (done.stderr.strip().splitlines() or ["pip failed"])[-1][:300]
             break
@@ -153,7 +155,7 @@ def try_one(made: Environment, check: Check, inputs: Path) -> str:
     absent += [f"file {one}" for one in check.leaves if not (inputs / one).is_file()]
     if absent:
         return f"{check.what}: lacks {', '.join(absent)}: {said.strip()[-300:]}"
-    if check.code and (check.one_line and len(done.stderr.strip().splitlines()) != 1 or "Traceback" in said):
+    if check.code and ((check.one_line and len(done.stderr.strip().splitlines()) != 1) or "Traceback" in said):
         return f"{check.what}: not one line: {said.strip()[-300:]}"
     return ""
 

@@ -184,7 +184,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="run nothing; exit code 1 if a notebook is stale")
     chosen = parser.parse_args()
     wrong = []
-    for path in [one.resolve() for one in chosen.pages] or sorted(FOLDER.glob("*.md")):
+    for path in [one.resolve() for one in chosen.pages] or sorted(
+        page for page in FOLDER.glob("*.md") if page.stem != "index"
+    ):
         if chosen.check:
             wrong += [stale(path)] if stale(path) else []
         else:

@@ -1,7 +1,7 @@
 """The scans that lie in the package, for examples and first tries.
 
-    import itermask
-    finding = itermask.run(itermask.sample("healthy"))
+import itermask
+finding = itermask.run(itermask.sample("healthy"))
 """
 
 from pathlib import Path
