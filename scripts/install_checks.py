@@ -12,9 +12,10 @@ import json, nibabel, numpy, pathlib
 scan, brain = nibabel.load("head_T1w.nii.gz"), nibabel.load("brain.nii.gz")
 made = numpy.where(numpy.asarray(brain.dataobj) > 0, scan.get_fdata(), 0).astype("float32")
 nibabel.save(nibabel.Nifti1Image(made, scan.affine), "stripped_T1w.nii.gz")
-half = brain.get_fdata().astype("uint8")
-nibabel.save(nibabel.Nifti1Image(half, brain.affine), "label.nii.gz")
-nibabel.save(nibabel.Nifti1Image(half.astype("float32"), brain.affine), "map.nii.gz")
+label = numpy.asarray(brain.dataobj).astype("uint8")
+label[:60] = 0
+nibabel.save(nibabel.Nifti1Image(label, brain.affine), "label.nii.gz")
+nibabel.save(nibabel.Nifti1Image(label.astype("float32"), brain.affine), "map.nii.gz")
 pathlib.Path("image.dcm").write_bytes(bytes(128) + b"DICM" + bytes(64))
 anat = pathlib.Path("tree/sub-01/anat")
 anat.mkdir(parents=True)
@@ -25,6 +26,8 @@ rows = [f"stripped_T1w.nii.gz\\ts{n}\\t{'val' if n > 4 else 'train'}" for n in r
 pathlib.Path("table.tsv").write_text("\\n".join(["path\\tparticipant_id\\tsplit", *rows]) + "\\n")
 """
 RUN = ("itermask", "run", "stripped_T1w.nii.gz")
+HEAD = ("itermask", "run", "head_T1w.nii.gz", "out")
+EVALUATE = ("itermask", "evaluate", "map.nii.gz", "label.nii.gz", "--maps", "--brain-mask", "brain.nii.gz")
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,11 @@ CHECKS: dict[str, tuple[Check, ...]] = {
             (" passed",),
         ),
     ),
-    "brain": (Check("extracts a brain (T1w)", ("itermask", "run", "head_T1w.nii.gz", "out"), ("deepbet",)),),
+    "brain": (
+        Check("extracts a brain (T1w)", (*HEAD, "--json"), ("deepbet",)),
+    ),
     "brain-any": (
-        Check("extracts a brain (T2w)", ("itermask", "run", "head_T1w.nii.gz", "out", "--sequence", "T2w"), ("HD-BET",)),
+        Check("extracts a brain (T2w)", (*HEAD, "--sequence", "T2w", "--json"), ("hd-bet",)),
     ),
     "align": (Check("`--align`", (*RUN, "out", "--align"), ("healthy range",)),),
     "artifacts": (
@@ -101,7 +106,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         ),
     ),
     "evaluation": (
-        Check("`itermask evaluate --maps`", ("itermask", "evaluate", "map.nii.gz", "label.nii.gz", "--maps"), ("AUROC",)),
+        Check("`itermask evaluate --maps`", EVALUATE, ("auroc_voxels",)),
     ),
     "export": (
         Check(
@@ -127,7 +132,7 @@ MISSING = (
         "diffusion", "itermask", "train", "table.tsv", "--sequence", "T1w", "--out", "no", "--preset",
         "itermask2-published", "--check",
     ),
-    refused("evaluation", "itermask", "evaluate", "map.nii.gz", "label.nii.gz", "--maps"),
+    refused("evaluation", *EVALUATE),
     refused("export", "python", "-m", "itermask.models.export", "t1w-2mm", "no"),
     refused("node", "itermask", "listen", "node.toml"),
 )  # fmt: skip

@@ -43,11 +43,13 @@ from itermask.training.fit import check_networks
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+NOTEBOOKS = ("developer", "radiographer", "radiologist", "researcher")
 ELSEWHERE = {
     "docs/command-line.md": "tests/apps/test_doctor.py and tests/cli/test_cli_json.py run it",
     "docs/how-to/add-a-method.md": "tests/test_add_a_method.py runs it, as a package",
     "docs/dicom.md": "tests/io/test_dicom_docs.py runs it",
     "docs/node.md": "tests/apps/test_node_docs.py runs it",
+    **{f"docs/notebooks/{name}.md": "tests/test_notebooks.py runs it" for name in NOTEBOOKS},
     "docs/results.md": "needs data that are not part of the package",
     "docs/speed.md": "needs data that are not part of the package",
     "docs/view.md": "its server does not end by itself; tests/apps/test_view_server.py starts one",

@@ -24,6 +24,8 @@ _PUBLIC = {
     "read_scan": "itermask.io.nifti",
     "refine": "itermask.core.refinement",
     "run": "itermask.look",
+    "sample": "itermask.samples",
+    "sample_lesions": "itermask.samples",
     "write_finding": "itermask.io.outputs",
 }
 _MODULES = {"metrics": "itermask.evaluation.metrics.scan"}
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from itermask.models.folder import Model as Model
     from itermask.models.folder import load_model as load_model
     from itermask.pipeline import RunSettings as RunSettings
+    from itermask.samples import sample as sample
+    from itermask.samples import sample_lesions as sample_lesions
     from itermask.synth.artifacts import corrupt as corrupt
     from itermask.types import Finding as Finding
     from itermask.types import Scan as Scan

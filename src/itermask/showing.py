@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 IMAGES = ("anomaly", "brain", "error", "reconstruction", "revealed", "missing")
 TITLES = ("Scan, anomaly outlined", "What the model expects", "Error")
 HTML_SLICE = 200  # pixels of a slice's height in a notebook
+HTML_PICTURE = 300  # at most so many in the picture itself, so that a notebook stays small
 INCH = 2.4  # of a figure's slice
 
 
@@ -70,7 +71,7 @@ def as_html(finding: Finding) -> str:
     parts.append(f"<div>{escape(numbers)}</div>")
     if finding.scan is not None:
         for plane in draw_planes(finding.scan, finding, slices=1)[:3]:
-            data = base64.b64encode(png(plane.scan)).decode("ascii")
+            data = base64.b64encode(png(_at_most(plane.scan, HTML_PICTURE))).decode("ascii")
             what = escape(f"{plane.plane} slice at {plane.places[0]}, anomaly outlined", quote=True)
             parts.append(
                 f'<img src="data:image/png;base64,{data}" alt="{what}" title="{what}" '
@@ -79,6 +80,16 @@ def as_html(finding: Finding) -> str:
     parts += [f"<div>{escape(sentence)}</div>" for sentence in finding.warnings]
     parts.append("<small>For research use only; not a medical device and not a diagnosis.</small>")
     return f"<div>{''.join(parts)}</div>"
+
+
+def _at_most(picture: np.ndarray, height: int) -> np.ndarray:
+    """Return a picture (uint8; rows, columns, 3) that has at most `height` rows."""
+    from PIL import Image
+
+    rows, columns = picture.shape[:2]
+    if rows <= height:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((round(columns * height / rows), height)))
 
 
 def plot(finding: Finding, slices: int = 1) -> "Figure":

@@ -58,7 +58,11 @@ def export_model(name: str | Path, out: Path, formats: tuple[str, ...] | None = 
     unknown = set(chosen) - {"onnx", "openvino"}
     if unknown:
         raise InputError(f"{', '.join(sorted(unknown))}: no format; there are onnx and openvino")
-    for one in chosen or ("openvino",):
+    if not chosen:
+        raise MissingExtraError(
+            "neither onnx nor openvino is installed; pip install 'itermask[export]' or 'itermask[openvino]'"
+        )
+    for one in chosen:
         if importlib.util.find_spec(one) is None:
             extra = {"onnx": "export", "openvino": "openvino"}[one]
             raise MissingExtraError(f"{one} is not installed; pip install 'itermask[{extra}]'")
