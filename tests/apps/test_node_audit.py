@@ -36,11 +36,11 @@ def test_from_arrival_to_seen(config, store, runs):  # noqa: F811
     runs.fail(run_of(store, runs, "1.3"), "1 slice\tis missing")
     assert events(store) == [
         ("received", "series 1.2", "MR", "1 images"),
-        ("looked at", "series 1.2", "", VERDICTS[2]),
+        ("processed", "series 1.2", "", VERDICTS[2]),
         ("sent", "series 1.2", "PACS", ""),
         ("seen", "series 1.2", "anna", VERDICTS[2]),
         ("received", "series 1.3", "MR", "1 images"),
-        ("not looked at", "series 1.3", "", "1 slice is missing"),
+        ("not processed", "series 1.3", "", "1 slice is missing"),
     ]
     store.keep = type(store.keep)(days=0.0)
     store.remove_old(now=4e9)

@@ -35,7 +35,7 @@ def row(number, **changes):
 RED = {"tone": "red", "verdict": "outside the healthy range", "alert": True}
 FAILED = {
     "tone": "failed",
-    "verdict": "could not be looked at",
+    "verdict": "could not be processed",
     "notes": ["a localiser"],
     "report": None,
     "score": None,
@@ -103,7 +103,7 @@ def shows(page, selector, text):
 
 
 def test_a_series_on_its_way_and_its_verdict_appear_by_themselves(page, state):
-    assert page.inner_text("#latest") == "Nothing has been looked at yet."
+    assert page.inner_text("#latest") == "Nothing has been processed yet."
     state["receiving"] = [{"label": "series 1 'MPRAGE'", "sender": "SCANNER", "images": 7, "announced": 192}]
     shows(page, "#receiving", "A1, series 1 'MPRAGE' from SCANNER: 7 of 192 images")
     state["receiving"] = []
@@ -142,7 +142,7 @@ def test_an_alarm_stays_until_it_is_seen(page, state):
 
 def test_what_was_not_looked_at_is_said_and_no_alarm(page, state):
     state["rows"] = [row(2, **FAILED), row(1)]
-    shows(page, "#row-2", "could not be looked at")
+    shows(page, "#row-2", "could not be processed")
     shows(page, "#row-2", "a localiser")
     assert page.get_attribute("#latest", "class") == "card green", "the verdict before it still stands"
     assert page.query_selector(".alarm") is None

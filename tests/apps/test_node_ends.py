@@ -61,7 +61,7 @@ def test_one_summary_of_all_series_goes_to_the_archive(tmp_path):
             finished(node, 3)
             (study,) = ended(node)
             assert (study["tone"], study["ended"], len(study["judged"])) == ("amber", True, 2)
-            assert study["words"] == "borderline: 2 series; 1 not meant to be looked at"
+            assert study["words"] == "borderline: 2 series; 1 not meant to be processed"
             assert study["closing"] == "study ended"
             until(lambda: [each["state"] for each in node.state()["studies"][0]["deliveries"]] == ["sent"])
             found = summaries_of(node)

@@ -182,7 +182,7 @@ def test_a_process_may_die_once(database, store, runs):
     run = runs.start()
     assert runs.died(run, "killed")
     row = database.row("SELECT state, reason FROM run")
-    assert tuple(row) == ("failed", "the process that looked at it died 2 times (killed)")
+    assert tuple(row) == ("failed", "the process that processed it died 2 times (killed)")
 
 
 def test_failed_series_can_be_tried_again(store, runs):
@@ -203,7 +203,7 @@ def test_a_series_that_was_closed_in_silence_is_cut_off_when_its_connection_is(s
     runs.close("1.2", sending=True)
     store.connection_ended(["1.2"], CUT)
     assert runs.start().notes[0].startswith("The connection was cut")
-    assert store.connection_ended(["1.2"]) == ["1.2"], "and looked at again when it is sent again"
+    assert store.connection_ended(["1.2"]) == ["1.2"], "and processed again when it is sent again"
 
 
 def test_what_is_opened_again_before_its_turn_is_looked_at_once(database, store, runs):

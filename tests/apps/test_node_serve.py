@@ -83,7 +83,7 @@ def test_a_restart_goes_on_where_the_node_was(tmp_path):
     assert sorted(looks(node.config)) == ["series 1 'hangs'", "series 2 'MPRAGE sag'", "series 3 'MPRAGE sag'"]
     with running(folder) as node:
         assert [row["state"] for row in node.state()["rows"]] == ["finished"] * 3
-    assert len(looks(node.config)) == 3, "what is finished is not looked at again"
+    assert len(looks(node.config)) == 3, "what is finished is not processed again"
 
 
 def test_a_look_that_dies_or_breaks_costs_its_series_only(tmp_path, caplog):
@@ -92,7 +92,7 @@ def test_a_look_that_dies_or_breaks_costs_its_series_only(tmp_path, caplog):
         for number, what in enumerate(("dies-once", "dies", "breaks", "is refused", "fine"), 1):
             send(node.receiver.port, series(number, SeriesDescription=what))
         rows = {row["label"].split("'")[1]: row for row in finished(node, count=5)}
-    failed = "could not be looked at"
+    failed = "could not be processed"
     assert {name: (row["verdict"], row["alert"]) for name, row in rows.items()} == {
         "dies-once": (VERDICT, False),
         "dies": (failed, True),
@@ -122,7 +122,7 @@ def test_failed_series_are_tried_again_when_asked_to(tmp_path):
         finished(node)
     with Node(some_config(tmp_path / "node"), light_look, None, retry_failed=True) as node:
         new, old = finished(node, count=2)
-        assert (new["verdict"], old["verdict"]) == (VERDICT, "could not be looked at")
+        assert (new["verdict"], old["verdict"]) == (VERDICT, "could not be processed")
 
 
 def test_an_image_that_comes_late_means_another_look(tmp_path):

@@ -121,7 +121,7 @@ def test_what_could_not_be_looked_at_is_never_green(config, store, runs):
     runs.fail(run_of(store, runs, "1.2"), "a localiser", alert=False)
     runs.fail(run_of(store, runs, "1.3"), "1 slice is missing")
     new, old = snapshot(config, store, {})["rows"]
-    assert (new["verdict"], new["tone"], new["alert"]) == ("could not be looked at", "failed", True)
+    assert (new["verdict"], new["tone"], new["alert"]) == ("could not be processed", "failed", True)
     assert (old["notes"], old["alert"]) == (["a localiser"], False)
 
 

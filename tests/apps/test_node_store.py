@@ -261,7 +261,7 @@ def test_a_late_image_of_a_series_that_made_room_does_not_pass_for_the_whole(dat
     add(store, instance(3), b"1")
     store.connection_ended(["1.2"])
     runs = Runs(database, store)
-    assert runs.close("1.2") == "1 image came, 2 more are not here (removed to make room); send the series again"
+    assert runs.close("1.2") == "1 image came, 2 more are not here (removed to free disk space); send the series again"
     for number in (1, 2):
         add(store, instance(number), b"1234567890")
     assert runs.close("1.2") == ""

@@ -1,4 +1,4 @@
-"""Series by study: one colour and one line, and nothing is green before all of it was looked at."""
+"""Series by study: one colour and one line, and nothing is green before all of it was processed."""
 
 import json
 
@@ -29,11 +29,11 @@ def test_the_worst_series_speaks_for_its_study():
 
 
 def test_what_nobody_minds_has_no_say():
-    (study,) = summaries([row(2, "failed", "could not be looked at"), row(1)], [])
+    (study,) = summaries([row(2, "failed", "could not be processed"), row(1)], [])
     assert (study["tone"], study["words"]) == (
-        "green", "within the healthy range: series 1; 1 not meant to be looked at",
+        "green", "within the healthy range: series 1; 1 not meant to be processed",
     )  # fmt: skip
-    (study,) = summaries([row(2, "failed", "could not be looked at", alert=True), row(1)], [])
+    (study,) = summaries([row(2, "failed", "could not be processed", alert=True), row(1)], [])
     assert study["tone"] == "failed"
 
 

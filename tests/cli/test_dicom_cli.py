@@ -54,7 +54,7 @@ def test_a_folder_gives_masks_and_dicom_results(command, study, model, tmp_path)
     code, output, errors = command("run", study, out, "--model", model, "--device", "cpu")
     assert code == 0
     assert errors.splitlines() == [
-        "itermask: not looked at: series 1 'localizer': a localiser",
+        "itermask: not processed: series 1 'localizer': a localiser",
         "itermask: left out: state: Grayscale Softcopy Presentation State Storage, no MR image",
         "itermask: left out: notes.txt: not a DICOM file",
     ]
@@ -151,7 +151,7 @@ def test_json_names_what_is_left_aside(command, study, model, tmp_path):
     code, output, errors = command("run", study, tmp_path / "out", "--model", model, "--json")
     assert (code, errors) == (0, "")
     assert json.loads(output)["left_aside"] == [
-        "not looked at: series 1 'localizer': a localiser",
+        "not processed: series 1 'localizer': a localiser",
         "left out: state: Grayscale Softcopy Presentation State Storage, no MR image",
         "left out: notes.txt: not a DICOM file",
     ]

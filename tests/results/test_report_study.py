@@ -24,7 +24,7 @@ def test_the_worst_series_speaks_for_the_study(tmp_path, monkeypatch):
     write_report(*head(), tmp_path / "report.html")
     worst = Part("series 4", "outside the healthy range", "red", "Something stands out", "score 4.2",
                  ("Perhaps incomplete.",), tmp_path / "report.html")  # fmt: skip
-    aside = Part("series 1", "could not be looked at", "failed", notes=("a localiser",), aside=True)
+    aside = Part("series 1", "could not be processed", "failed", notes=("a localiser",), aside=True)
     lines, drawn = texts(ABOUT, "red", "outside: series 4", (part(2), aside, worst), ("It was discontinued.",))
     said = [text for text, _, _ in lines]
     assert ("Outside the healthy range", RED) in [(text, colour) for text, _, colour in lines]
@@ -45,7 +45,7 @@ def test_nothing_leaves_the_page():
 
 def test_without_any_verdict_it_says_so():
     lines, _ = texts((), "grey", "nothing", ())
-    assert ("Nothing was looked at", QUIET) in [(text, colour) for text, _, colour in lines]
+    assert ("Nothing was processed", QUIET) in [(text, colour) for text, _, colour in lines]
     assert set(TONES) == set(ORDER)
 
 

@@ -1,1 +1,1 @@
-"""A DICOM node: receives series, looks at each at once, shows verdicts live, sends results; needs the extra `node`."""
+"""A DICOM node: receives series, processes each at once, shows verdicts live, sends results; needs the extra `node`."""

@@ -1,4 +1,4 @@
-"""Who did what and when: what was received, looked at, sent and seen, one line each, never changed.
+"""Who did what and when: what was received, processed, sent and seen, one line each, never changed.
 
 Events are written in the transaction of what they tell of, so that neither is there without the other. They name
 studies and series as the page does, and no patient; and stay when the series themselves are removed.
@@ -18,8 +18,8 @@ from itermask.results.whose import study_code
 
 RECEIVED, LOOKED, NOT_LOOKED, SENT, NOT_SENT, SEEN, ENDED = (
     "received",
-    "looked at",
-    "not looked at",
+    "processed",
+    "not processed",
     "sent",
     "not sent",
     "seen",

@@ -114,7 +114,7 @@ class Complete:
 
 @dataclass(frozen=True)
 class Look:
-    """How scans are looked at, as by `itermask run`.
+    """How scans are processed, as by `itermask run`.
 
     Attributes:
         device: one of `DEVICES`.
@@ -225,7 +225,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class Watch:
-    """A folder whose scans are looked at too; seconds between searches, which is also how long a file must rest."""
+    """A folder whose scans are processed too; seconds between searches, which is also how long a file must rest."""
 
     folder: Path
     seconds: float = 2.0
@@ -256,7 +256,7 @@ class NodeConfig:
         destinations: who gets results.
         complete: when a series is complete.
         rules: which series are processed; the first that fits decides.
-        look: how scans are looked at.
+        look: how scans are processed.
         deliver: how results are sent again.
         page: the live page.
         keep: quota and retention.

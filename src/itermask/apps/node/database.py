@@ -65,7 +65,7 @@ CREATE TABLE step (
 );
 CREATE TABLE summary (
   id INTEGER PRIMARY KEY AUTOINCREMENT, study TEXT NOT NULL, number INTEGER NOT NULL, key TEXT NOT NULL,
-  state TEXT NOT NULL,                 -- done, failed, none (nothing in it was meant to be looked at)
+  state TEXT NOT NULL,                 -- done, failed, none (nothing in it was meant to be processed)
   last INTEGER NOT NULL,               -- the newest run that it is of
   ended REAL NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', UNIQUE (study, number)
 );

@@ -1,4 +1,4 @@
-"""A process that looks at scans, so that neither its load nor its death touches the receiving node."""
+"""A process that analyses scans, so that neither its load nor its death touches the receiving node."""
 
 import os
 import signal

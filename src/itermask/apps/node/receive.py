@@ -315,7 +315,7 @@ class Receiver:
             if whole:
                 rest = {series for series in rest if self.arrivals.speaks_for(connection, series)}
             for series in self.store.connection_ended(rest, WHOLE if whole else CUT):
-                LOG.info("series %s: now all of it has come, so it is looked at again", series)
+                LOG.info("series %s: now all of it has come, so it is processed again", series)
             self.store.connection_ended(brought.spoiled, SPOILED)
         self.arrivals.ended(connection, whole)
         title = _title(connection)

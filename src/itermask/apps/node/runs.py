@@ -195,7 +195,7 @@ class Runs:
         return True
 
     def died(self, run: Run, how: str) -> bool:
-        """The process that looked at a series died; the series has failed if that was not the first time.
+        """The process that processed a series died; the series has failed if that was not the first time.
 
         Returns:
             whether it has failed.
@@ -204,7 +204,7 @@ class Runs:
             change.execute("UPDATE run SET deaths = deaths + 1, state = ? WHERE id = ?", (WAITING, run.id))
             deaths = change.execute("SELECT deaths FROM run WHERE id = ?", (run.id,)).fetchone()["deaths"]
         if deaths >= DEATHS:
-            self.fail(run, f"the process that looked at it died {deaths} times ({how})")
+            self.fail(run, f"the process that processed it died {deaths} times ({how})")
         return bool(deaths >= DEATHS)
 
     def retry_failed(self) -> int:

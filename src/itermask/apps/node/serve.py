@@ -1,4 +1,4 @@
-"""A node, put together: what it receives is queued, looked at, shown and sent, each by a thread of its own."""
+"""A node, put together: what it receives is queued, processed, shown and sent, each by a thread of its own."""
 
 import logging
 import shutil
@@ -51,7 +51,7 @@ class Node:
         config: what it is told.
         look: looks at one series, see `itermask.apps.node.work.process_series`; called in a process of its own.
         warm: called in that process first.
-        retry_failed: whether series whose look has failed are looked at once more.
+        retry_failed: whether series whose look has failed are processed once more.
 
     Attributes:
         database: the node's memory.
@@ -100,7 +100,7 @@ class Node:
         for name in self.store.lost:
             LOG.error("%s is gone from the disk", name)
         if again:
-            LOG.info("%d failed series are looked at again", again)
+            LOG.info("%d failed series are processed again", again)
 
     def __enter__(self) -> Self:
         self.start()
@@ -259,7 +259,7 @@ class Node:
             last = str(error).strip().splitlines()[-1]
             result = {"reason": f"unexpected {last[:200]}; traces.log in the node's folder has more", "alert": True}
         if "reason" in result:
-            LOG.info("series %s (%s): could not be looked at: %s", run.series, run.label, result["reason"])
+            LOG.info("series %s (%s): could not be processed: %s", run.series, run.label, result["reason"])
             self.runs.fail(run, str(result["reason"]), bool(result.get("alert", True)))
             return
         result = told.get("verdict", {}) | result

@@ -129,7 +129,7 @@ def _runs(database: Database) -> list[Any]:
 
 
 def _waits(database: Database) -> dict[int, float]:
-    """Seconds until each waiting run has a verdict, by how long the last looks took; none before the first look."""
+    """Seconds until each waiting run has a verdict, by how long the last scans took; none before the first look."""
     took = [
         row["took"]
         for row in database.rows(
@@ -157,7 +157,7 @@ def _row(
     notes += [run["reason"]] if run["reason"] else []
     tone, verdict, alert = "grey", "", False
     if run["state"] == FAILED:
-        tone, verdict, alert = "failed", "could not be looked at", bool(result.get("alert"))
+        tone, verdict, alert = "failed", "could not be processed", bool(result.get("alert"))
     elif result:
         verdict = str(result["verdict"])
         tone = TONES.get(verdict, "grey")

@@ -17,7 +17,7 @@ from itermask.apps.node.header import NO_ROOM, Instance, RefusedError, series_ke
 
 GIB = 2**30
 NEW, SAME, OTHER = "new", "same", "other"
-# A series that nothing is waiting for: closed, looked at, results delivered or given up.
+# A series that nothing is waiting for: closed, processed, results delivered or given up.
 SETTLED = """
     open = 0
     AND NOT EXISTS (SELECT 1 FROM run WHERE run.series = series.uid AND run.state IN ('waiting', 'looking'))
@@ -248,7 +248,7 @@ class Store:
             series,
         ):
             with self.database.change() as change:
-                _forget_images(change, row["uid"], "removed to make room")
+                _forget_images(change, row["uid"], "removed to free disk space")
             shutil.rmtree(self.images / row["key"], ignore_errors=True)
             self.changed()
             if self._fits(size):

@@ -48,7 +48,7 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
 
     Returns:
         for each `study`, `code`, `when`, `scanner`, `patient`, its `tone`, one line `words`, whether it is `ended`, the
-        `rows` by id, and which of these are `judged`. What could not be looked at and nobody minds, such as a
+        `rows` by id, and which of these are `judged`. What could not be processed and nobody minds, such as a
         localiser, has no say.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -68,7 +68,7 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
         study["ended"] = not (waiting or study["receiving"])
         study["words"] = _words(judged, len(counted), waiting, study["receiving"])
         if study["tone"] == "green" and not study["ended"]:
-            study["tone"] = "grey"  # what has not been looked at yet may be otherwise
+            study["tone"] = "grey"  # what has not been processed yet may be otherwise
     return list(found.values())
 
 
@@ -79,7 +79,7 @@ def _words(judged: Sequence[dict[str, Any]], count: int, waiting: int, receiving
         alike = [row["label"] for row in judged if row["verdict"] == verdict]
         parts.append(f"{verdict}: {alike[0]}" if len(alike) == 1 else f"{verdict}: {len(alike)} series")
     aside = count - waiting - len(judged)
-    parts += [f"{number} {words}" for number, words in ((aside, "not meant to be looked at"),) if number]
+    parts += [f"{number} {words}" for number, words in ((aside, "not meant to be processed"),) if number]
     parts += [f"{number} {words}" for number, words in ((waiting, "waiting"), (receiving, "being received")) if number]
     return "; ".join(parts)
 

@@ -57,7 +57,7 @@ class StudyTask:
 
 
 def study_task(store: Store, ended: Ended, out: Path) -> StudyTask | None:
-    """Return what is to be summed up of a study; None where nothing in it was meant to be looked at.
+    """Return what is to be summed up of a study; None where nothing in it was meant to be processed.
 
     Args:
         store: of the node.
@@ -133,7 +133,7 @@ def _part(row: Mapping[str, Any], results: Path, judged: bool) -> dict[str, Any]
         numbers.append(f"{100 * row['anomaly_fraction']:.2f} % of the brain marked")
     return {
         "label": row["label"],
-        "verdict": row["verdict"] or "not looked at",
+        "verdict": row["verdict"] or "not processed",
         "tone": row["tone"],
         "headline": row["headline"],
         "numbers": ", ".join(numbers),

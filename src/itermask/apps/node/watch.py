@@ -1,4 +1,4 @@
-"""A folder whose scans are looked at as if they had been sent: DICOM files and zips, and NIfTI files."""
+"""A folder whose scans are processed as if they had been sent: DICOM files and zips, and NIfTI files."""
 
 import gzip
 import hashlib

@@ -33,7 +33,7 @@ class Task:
         name: what reports call the scan.
         notes: sentences that a reader must know of how it came.
         look: how.
-        rules: of the node's file; a series that they leave out is not looked at.
+        rules: of the node's file; a series that they leave out is not processed.
     """
 
     source: Path
@@ -59,7 +59,7 @@ def check_processing(look: Look) -> None:
 def warm_up(look: Look) -> None:
     """Make the first series as fast as later ones: load the models that are named, or the one for T1w, and look once.
 
-    The bundled scan of a healthy person is looked at, which also loads the brain extractor and what else it needs.
+    The bundled scan of a healthy person is processed, which also loads the brain extractor and what else it needs.
     """
     from itermask.errors import MissingExtraError
     from itermask.io.nifti import read_scan
@@ -82,7 +82,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
             is written.
 
     Returns:
-        `reason` and `alert`, if it cannot be looked at; else `verdict` and what else the page shows, see `figures`.
+        `reason` and `alert`, if it cannot be processed; else `verdict` and what else the page shows, see `figures`.
     """
     from itermask.io.dicom.write import check_dicom, write_dicom
     from itermask.io.outputs import write_finding
@@ -192,7 +192,7 @@ def _model(name: str, look: Look) -> "Model":
 
 
 def _why(task: Task, error: InputError) -> dict[str, Any]:
-    """Why a series cannot be looked at, for people who know of no options; and whether somebody should mind."""
+    """Why a series cannot be processed, for people who know of no options; and whether somebody should mind."""
     from itermask.io.dicom.series import find_series
     from itermask.models.card import read_card
     from itermask.models.choice import bundled_models, taken_sequences

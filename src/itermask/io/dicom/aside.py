@@ -1,4 +1,4 @@
-"""What a path holds beside the series that are looked at, in lines."""
+"""What a path holds beside the series that are processed, in lines."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,14 +9,14 @@ MOST = 3  # names on a line
 
 
 def left_aside(found: Found, taken: Collection[str] = ()) -> tuple[str, ...]:
-    """Return a line for each series that is not looked at, and for each reason why files are in no series.
+    """Return a line for each series that is not processed, and for each reason why files are in no series.
 
     Args:
         found: what there is.
-        taken: labels of the series that are looked at.
+        taken: labels of the series that are processed.
     """
     series = tuple(
-        f"not looked at: {each.title}{f' ({each.part})' if each.part else ''}: {each.problem or 'another is chosen'}"
+        f"not processed: {each.title}{f' ({each.part})' if each.part else ''}: {each.problem or 'another is chosen'}"
         for each in found.series
         if each.label not in taken
     )

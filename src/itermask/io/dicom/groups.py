@@ -92,7 +92,7 @@ def plane_of(frame: Frame) -> str:
 
 
 def of_several(frames: Sequence[Frame]) -> str:
-    """Return why the slices of one series must not be looked at as one person's; empty where they may.
+    """Return why the slices of one series must not be processed as one person's; empty where they may.
 
     Slices of two patients are refused. Those of two studies are parted by `parted`, unless only together they make
     an even stack: then each study would be a piece of a head.

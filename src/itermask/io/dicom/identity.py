@@ -26,7 +26,7 @@ class Identity:
         key: text that stands for the series, the model, the settings and the mask.
         number: SeriesNumber of the source.
         model: name and version of the model.
-        parameters: how the scan was looked at, by name, as text.
+        parameters: how the scan was processed, by name, as text.
     """
 
     key: str
@@ -47,7 +47,7 @@ def identify(series: Series, finding: Finding) -> Identity:
     """The identity of what was found in a series.
 
     Args:
-        series: that was looked at.
+        series: that was processed.
         finding: what was found.
 
     Returns:

@@ -16,7 +16,7 @@ def key_images(series: Series, headers: Sequence[Any], finding: Finding, identit
     """Return a key object selection of the slices in which anything is marked; None where nothing is.
 
     Args:
-        series: that was looked at.
+        series: that was processed.
         headers: of its images, see `itermask.io.dicom.sources.source_headers`.
         finding: on the series' grid.
         identity: of the finding.

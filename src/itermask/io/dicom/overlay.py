@@ -29,10 +29,10 @@ def overlay_images(
 ) -> Iterator[Any]:
     """One picture for every slice in which anything is marked, with the notice burnt in.
 
-    Pixels are the slice's own, or enlarged by a whole number; the pictures state their place in space as images do.
+    Pixels are the slice's own, or enlarged by a whole number; the pictures state their position in space as images do.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         series: it was read from.
         headers: of its images, see `itermask.io.dicom.sources.source_headers`.
         finding: on the scan's grid.

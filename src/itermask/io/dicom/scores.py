@@ -25,7 +25,7 @@ def score_report(
     them as comments. The report is marked as unverified.
 
     Args:
-        series: that was looked at.
+        series: that was processed.
         headers: of its images, see `itermask.io.dicom.sources.source_headers`.
         finding: on the series' grid.
         segmentation: of its mask.

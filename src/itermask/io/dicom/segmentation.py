@@ -23,7 +23,7 @@ def anomaly_segmentation(series: Series, headers: Sequence[Any], finding: Findin
     all slices are kept, all zero, since a segmentation needs a frame.
 
     Args:
-        series: that was looked at.
+        series: that was processed.
         headers: of its images, see `itermask.io.dicom.sources.source_headers`.
         finding: on the series' grid.
         identity: of the finding.

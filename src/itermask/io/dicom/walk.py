@@ -64,7 +64,7 @@ class LeftOut:
 def find_places(paths: Iterable[Path]) -> tuple[list[Place], list[LeftOut]]:
     """Return all files below some paths.
 
-    Links are followed; a folder that several links lead to is looked through once.
+    Links are followed; a folder that several links lead to is read once.
 
     Args:
         paths: folders (with all that is below them), files and zips.

@@ -51,7 +51,7 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str, s
     the same UIDs.
 
     Args:
-        scan: that was looked at.
+        scan: that was processed.
         series: it was read from.
         finding: what was found, on the scan's grid.
         out: folder; made if needed.

@@ -205,7 +205,7 @@ function table(state) {
 
 function show(state) {
   byId("node").textContent = state.node;
-  byId("space").textContent = `Disk: ${state.space}. ${state.waiting} series waiting or being looked at.`;
+  byId("space").textContent = `Disk: ${state.space}. ${state.waiting} series waiting or being processed.`;
   const receiving = state.receiving.map((each) => {
     const of = each.announced ? ` of ${each.announced}` : "";
     return make("li", `${[each.code, each.patient, each.label].filter(Boolean).join(", ")} from ${each.sender}: ${each.images}${of} images`);
