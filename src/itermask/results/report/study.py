@@ -30,7 +30,7 @@ class Part:
         numbers: score and the like in words.
         notes: sentences that a reader must know.
         report: of the look, whose pictures are taken; None if there is none.
-        aside: whether it was not meant to be looked at; `notes` say why.
+        aside: whether it was not meant to be processed; `notes` say why.
     """
 
     label: str
@@ -66,7 +66,7 @@ def draw_study(about: Sequence[str], tone: str, line: str, parts: Sequence[Part]
     page.put(NOTICE, 11, bold=True, after=0.1)
     page.put(" · ".join(filter(None, [*about, f"itermask {__version__}"])), 8, QUIET, after=0.1)
     judged = sorted((each for each in parts if not each.aside), key=lambda each: ORDER.index(each.tone))
-    worst = judged[0].verdict if judged else "nothing was looked at"
+    worst = judged[0].verdict if judged else "nothing was processed"
     page.put(_upper(worst), 20, TONES[tone], bold=True)
     page.put(_short(f"The study: {line}."), 10, after=0.05)
     for note in notes:
@@ -82,7 +82,7 @@ def draw_study(about: Sequence[str], tone: str, line: str, parts: Sequence[Part]
         page.put(f"{left} further series are on the node's page only; none is worse than those above.", 8, QUIET)
     aside = [f"{each.label} ({' '.join(each.notes)})" for each in parts if each.aside]
     if aside and page.room > LEAST:
-        page.put(_short(f"Not meant to be looked at: {'; '.join(aside)}."), 8, QUIET)
+        page.put(_short(f"Not meant to be processed: {'; '.join(aside)}."), 8, QUIET)
     page.y = EDGE
     page.put(f"{words.TRUST} {NOTICE}", 7, QUIET)
     return page
