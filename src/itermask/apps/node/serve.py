@@ -51,7 +51,7 @@ class Node:
         config: what it is told.
         look: looks at one series, see `itermask.apps.node.work.process_series`; called in a process of its own.
         warm: called in that process first.
-        retry_failed: whether series whose look has failed are processed once more.
+        retry_failed: whether series whose analysis failed are processed once more.
 
     Attributes:
         database: the node's memory.

@@ -129,7 +129,7 @@ def _runs(database: Database) -> list[Any]:
 
 
 def _waits(database: Database) -> dict[int, float]:
-    """Seconds until each waiting run has a verdict, by how long the last scans took; none before the first look."""
+    """Seconds until each waiting run has a verdict, by how long the last scans took; none before the first scan."""
     took = [
         row["took"]
         for row in database.rows(
