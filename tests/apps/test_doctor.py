@@ -145,18 +145,18 @@ def test_extras_of_an_installed_package(tmp_path, monkeypatch):
 def test_weights_of_a_tool(tmp_path, monkeypatch):
     about = ("Made up", "made-up-bet", "made_up_bet", "any", "brain-any")
     monkeypatch.setattr(brain, "TOOLS", (about,))
-    (tool,) = brain.find_tools()
+    tool, _ = brain.find_tools()
     assert (tool.version, tool.weights, tool.problem) == (None, 0, "not installed")
     weights = "made_up_bet/models/0.model"
     write_distribution(tmp_path, "made-up-bet", "made_up_bet", files=[weights])
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    (tool,) = brain.find_tools()
+    tool, _ = brain.find_tools()
     assert tool.version == "1.0"
     assert "0.model" in tool.problem
     (tmp_path / weights).parent.mkdir()
     (tmp_path / weights).write_bytes(b"")
     assert brain.find_tools()[0].problem is not None, "an empty file is no weights"
     (tmp_path / weights).write_bytes(b"weights")
-    (tool,) = brain.find_tools()
+    tool, _ = brain.find_tools()
     assert (tool.weights, tool.problem) == (1, None)

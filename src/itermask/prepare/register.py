@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.boxes import box_of
+
 if TYPE_CHECKING:
     from itermask.prepare.atlas import Template
 
@@ -95,7 +97,7 @@ def small_copy(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> Smal
         >>> type(small_copy(scan.image, scan.brain_mask, scan.affine)).__name__
         'SmallCopy'
     """
-    window = ndimage.find_objects(brain.view(np.uint8))[0]
+    window = box_of(brain)
     inside = brain[window]
     values = image[window][inside].astype(np.float32)
     if not np.isfinite(values).all():

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
+from itermask.core.boxes import box_of
 from itermask.types import Prepared
 
 
@@ -31,7 +31,7 @@ def restore_passes(revealed: np.ndarray, prepared: Prepared, inside: np.ndarray)
     restored = inside.astype(np.uint8)
     if not inside.any():
         return restored
-    window = ndimage.find_objects(inside.view(np.uint8))[0]
+    window = box_of(inside)
     to_native, brain = prepared.placement.to_native, prepared.brain
     weight = to_native(brain.astype(np.float32), window)
     known = inside[window] & (weight > 1e-3)
@@ -61,7 +61,7 @@ def restore_maps(maps: Sequence[np.ndarray], prepared: Prepared, inside: np.ndar
         [True]
     """
     inside = np.asarray(inside, dtype=bool)
-    window = ndimage.find_objects(inside.view(np.uint8))[0] if inside.any() else (slice(0, 0),) * inside.ndim
+    window = box_of(inside) if inside.any() else (slice(0, 0),) * inside.ndim
     weight = prepared.placement.to_native(prepared.brain.astype(np.float32), window)
     known = inside[window] & (weight > 1e-3)
     restored = []

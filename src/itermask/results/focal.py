@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.boxes import box_of
+
 FOCAL = "focal"  # name of the score
 HIGH = 99.0  # percentile of a brain's errors that is high
 FEW_TIMES = 3.0  # a score this many times the borderline is outside
@@ -34,7 +36,7 @@ def focal_score(mask: np.ndarray, error: np.ndarray, unit: float, voxel_ml: floa
     """
     if not mask.any():
         return 0.0
-    window = ndimage.find_objects(mask.view(np.uint8))[0]
+    window = box_of(mask)
     labels, count = ndimage.label(mask[window], np.ones((3, 3, 3)))
     sums = np.bincount(labels.ravel(), weights=error[window].ravel(), minlength=count + 1)[1:]
     return float(np.sqrt(((sums / unit * voxel_ml) ** 2).sum()))

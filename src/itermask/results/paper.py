@@ -24,6 +24,7 @@ CITED = {
 BRAIN = {
     "given": "supplied files",
     "stripped": "scans that were skull-stripped already",
+    "itermask-brain": "the network for brain extraction bundled with itermask",
     "deepbet": "deepbet",
     "hd-bet": "HD-BET",
 }

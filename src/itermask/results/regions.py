@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.boxes import box_of
 from itermask.prepare.atlas import place_of
 from itermask.results.whose import as_json
 from itermask.types import Finding, Scan
@@ -106,7 +107,7 @@ def find_regions(
         raise ValueError(f"the mask {anomaly.shape} and the error map {error.shape} differ in shape")
     if not anomaly.any():
         return [], 0
-    box = ndimage.find_objects(anomaly.view(np.uint8))[0]
+    box = box_of(anomaly)
     labels, count = ndimage.label(anomaly[box], np.ones((3, 3, 3)))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     chosen = np.argsort(-sizes, kind="stable")[:most]

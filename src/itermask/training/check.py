@@ -10,7 +10,7 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.io.nifti import read_brain_mask, read_scan
-from itermask.prepare.brain import extractor_for, stripped_brain
+from itermask.prepare.brain import stripped_brain
 from itermask.prepare.placement import thick_axis
 from itermask.training.config import TrainingConfig
 from itermask.training.fit import check_networks
@@ -73,7 +73,7 @@ def check_training(entries: Sequence[Entry], sequence: str, config: TrainingConf
         numbers and notes.
 
     Raises:
-        InputError: a mask on another grid than its scan, no way to find brains, a box that the networks cannot take or
+        InputError: a mask on another grid than its scan, a box that the networks cannot take or
             that some brains exceed where batches need one size.
     """
     learned = [entry for entry in entries if entry.split in ("train", "val")]
@@ -86,8 +86,6 @@ def check_training(entries: Sequence[Entry], sequence: str, config: TrainingConf
     notes = list(_few(learned))
     if bare:
         notes.append(f"{len(bare)} of {len(learned)} scans have no brain mask: each brain is found, which takes time.")
-        if found.seen < found.scans:
-            extractor_for(sequence)  # refuses where no tool is installed
     notes += _box_notes(found, config)
     count = {split: len({one.subject for one in learned if one.split == split}) for split in ("train", "val")}
     return Checked(count["train"], count["val"], found, tuple(notes))
@@ -155,7 +153,7 @@ def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:
         if entry.brain_mask is not None:
             brain = read_brain_mask(entry.brain_mask, scan.image.shape, scan.affine)[0]
         else:
-            brain = stripped_brain(scan.image, float(np.prod(scan.spacing)))
+            brain = stripped_brain(scan.image, float(np.prod(scan.spacing)), scan.affine)
         thick += thick_axis(scan.spacing, scan.image.shape) is not None
         axes = nib.orientations.io_orientation(scan.affine)[:, 0].astype(int)  # where each of the file's axes goes
         spacing = np.zeros(3)

@@ -1,8 +1,9 @@
-"""The tools that find the brain in scans with a skull: whether they and their weights are there."""
+"""What finds the brain in scans with a skull: whether the bundled network, other tools and their weights are there."""
 
 import csv
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,13 +36,22 @@ class Tool:
 
 
 def find_tools() -> list[Tool]:
-    """Return all tools, the one that is tried first first.
+    """Return all tools that can be installed, and the bundled network at the end.
 
     Example:
         >>> all(tool.name for tool in find_tools())
         True
     """
-    return [_tool(*about) for about in TOOLS]
+    return [*(_tool(*about) for about in TOOLS), _bundled()]
+
+
+def _bundled() -> Tool:
+    from itermask import __version__
+
+    weights = files("itermask.prepare").joinpath("brain_data", "weights.safetensors")
+    there = weights.is_file()
+    problem = None if there else "its weights are missing; install itermask again"
+    return Tool("itermask-brain", "any", __version__, int(there), problem, "pip install itermask")
 
 
 def _tool(name: str, package: str, module: str, sequences: str, extra: str) -> Tool:

@@ -72,7 +72,7 @@ def foresee(
     brain_mask: Path | str | None = None,
     model: str | None = None,
 ) -> Outlook:
-    """Read a scan and say what `itermask run` would do with it; no brain is extracted and no network runs.
+    """Read a scan and say what `itermask run` would do with it; no brain is extracted and no model runs.
 
     Whatever would be refused is told in `refusal`. Only a run can tell whether a brain can be judged.
 

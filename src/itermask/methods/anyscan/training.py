@@ -98,16 +98,19 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
         "weight": weight[None],
         "normal": (brain & (where < 0.02))[None].astype(np.float32),
         "tissue": np.where(known, tissue, UNKNOWN).astype(np.uint8),
-        "anomaly": _classes(target, scale.apply(clean + change, brain, limits), brain & ~hidden),
+        "anomaly": _classes(target, scale.apply(clean + change, brain, limits), where, brain & ~hidden),
     }
 
 
-def _classes(normal: np.ndarray, changed: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Where an anomaly made a scan brighter (1) or darker (2), both without noise; see `example`."""
-    change = changed - normal
-    classes = np.where(change > LEAST_CHANGE, 1, np.where(change < -LEAST_CHANGE, 2, 0))
-    slight = (np.abs(change) > LEAST_CHANGE / 4) & (classes == 0)
-    return np.where(known & ~slight, classes, UNKNOWN).astype(np.uint8)
+def _classes(normal: np.ndarray, changed: np.ndarray, where: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return where an anomaly made a scan brighter (1) or darker (2), both without noise; see `example`.
+
+    Its soft edge belongs to it up to half of its weight `where`, however strong it is; so outlines are not wide.
+    """
+    change, inside = changed - normal, where >= 0.5
+    strong = inside & (np.abs(change) > LEAST_CHANGE)
+    classes = np.where(strong, np.where(change > 0, 1, 2), 0)
+    return np.where(known & (strong | ~inside), classes, UNKNOWN).astype(np.uint8)
 
 
 def network_input(

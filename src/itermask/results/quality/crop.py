@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.boxes import box_of
 from itermask.types import Scan
 
 LEVEL = 90.0  # percentile of the brain's intensities that all others are relative to
@@ -81,19 +82,6 @@ def crop_brain(scan: Scan) -> BrainCrop:
     up = int(np.argmax(np.where(np.arange(3) == right, -1, directions[2])))
     open_ = tuple((part.start > 0, part.stop < size) for part, size in zip(box, scan.brain_mask.shape, strict=True))
     return BrainCrop(image, brain, inside, detail, scan.spacing, right, up, open_)
-
-
-def box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box that holds a mask, which must not be empty.
-
-    >>> box_of(np.eye(5, dtype=bool)[1:3])
-    (slice(0, 2, None), slice(1, 3, None))
-    """
-    box = []
-    for axis in range(mask.ndim):
-        there = np.flatnonzero(mask.any(tuple(other for other in range(mask.ndim) if other != axis)))
-        box.append(slice(int(there[0]), int(there[-1]) + 1))
-    return tuple(box)
 
 
 def _deep(tissue: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:

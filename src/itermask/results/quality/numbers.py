@@ -12,9 +12,9 @@ and with MRIQC's only roughly.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
-from itermask.results.quality.crop import BrainCrop, box_of
+from itermask.core.boxes import box_of, count_around
+from itermask.results.quality.crop import BrainCrop
 from itermask.results.quality.field import ENDS, coarse, fit_field
 from itermask.types import Scan
 
@@ -116,7 +116,7 @@ def air_of(image: np.ndarray, brain: np.ndarray, spacing: tuple[float, ...]) -> 
         return None
     level = float(np.percentile(image[brain], 90))
     wide = [2 * max(1, round(6.0 / size)) + 1 for size in spacing]
-    head = ndimage.uniform_filter((image > 0.12 * level).astype(np.float32), wide) > 0.25
+    head = count_around(image > 0.12 * level, wide) > int(np.prod(wide)) // 4
     air = ~(head | brain)
     if air.mean() < AIR_SHARE:
         return None
@@ -182,12 +182,13 @@ def _two_tissues(crop: BrainCrop) -> tuple[float, float, float, float]:
 
 def _entropy_focus(image: np.ndarray) -> float:
     """Return Atkinson's entropy of the voxels' intensities, over the largest that so many voxels can have."""
-    values = np.abs(image[image != 0])
+    values = image[image != 0]
+    np.abs(values, out=values)
     total = float(np.sqrt(np.vdot(values, values)))
     if total == 0 or image.size < 2:
         return 0.0
-    share = values / total
-    entropy = -float(np.vdot(share, np.log(share)))
+    values /= total
+    entropy = -float(np.vdot(values, np.log(values)))
     return float(entropy / (np.sqrt(image.size) * np.log(np.sqrt(image.size))))
 
 
