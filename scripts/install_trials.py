@@ -78,7 +78,7 @@ def trials() -> list[Trial]:
         Trial("core", ((".",),), ("core", "times", "missing", "app")),
         Trial("oldest", ((".", *oldest(PROJECT["dependencies"])), ("pytest", "hypothesis")), ("core", "tests")),
         Trial("brain-lean", ((".[brain-lean]",), ("--no-deps", "deepbet")), ("core", "brain")),
-        Trial("container", ((".[brain-lean,brain-any,openvino]",), ("--no-deps", "deepbet>=1.0.2")), ("brain", "app")),
+        Trial("container", ((".[brain-lean,openvino]",), ("--no-deps", "deepbet>=1.0.2")), ("brain", "app")),
     ]
     alone = [name for name in PROJECT["optional-dependencies"] if name not in FOR_DEVELOPERS | {"brain-lean"}]
     return found + [Trial(name, ((f".[{name}]",),), (name,) if name in CHECKS else ()) for name in alone]

@@ -81,6 +81,7 @@ def test_the_containers_copy_what_is_there_and_start_the_entry_point():
     for text in (docker, apptainer):
         extras = re.search(r"/src\[(.+?)\]", text)[1].split(",")
         assert set(extras) <= set(PROJECT["optional-dependencies"])
+        assert "brain-any" not in extras  # 294 MB for what the bundled network does
         assert "--no-deps" in text
 
 

@@ -214,6 +214,16 @@ def test_deepbet_finds_the_brain_of_a_real_scan(shared_data):
     assert 2 * (found.brain_mask & wanted).sum() / (found.brain_mask.sum() + wanted.sum()) > 0.9
 
 
+@pytest.mark.shared
+def test_deepbet_gives_the_mask_of_its_own_program_scan_after_scan(shared_data):
+    program = pytest.importorskip("deepbet.bet").BrainExtraction(no_gpu=True)
+    paths = sorted((shared_data / "ixi-t1").glob("*_T1w.nii.gz"))[:2]
+    for path, orientation in zip(paths, (ORIENTATIONS[0], ORIENTATIONS[29]), strict=True):
+        scan = stored_as(replace(read_scan(path), brain_mask=None), orientation)
+        wanted = program.run(nib.Nifti1Image(scan.image, scan.affine))[1]
+        assert np.array_equal(Deepbet().extract(scan), np.asanyarray(wanted.dataobj) > 0)
+
+
 def test_what_is_larger_than_any_brain_is_a_head():
     image, brain = tiny_head()
     image = np.where(brain, image, 0)

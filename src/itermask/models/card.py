@@ -62,6 +62,11 @@ def read_card(folder: Path) -> dict[str, Any]:
 
     Raises:
         InputError: missing, not JSON, incomplete, or of another format version.
+
+    Example:
+        >>> from itermask.models.choice import bundled_models
+        >>> read_card(bundled_models()["t1w-2mm"])["sequence"]
+        'T1w'
     """
     path = folder / CARD
     if not path.is_file():

@@ -23,7 +23,12 @@ class Choice:
 
 
 def bundled_models() -> dict[str, Path]:
-    """Return name → folder of the models inside the package."""
+    """Return name → folder of the models inside the package.
+
+    Example:
+        >>> "any-2mm" in bundled_models()
+        True
+    """
     return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/card.json"))}
 
 
@@ -38,7 +43,12 @@ def taken_sequences(card: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def takes_slices(card: Mapping[str, Any]) -> bool:
-    """Return whether a card is of a model that takes a scan's own slices."""
+    """Return whether a card is of a model that takes a scan's own slices.
+
+    Example:
+        >>> takes_slices({"spacing": [2.0, 2.0, 2.0]})
+        False
+    """
     return card["spacing"][2] == 0
 
 
@@ -77,6 +87,10 @@ def find(name: str | Path | None, sequence: str | None = None, scan: Scan | None
 
     Raises:
         InputError: no such folder or name, or no bundled model for the sequence.
+
+    Example:
+        >>> find("t1w-2mm").folder.name
+        't1w-2mm'
     """
     if name is None:
         return choose_model(sequence) if scan is None else choose_model(sequence, scan.spacing, scan.image.shape)

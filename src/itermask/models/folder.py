@@ -72,7 +72,12 @@ class Model:
 
 
 def find_model(name: str | Path | None, sequence: str | None = None) -> Path:
-    """The folder of a model given by path or bundled name; by sequence if None; see `choice.find`."""
+    """Return the folder of a model given by path or bundled name; by sequence if None; see `choice.find`.
+
+    Example:
+        >>> find_model("t1w-2mm").name
+        't1w-2mm'
+    """
     return find(name, sequence).folder
 
 

@@ -87,7 +87,15 @@ def check_given(scan: Scan, stripped: np.ndarray | None = None) -> tuple[str, ..
 
 
 def misfit(scan: Scan, stripped: np.ndarray | None = None) -> tuple[str, ...]:
-    """Say in a sentence if a mask does not lie on this scan's brain; arguments as of `check_given`."""
+    """Say in a sentence if a mask does not lie on this scan's brain; arguments as of `check_given`.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> stripped = scan.brain_mask
+        >>> elsewhere = replace(scan, brain_mask=np.roll(stripped, 8, axis=0))
+        >>> misfit(elsewhere, stripped)[0].startswith("The brain mask does not fit the scan")
+        True
+    """
     mask = scan.brain_mask
     assert mask is not None
     if stripped is not None:
