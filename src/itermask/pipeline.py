@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from itermask.core.shading import SHADING
 from itermask.errors import InputError
 from itermask.methods.calibration import OperatingPoint
 from itermask.models.folder import Model
@@ -25,6 +26,7 @@ from itermask.prepare.prepare import prepare
 from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
 from itermask.results.quality import Quality
 from itermask.results.quality import assess as assess_quality
+from itermask.results.quality.uneven import with_shading
 from itermask.results.regions import find_regions
 from itermask.results.scoring import place_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
@@ -252,8 +254,11 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
         quality: of the image; None where it was not measured.
     """
     voxel_ml = float(abs(np.linalg.det(finding.affine[:3, :3]))) / 1000
-    quality = None if quality is None else for_scanner(quality, model)
     healthy = model.calibration.get("healthy", {})
+    if quality is not None:
+        quality = for_scanner(quality, model)
+        if SHADING in finding.scores:
+            quality = with_shading(quality, finding.scores[SHADING]["value"], healthy.get(SHADING, ()))
     to_mni = None if plausible.registration is None else plausible.registration.to_mni
     regions, _ = find_regions(finding.anomaly, finding.error, finding.affine, to_template=to_mni, most=MOST_COMPARED)
     largest = max(regions, key=lambda region: region.mean_error * region.volume_ml, default=None)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from itermask.core.error_maps import check_image
 from itermask.core.masks import remove_small_parts
+from itermask.core.shading import SHADING, shading
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
 from itermask.methods.anyscan.maps import (
@@ -19,6 +21,7 @@ from itermask.methods.anyscan.maps import (
 )
 from itermask.methods.anyscan.training import ANOMALY_LOGITS, network_input
 from itermask.methods.calibration import OperatingPoint
+from itermask.prepare.intensity import ROBUST
 from itermask.types import Detection, Prepared, Progress
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from itermask.runtime.base import Runtime
 
 ROLE = "restoration"
+MARGIN = 2  # voxels around the mask that do not count for the shading
 POINT = "evidence"  # the operating point's only number
 
 
@@ -122,20 +126,36 @@ def explore(
 def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
     """Flag where the evidence exceeds its threshold and a quarter of its own region's top.
 
-    Scores: `mask_size` (share of the brain) and `mean_error` (over the brain).
+    Scores: `mask_size` (share of the brain), `mean_error` (over the brain), and `shading` (how uneven the brightness of
+    what is not flagged is, see `itermask.core.shading`; left out where it cannot be measured).
     """
     brain, error, threshold = search.prepared.brain, search.evidence, point[POINT]
     mask = above_share_of_region(error, threshold) & brain
     mask = remove_small_parts(mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    scores = {"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())}
+    uneven = uneven_brightness(search, mask)
     return Detection(
         mask=mask,
         error=error,
         reconstruction=search.expected,
-        scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())},
+        scores=scores if np.isnan(uneven) else scores | {SHADING: uneven},
         profile={},
         threshold=threshold,
         trace={"threshold": threshold, "bright_share": float(search.bright[mask].mean()) if mask.any() else None},
     )
+
+
+def uneven_brightness(search: Search, mask: np.ndarray) -> float:
+    """Return the shading of a scan against the restored image, away from what is flagged; NaN if not measurable.
+
+    Args:
+        search: of the scan.
+        mask: boolean, what is flagged.
+    """
+    prepared = search.prepared
+    image, expected = (ROBUST.undo(one, prepared.limits) for one in (prepared.image, search.expected))
+    calm = prepared.brain & ~ndimage.binary_dilation(mask, iterations=MARGIN)
+    return shading(image, expected, calm, prepared.spacing)
 
 
 def published_point() -> OperatingPoint:
