@@ -42,6 +42,11 @@ def bias_field(scan: Scan) -> np.ndarray:
         ValueError: no brain mask, a brain with values that are not positive (the field is a factor), or a volume
             with fewer than 4 voxels along an axis.
         MissingExtraError: SimpleITK is not installed.
+
+    Example:
+        >>> field = bias_field(scan)
+        >>> field.shape == scan.image.shape, bool((field > 0).all())
+        (True, True)
     """
     n4_name()
     import SimpleITK as sitk  # noqa: N813
