@@ -20,6 +20,10 @@ def n4_name() -> str:
 
     Raises:
         MissingExtraError: SimpleITK is not installed.
+
+    Example:
+        >>> n4_name().split()[0]
+        'N4'
     """
     if importlib.util.find_spec("SimpleITK") is None:
         raise MissingExtraError("N4 bias correction needs SimpleITK; install it with pip install 'itermask[prepare]'")
