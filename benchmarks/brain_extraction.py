@@ -72,14 +72,16 @@ def collect(chosen: argparse.Namespace) -> None:
     version = brain_network.card()["weights_sha256"][:8]
     loading: dict[str, float] = {}
     for case in cases.cases(chosen.data, chosen.split):
+        made = None
         for name, find in measure.ways(case, chosen.tools):
-            if (case.group, case.scan.name, name) in done:
+            if (case.group, case.name, name) in done:
                 continue
+            made = made or case.make()
             if name not in loading:
                 started = time.process_time()
-                measure.row_of(case, name, find)
+                measure.row_of(case, made, name, find)
                 loading[name] = time.process_time() - started
-            row = measure.row_of(case, name, find)
+            row = measure.row_of(case, made, name, find)
             row |= {"first": loading[name], "weights": version, "machine": machine()}
             with path.open("a") as file:
                 file.write(json.dumps(row) + "\n")

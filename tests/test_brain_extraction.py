@@ -20,8 +20,7 @@ def cube(low, high, size=20):
 
 @pytest.fixture
 def case():
-    scan = tiny_scan()
-    return Case("heads", tiny_scan(given=False), scan.brain_mask)
+    return Case("heads", "tiny", lambda: (tiny_scan(given=False), tiny_scan().brain_mask))
 
 
 def test_a_mask_is_no_distance_from_itself():
@@ -40,7 +39,7 @@ def test_an_empty_mask_has_no_distance():
 
 
 def test_the_right_mask_is_perfect(case):
-    row = measure.row_of(case, "truth", lambda scan: case.brain)
+    row = measure.row_of(case, case.make(), "truth", lambda scan: tiny_scan().brain_mask)
     assert (row["dice"], row["distance"], row["volume"], row["problem"]) == (1, 0, 1, "")
 
 
@@ -48,22 +47,22 @@ def test_a_tool_that_fails_counts_as_one_that_finds_nothing(case):
     def fail(scan):
         raise RuntimeError("no\nbrain")
 
-    row = measure.row_of(case, "broken", fail)
+    row = measure.row_of(case, case.make(), "broken", fail)
     assert (row["dice"], row["volume"], row["problem"]) == (0, 0, "no brain")
     assert "broken (1 failed)" in measure.table([row])
 
 
 def test_a_stripped_scan_stays_as_it_is(case):
-    stripped = Case(f"here, {STRIPPED}", case.scan, case.brain)
+    stripped = Case(f"here, {STRIPPED}", "tiny", case.make)
     ((name, find),) = measure.ways(stripped)
-    assert measure.row_of(stripped, name, find)["dice"] == 1
-    head = Case(f"here, {STRIPPED}", tiny_scan(given=False, skull=True), case.brain)
-    assert "not taken as stripped" in measure.row_of(head, name, find)["problem"]
+    assert measure.row_of(stripped, stripped.make(), name, find)["dice"] == 1
+    head = tiny_scan(given=False, skull=True), tiny_scan().brain_mask
+    assert "not taken as stripped" in measure.row_of(stripped, head, name, find)["problem"]
 
 
 def test_figures_are_kept_and_the_table_goes_between_the_marks(case, tmp_path, monkeypatch):
     monkeypatch.setattr(brain_extraction.cases, "cases", lambda data, split: [case])
-    monkeypatch.setattr(measure, "ways", lambda case, names: [("truth", lambda scan: case.brain)])
+    monkeypatch.setattr(measure, "ways", lambda case, names: [("truth", lambda scan: tiny_scan().brain_mask)])
     words = ["--out", str(tmp_path)]
     for _ in range(2):
         brain_extraction.main(["measure", *words])
@@ -78,5 +77,6 @@ def test_figures_are_kept_and_the_table_goes_between_the_marks(case, tmp_path, m
 
 
 def test_a_picture_is_drawn_whatever_is_found(case, tmp_path):
-    pictures.draw(case.scan, {"truth": case.brain, "nothing": np.zeros_like(case.brain)}, tmp_path / "one.png")
+    scan, brain = case.make()
+    pictures.draw(scan, {"truth": brain, "nothing": np.zeros_like(brain)}, tmp_path / "one.png")
     assert (tmp_path / "one.png").stat().st_size > 1000

@@ -13,7 +13,7 @@ from itermask.evaluation.metrics.surface import surface
 from itermask.prepare.brain import BrainExtractor, BundledNetwork, Deepbet, HdBet, planned_brain
 from itermask.types import Scan
 
-from .cases import STRIPPED, Case
+from .cases import STRIPPED, Case, Made
 
 Row = dict[str, Any]
 HEADER = ("scans", "tool", "number", "Dice, mean (lowest)", "95 % surface distance, mm, mean (largest)", "volume", "s")
@@ -35,22 +35,23 @@ def distance95(found: np.ndarray, brain: np.ndarray, spacing: Sequence[float]) -
     return float(max(np.percentile(way, 95) for way in ways))
 
 
-def row_of(case: Case, name: str, find: Callable[[Scan], np.ndarray]) -> Row:
-    """Measure a tool on a case; where it fails, the mask is empty."""
+def row_of(case: Case, made: Made, name: str, find: Callable[[Scan], np.ndarray]) -> Row:
+    """Measure a tool on a case that is read; where it fails, the mask is empty."""
+    scan, brain = made
     started = time.process_time()
     problem = ""
     try:
-        found = find(case.scan)
+        found = find(scan)
     except Exception as error:  # whatever it may be, the tool gave no mask
-        found, problem = np.zeros(case.brain.shape, bool), " ".join(str(error).split()) or type(error).__name__
+        found, problem = np.zeros(brain.shape, bool), " ".join(str(error).split()) or type(error).__name__
     seconds = time.process_time() - started
     return {
         "group": case.group,
-        "scan": case.scan.name,
+        "scan": case.name,
         "tool": name,
-        "dice": dice(found, case.brain),
-        "distance": distance95(found, case.brain, case.scan.spacing),
-        "volume": float(found.sum() / case.brain.sum()),
+        "dice": dice(found, brain),
+        "distance": distance95(found, brain, scan.spacing),
+        "volume": float(found.sum() / brain.sum()),
         "seconds": seconds,
         "problem": problem,
     }
