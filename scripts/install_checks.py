@@ -71,7 +71,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         Check(
             "tests of reading, models, analysis and Python",
             ("python", "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", "@ROOT", "-c", "@ROOT/pyproject.toml",
-             *(f"@ROOT/tests/{name}.py" for name in ("test_look", "io/test_io_nifti", "test_pipeline",
+             *(f"@ROOT/tests/{name}.py" for name in ("test_run_scans", "io/test_io_nifti", "test_pipeline",
                                                      "models/test_models"))),
             (" passed",),
         ),

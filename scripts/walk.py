@@ -19,14 +19,14 @@ STOPS: list[Stop] = [
     (
         "`run`",
         "a path, an array or an image, a model and settings come in",
-        [[("look.py", "def run(\n    scan: OneScan | Iterable")], [("cli/run.py", "sources = read_scans(")]],
+        [[("run_scans.py", "def run(\n    scan: OneScan | Iterable")], [("cli/run.py", "sources = read_scans(")]],
     ),
     (
         "`read_scans`",
         "file → `Scan`; a damaged file is refused",
         [
             [
-                ("look.py", "found = read_scans(Path"),
+                ("run_scans.py", "found = read_scans(Path"),
                 ("io/scans.py", "def read_scans("),
                 ("io/nifti.py", "def read_scan("),
             ]
@@ -36,8 +36,8 @@ STOPS: list[Stop] = [
         "`load_model`, `analyze`",
         "folder or name → `Model`; a model that does not take the sequence is refused",
         [
-            [("look.py", "model = load_model("), ("models/folder.py", "def load_model(")],
-            [("look.py", "analyze(found"), ("pipeline.py", "def analyze(")],
+            [("run_scans.py", "model = load_model("), ("models/folder.py", "def load_model(")],
+            [("run_scans.py", "analyze(found"), ("pipeline.py", "def analyze(")],
         ],
     ),
     (

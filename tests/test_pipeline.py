@@ -24,11 +24,11 @@ from tiny_model import (
 from itermask import pipeline
 from itermask.errors import InputError, MissingExtraError
 from itermask.io.outputs import write_finding
-from itermask.look import run
 from itermask.models.folder import CARD, WEIGHTS, bundled_models, load_model
 from itermask.models.suits import check_sequence
 from itermask.pipeline import RunSettings, analyze, refused_by_name
 from itermask.results.report import pictures
+from itermask.run_scans import run
 from itermask.types import UNKNOWN, VERDICTS, Scan
 
 MAPS = ("anomaly", "error", "reconstruction", "brain")

@@ -23,7 +23,7 @@ _PUBLIC = {
     "load_model": "itermask.models.folder",
     "read_scan": "itermask.io.nifti",
     "refine": "itermask.core.refinement",
-    "run": "itermask.look",
+    "run": "itermask.run_scans",
     "sample": "itermask.samples",
     "sample_lesions": "itermask.samples",
     "write_finding": "itermask.io.outputs",
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from itermask.evaluation.metrics import scan as metrics  # noqa: F401
     from itermask.io.nifti import read_scan as read_scan
     from itermask.io.outputs import write_finding as write_finding
-    from itermask.look import run as run
     from itermask.models.folder import Model as Model
     from itermask.models.folder import load_model as load_model
     from itermask.pipeline import RunSettings as RunSettings
+    from itermask.run_scans import run as run
     from itermask.samples import sample as sample
     from itermask.samples import sample_lesions as sample_lesions
     from itermask.synth.artifacts import corrupt as corrupt

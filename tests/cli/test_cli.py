@@ -16,9 +16,9 @@ import itermask
 from itermask.cli.show import print_finding
 from itermask.io.outputs import OUTPUTS, PASSES
 from itermask.io.result_folder import MARK
-from itermask.look import run as run_scan
 from itermask.models import choice
 from itermask.results.report import pictures
+from itermask.run_scans import run as run_scan
 
 
 @pytest.fixture(scope="module")

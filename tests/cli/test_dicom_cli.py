@@ -13,8 +13,8 @@ import itermask
 from itermask.io.outputs import OUTPUTS, PASSES
 from itermask.io.result_folder import MARK
 from itermask.io.scans import read_scans
-from itermask.look import run as run_scan
 from itermask.results.report import pictures
+from itermask.run_scans import run as run_scan
 
 AFFINE = oblique(affine_of())
 

@@ -28,7 +28,7 @@ def test_images_are_found_by_content_in_any_folder(folder):
     headers, left_out = read_headers(folder)
     assert left_out == []
     assert [header.values.InstanceNumber for header in headers] == [1, 2, 3, 4, 5]
-    assert [header.place.name for header in headers] == ["IM000", "IM001", "IM002", "0.dcm", "1.dcm"]
+    assert [header.dicom_file.name for header in headers] == ["IM000", "IM001", "IM002", "0.dcm", "1.dcm"]
     assert "PixelData" not in headers[0].values
     assert "PatientSex" not in headers[0].values  # not needed, so not read
 
@@ -40,7 +40,7 @@ def test_a_zip_and_single_files_give_the_same(folder, tmp_path):
         headers, left_out = read_headers(paths)
         assert left_out == []
         assert sorted(str(header.values.SOPInstanceUID) for header in headers) == sorted(wanted)
-    inside = read_headers(archive)[0][0].place
+    inside = read_headers(archive)[0][0].dicom_file
     assert str(inside) == f"{archive}/a/IM000"
     assert inside.open().read() == (folder / "a" / "IM000").read_bytes()
 

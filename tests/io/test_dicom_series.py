@@ -222,7 +222,7 @@ def test_a_slice_whose_echo_time_cannot_be_read_stays_in_its_volume(tmp_path):
         ("5a", 5, ""),
         ("5b", 5, ""),
     ]
-    assert found.series[0].frames[0].place.path == paths[0]
+    assert found.series[0].frames[0].dicom_file.path == paths[0]
     assert found.left_out == ()
 
 

@@ -8,7 +8,7 @@ from tiny_dicom import save, slices, zipped
 from itermask.errors import InputError
 from itermask.io.dicom import walk
 from itermask.io.dicom.files import read_headers
-from itermask.io.dicom.walk import find_places
+from itermask.io.dicom.walk import find_dicom_files
 
 
 @pytest.fixture
@@ -24,18 +24,18 @@ def reasons(left_out):
 def test_linked_folders_and_files_are_followed(folder, tmp_path):
     (tmp_path / "outer").mkdir()
     (tmp_path / "outer" / "there").symlink_to(folder / "a")
-    places, left_out = find_places([tmp_path / "outer"])
-    assert [place.name for place in places] == [f"000{number}.dcm" for number in range(5)]
+    dicom_files, left_out = find_dicom_files([tmp_path / "outer"])
+    assert [dicom_file.name for dicom_file in dicom_files] == [f"000{number}.dcm" for number in range(5)]
     assert left_out == []
     (tmp_path / "top").symlink_to(folder)
-    assert len(find_places([tmp_path / "top"])[0]) == 5
+    assert len(find_dicom_files([tmp_path / "top"])[0]) == 5
 
 
 @pytest.mark.parametrize("target", [".", "..", "a", "loop"])
 def test_links_in_circles_end(folder, target):
     (folder / "loop").symlink_to(target)
-    places, left_out = find_places([folder])
-    assert len(places) == 5 if target != ".." else len(places) >= 5
+    dicom_files, left_out = find_dicom_files([folder])
+    assert len(dicom_files) == 5 if target != ".." else len(dicom_files) >= 5
     if target == "loop":
         assert reasons(left_out)["loop"] == ("a broken link", True)
     elif target != "..":
@@ -52,8 +52,8 @@ def test_two_folders_that_link_to_each_other(folder):
 def test_broken_links_and_things_that_are_no_files_are_named(folder):
     (folder / "gone.dcm").symlink_to("/nonexistent/gone.dcm")
     os.mkfifo(folder / "pipe.dcm")  # opening it would wait forever
-    places, left_out = find_places([folder])
-    assert len(places) == 5
+    dicom_files, left_out = find_dicom_files([folder])
+    assert len(dicom_files) == 5
     assert reasons(left_out) == {
         "gone.dcm": ("a broken link", True),
         "pipe.dcm": ("neither a file nor a folder", False),

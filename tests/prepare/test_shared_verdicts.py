@@ -14,12 +14,12 @@ from tiny_model import oblique, stored_as
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
 from itermask.io.scans import read_scans
-from itermask.look import run
 from itermask.prepare.brain import with_brain
 from itermask.prepare.plausibility import assess
 from itermask.prepare.register import register
 from itermask.prepare.small_copy import small_copy
 from itermask.results.regions import find_regions, with_regions
+from itermask.run_scans import run
 from itermask.types import VERDICTS, Source
 
 pytestmark = [

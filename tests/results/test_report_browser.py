@@ -10,11 +10,11 @@ from PIL import Image
 from test_report import head, oblique_affine
 
 from itermask.cli.demo import cases
-from itermask.look import run
 from itermask.models.folder import load_model
 from itermask.results.regions import regions_of
 from itermask.results.report import text as words
 from itermask.results.report import write_report
+from itermask.run_scans import run
 
 CHROMIUM = Path("/usr/bin/chromium")
 DRAWN_IN_SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

@@ -137,7 +137,7 @@ class Watcher:
             self.store.note_refused(*names, others[0].reason)
         taken = 0
         for header in headers:
-            with header.place.open() as file:
+            with header.dicom_file.open() as file:
                 content = file.read()
             _check_rest(path, state)
             copy = self.store.receive([content])

@@ -7,11 +7,11 @@ import numpy as np
 
 from itermask.errors import InputError, MissingExtraError
 from itermask.io.dicom.extras import pydicom
-from itermask.io.dicom.walk import Place
+from itermask.io.dicom.walk import DicomFile
 from itermask.io.names import shown
 
 
-def decode(place: Place) -> np.ndarray:
+def decode(dicom_file: DicomFile) -> np.ndarray:
     """Return the stored values of a file: (rows, columns), or with the frames first.
 
     Raises:
@@ -21,7 +21,7 @@ def decode(place: Place) -> np.ndarray:
     dicom = pydicom()
     dataset: Any = None
     try:
-        with place.open() as file, warnings.catch_warnings():
+        with dicom_file.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = dicom.dcmread(file, force=True)
             if "TransferSyntaxUID" not in dataset.file_meta:
@@ -31,10 +31,12 @@ def decode(place: Place) -> np.ndarray:
         why = " ".join(str(error).split())[:160] or type(error).__name__
         if (syntax := _without_decoder(dataset)) is not None:
             raise MissingExtraError(
-                f"{shown(str(place))}: compressed as {syntax}, and its decoder is not installed: "
+                f"{shown(str(dicom_file))}: compressed as {syntax}, and its decoder is not installed: "
                 "pip install 'itermask[dicom]'"
             ) from error
-        raise InputError(f"{shown(str(place))}: its pixels cannot be read ({why}); copy or export it again") from error
+        raise InputError(
+            f"{shown(str(dicom_file))}: its pixels cannot be read ({why}); copy or export it again"
+        ) from error
 
 
 def _without_decoder(dataset: Any) -> str | None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from itermask.io.dicom.copies import Copies
 from itermask.io.dicom.header import MR_IMAGES, Header, NoImageError, read_header
-from itermask.io.dicom.walk import LeftOut, Place, find_places
+from itermask.io.dicom.walk import DicomFile, LeftOut, find_dicom_files
 from itermask.io.names import shown
 
-__all__ = ["MR_IMAGES", "Header", "LeftOut", "Place", "is_dicom", "read_headers"]
+__all__ = ["MR_IMAGES", "DicomFile", "Header", "LeftOut", "is_dicom", "read_headers"]
 
 
 def is_dicom(path: Path) -> bool:
@@ -39,18 +39,18 @@ def read_headers(paths: Path | str | Sequence[Path | str]) -> tuple[list[Header]
         MissingExtraError: pydicom is not installed.
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    places, left_out = find_places(Path(path) for path in given)
+    dicom_files, left_out = find_dicom_files(Path(path) for path in given)
     headers: list[Header] = []
     copies = Copies()
-    for place in places:
+    for dicom_file in dicom_files:
         try:
-            header = read_header(place)
+            header = read_header(dicom_file)
         except NoImageError as error:
-            left_out.append(LeftOut(shown(str(place)), str(error), error.lost))
+            left_out.append(LeftOut(shown(str(dicom_file)), str(error), error.lost))
             continue
         earlier = copies.earlier(header)
         if earlier is None:
             headers.append(header)
         else:
-            left_out.append(LeftOut(shown(str(place)), f"another copy of {shown(earlier.name)}"))
+            left_out.append(LeftOut(shown(str(dicom_file)), f"another copy of {shown(earlier.name)}"))
     return headers, left_out

@@ -7,7 +7,7 @@ from typing import Any
 from itermask.io.dicom.header import Header
 from itermask.io.dicom.sequence import SequenceHeader
 from itermask.io.dicom.values import number, numbers, text, texts, whole
-from itermask.io.dicom.walk import Place
+from itermask.io.dicom.walk import DicomFile
 
 # Enhanced images call some values by other names.
 ALIASES = {"EffectiveEchoTime": "EchoTime", "InversionTimes": "InversionTime", "FrameType": "ImageType"}
@@ -23,7 +23,7 @@ class Frame:
     """One slice.
 
     Attributes:
-        place: the file.
+        dicom_file: the file.
         uid: SOPInstanceUID of the file.
         number: of the frame in the file, from 0.
         multiframe: whether the file is an enhanced image.
@@ -50,7 +50,7 @@ class Frame:
         padded: whether the file has more than its pixels, see `Header`.
     """
 
-    place: Place
+    dicom_file: DicomFile
     uid: str
     number: int
     multiframe: bool
@@ -146,7 +146,7 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
     )
     slope, intercept = _scaling(values)
     return Frame(
-        place=source.place,
+        dicom_file=source.dicom_file,
         uid=str(source.values.SOPInstanceUID),
         number=nth,
         multiframe=multiframe,

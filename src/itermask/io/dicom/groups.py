@@ -122,7 +122,7 @@ def _stack_evenly(frames: Sequence[Frame]) -> bool:
 
 def repeated_uids(frames: Sequence[Frame]) -> str:
     """Return how many files share their SOP instance UID with another one that is no copy; empty for none."""
-    files = {frame.place: frame.uid for frame in frames}
+    files = {frame.dicom_file: frame.uid for frame in frames}
     again = len(files) - len(set(files.values()))
     if not again:
         return ""

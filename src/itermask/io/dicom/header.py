@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.values import ESSENTIAL, drop_unusable, whole
-from itermask.io.dicom.walk import Place
+from itermask.io.dicom.walk import DicomFile
 from itermask.io.names import shown
 
 MR_IMAGES = {
@@ -42,14 +42,14 @@ class Header:
     """A file that may be an MR image.
 
     Attributes:
-        place: where it lies.
+        dicom_file: the file.
         values: its header, a pydicom `Dataset` without pixels; every value in it can be read.
         unusable: keywords of the elements whose values could not, see `itermask.io.dicom.values.drop_unusable`.
         padded: whether zeros follow its pixels, or it has more bytes of pixels than its size needs: they were added
             behind, or some bytes before.
     """
 
-    place: Place
+    dicom_file: DicomFile
     values: Any
     unusable: frozenset[str] = frozenset()
     padded: bool = False
@@ -63,7 +63,7 @@ class NoImageError(ValueError):
         self.lost = lost
 
 
-def read_header(place: Place) -> Header:
+def read_header(dicom_file: DicomFile) -> Header:
     """Return the header of an MR image.
 
     Raises:
@@ -73,7 +73,7 @@ def read_header(place: Place) -> Header:
     dicom = pydicom()
     values, unusable, pixels, padded = None, set[str](), 0, False
     try:
-        with place.open() as file, warnings.catch_warnings():
+        with dicom_file.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values; what matters is refused
             start = file.read(132)
             file.seek(0)
@@ -88,11 +88,11 @@ def read_header(place: Place) -> Header:
     except Exception as error:  # whatever damage does to a reader
         raise NoImageError(f"cannot be read, truncated or damaged ({_line(error)})", lost=True) from error
     if values is None:
-        raise NoImageError("not a DICOM file", lost=place.name.lower().endswith((".dcm", ".ima")))
+        raise NoImageError("not a DICOM file", lost=dicom_file.name.lower().endswith((".dcm", ".ima")))
     if damaged := sorted(unusable & ESSENTIAL):
         raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
     more = _check(values, pixels)
-    return Header(place, values, frozenset(unusable), padded or more)
+    return Header(dicom_file, values, frozenset(unusable), padded or more)
 
 
 def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:

@@ -22,16 +22,16 @@ def read_pixels(series: Series) -> np.ndarray:
         MissingExtraError: the decoder of a compressed image is not installed.
     """
     volume = np.empty(0, dtype=np.float32)
-    place, images = None, np.empty(0)
+    dicom_file, images = None, np.empty(0)
     for index, frame in enumerate(series.frames):
-        if frame.place != place:
-            place, images = frame.place, decode(frame.place)
+        if frame.dicom_file != dicom_file:
+            dicom_file, images = frame.dicom_file, decode(frame.dicom_file)
         rows, columns = frame.size
         one = images.shape == frame.size and frame.number == 0
         if not one and not (images.ndim == 3 and images.shape[1:] == frame.size and frame.number < len(images)):
             size = "×".join(str(edge) for edge in images.shape[::-1])
             raise InputError(
-                f"{shown(str(frame.place))}: its image has {size} pixels, but its header says {columns}×{rows}; "
+                f"{shown(str(frame.dicom_file))}: its image has {size} pixels, but its header says {columns}×{rows}; "
                 "copy it again"
             )
         if not volume.size:  # only now is it known that the size is no error

@@ -66,7 +66,7 @@ def read_dicom(
 def _check_whole(path: Path, series: Series) -> None:
     """Refuse one slice of many."""
     only = series.frames[0]
-    if only.place == type(only.place)(path) and not only.multiframe:
+    if only.dicom_file == type(only.dicom_file)(path) and not only.multiframe:
         raise InputError(f"{shown(path)}: holds a single slice; give the folder that holds the whole series")
 
 

@@ -116,7 +116,7 @@ def find_series(paths: Path | str | Sequence[Path | str]) -> Found:
         try:
             held = frames_of(header)
         except ValueError as error:
-            left_out.append(LeftOut(shown(str(header.place)), str(error), lost=True))
+            left_out.append(LeftOut(shown(str(header.dicom_file)), str(error), lost=True))
             continue
         uid = str(header.values.SeriesInstanceUID)
         first.setdefault(uid, header)

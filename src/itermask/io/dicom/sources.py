@@ -29,14 +29,14 @@ def source_headers(series: Series) -> list[Any]:
     Raises:
         InputError: a file cannot be read any more.
     """
-    places = list(dict.fromkeys(frame.place for frame in series.frames))
+    dicom_files = list(dict.fromkeys(frame.dicom_file for frame in series.frames))
     headers = []
-    for place in places:
+    for dicom_file in dicom_files:
         try:
-            with place.open() as file:
+            with dicom_file.open() as file:
                 headers.append(mended_header(file))
         except Exception as error:  # whatever damage does to a reader
-            raise InputError(f"{shown(str(place))}: cannot be read any more ({error})") from error
+            raise InputError(f"{shown(str(dicom_file))}: cannot be read any more ({error})") from error
     return headers
 
 
@@ -56,7 +56,7 @@ def why_no_results(series: Series) -> str:
     """Return why no DICOM result can refer to a series; empty where results can."""
     if not series.frames[0].reference:
         return "its images have no FrameOfReferenceUID"
-    if series.frames[0].multiframe and len({frame.place for frame in series.frames}) > 1:
+    if series.frames[0].multiframe and len({frame.dicom_file for frame in series.frames}) > 1:
         return "its slices are spread over several multi-frame files"
     return repeated_uids(series.frames)
 

@@ -14,8 +14,8 @@ from itermask.io.names import shown
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one DICOM file lies: on its own, or inside a zip."""
+class DicomFile:
+    """A DICOM file: on its own, or a member of a zip."""
 
     path: Path
     member: str = ""
@@ -61,7 +61,7 @@ class LeftOut:
     lost: bool = False
 
 
-def find_places(paths: Iterable[Path]) -> tuple[list[Place], list[LeftOut]]:
+def find_dicom_files(paths: Iterable[Path]) -> tuple[list[DicomFile], list[LeftOut]]:
     """Return all files below some paths.
 
     Links are followed; a folder that several links lead to is read once.
@@ -75,7 +75,7 @@ def find_places(paths: Iterable[Path]) -> tuple[list[Place], list[LeftOut]]:
     Raises:
         InputError: one of `paths` does not exist or cannot be opened.
     """
-    places: list[Place] = []
+    dicom_files: list[DicomFile] = []
     left_out: list[LeftOut] = []
     for path in paths:
         try:
@@ -88,17 +88,17 @@ def find_places(paths: Iterable[Path]) -> tuple[list[Place], list[LeftOut]]:
         if inside is None:
             if not os.path.isfile(path):  # noqa: PTH113
                 raise InputError(f"{shown(path)}: is neither a file nor a folder (mode {status.st_mode:o})")
-            places += _members(path)
+            dicom_files += _members(path)
             continue
         inside.close()
         files = _below(path, left_out)
         for file in sorted(files):
             try:
-                places += _members(file) if file.suffix.lower() == ".zip" else [Place(file)]
+                dicom_files += _members(file) if file.suffix.lower() == ".zip" else [DicomFile(file)]
             except InputError as error:
                 reason = str(error).removeprefix(f"{shown(file)}: ")
                 left_out.append(LeftOut(shown(file), reason, lost=True))
-    return places, left_out
+    return dicom_files, left_out
 
 
 def _below(top: Path, left_out: list[LeftOut]) -> list[Path]:
@@ -138,7 +138,7 @@ def _below(top: Path, left_out: list[LeftOut]) -> list[Path]:
     return files
 
 
-def _members(path: Path) -> list[Place]:
+def _members(path: Path) -> list[DicomFile]:
     """Return a file's members if it is a zip, else the file.
 
     Raises:
@@ -146,7 +146,7 @@ def _members(path: Path) -> list[Place]:
     """
     try:
         if not zipfile.is_zipfile(path):
-            return [Place(path)]
+            return [DicomFile(path)]
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
@@ -154,7 +154,7 @@ def _members(path: Path) -> list[Place]:
     if any(member.flag_bits & 1 for member in members):
         raise InputError(f"{shown(path)}: the zip is encrypted; unpack it first")
     names = sorted(member.filename for member in members if not member.is_dir())
-    return [Place(path, name) for name in names]
+    return [DicomFile(path, name) for name in names]
 
 
 def _why(error: Exception) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tiny_model import affine_of, oblique, tiny_model, tiny_scan, write_nifti
 
 import itermask
-from itermask import look
+from itermask import run_scans
 from itermask.errors import InputError
 
 MAPS = ("anomaly", "error", "reconstruction", "brain")
@@ -71,7 +71,7 @@ def test_every_form_of_a_scan_gives_the_same_finding(form, file, model, expected
 def test_a_fourth_axis_of_length_one_is_dropped_and_the_image_is_left_as_it_was(file):
     image, how = forms(file)["image with a fourth axis"]
     before = image.get_fdata().copy()
-    scan = look.as_scan(image, **how)
+    scan = run_scans.as_scan(image, **how)
     assert scan.image.shape == before.shape[:3]
     scan.image[:] = -1
     assert np.array_equal(image.get_fdata(), before)
@@ -80,21 +80,21 @@ def test_a_fourth_axis_of_length_one_is_dropped_and_the_image_is_left_as_it_was(
 def test_an_image_with_another_affine_than_its_header_lies_where_the_image_says(file):
     image = nib.load(file)
     moved = nib.Nifti1Image(image.dataobj, image.affine + np.eye(4)[:, [3]] @ np.array([[0, 0, 0, 5.0]]), image.header)
-    assert np.allclose(look.as_scan(moved, sequence="T1w").affine, moved.affine)
+    assert np.allclose(run_scans.as_scan(moved, sequence="T1w").affine, moved.affine)
 
 
 def test_an_mgh_image_is_taken_too(file):
     image = nib.load(file)
     mgh = nib.MGHImage(image.get_fdata(dtype=np.float32), image.affine)
-    scan = look.as_scan(mgh, sequence="T1w")
+    scan = run_scans.as_scan(mgh, sequence="T1w")
     assert scan.header is None
     assert np.allclose(scan.affine, image.affine, atol=1e-3)
 
 
 def test_a_list_gives_findings_one_by_one_with_one_model(file, expected, monkeypatch, model, tmp_path):
     loads = []
-    monkeypatch.setattr(look, "find", lambda *_: itermask.models.choice.Choice(tmp_path, "chosen"))
-    monkeypatch.setattr(look, "load_model", lambda folder: loads.append(folder) or model)
+    monkeypatch.setattr(run_scans, "find", lambda *_: itermask.models.choice.Choice(tmp_path, "chosen"))
+    monkeypatch.setattr(run_scans, "load_model", lambda folder: loads.append(folder) or model)
     findings = itermask.run([file, itermask.read_scan(file)])
     assert not loads  # nothing is done before it is asked for
     first, second = findings
@@ -123,7 +123,7 @@ def test_a_brain_mask_in_any_form(kind, file, model, tmp_path):
     nib.save(image, tmp_path / "brain.nii.gz")
     mask = {"file": tmp_path / "brain.nii.gz", "image": image, "array": brain, "numbers": brain.astype(float)}[kind]
     for source in (file, scan):
-        found = look.as_scan(source, brain_mask=mask)
+        found = run_scans.as_scan(source, brain_mask=mask)
         assert np.array_equal(found.brain_mask, brain)
     assert itermask.run(file, model, brain_mask=mask).settings["brain_mask"] == "given"
 
@@ -162,7 +162,7 @@ def test_a_mask_elsewhere_is_refused(file):
     scan = itermask.read_scan(file)
     image = nib.Nifti1Image((scan.image > 0).astype(np.uint8), scan.affine + 3 * np.eye(4)[:, [0]] @ np.eye(4)[[3]])
     with pytest.raises(InputError, match="grid"):
-        look.as_scan(scan, brain_mask=image)
+        run_scans.as_scan(scan, brain_mask=image)
 
 
 def test_the_public_names_are_there_and_importing_the_package_brings_none_of_their_libraries():
@@ -175,3 +175,10 @@ def test_the_public_names_are_there_and_importing_the_package_brings_none_of_the
         "assert itermask.metrics.dice and itermask.corrupt and itermask.refine and callable(itermask.run)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_former_module_gives_the_same_functions_with_a_warning():
+    from itermask import look
+
+    with pytest.warns(DeprecationWarning, match="run_scans"):
+        assert look.run is itermask.run
