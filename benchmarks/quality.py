@@ -7,9 +7,9 @@
     python benchmarks/quality.py alike --insert docs/quality.md   # does a severity look alike on 1 and 2 mm?
 
 `learn` and `try` append to files in `--out` and go on where they stopped; they take about 0.4 s a scan of 2 mm and 3 s
-one of 1 mm on one core, `try` one more, for the bundled model measures the shading. `--share 0/2` takes every second
-sample only, so that two can run side by side. With `--keep` the spoiled brains are stored, so that features can be
-changed without spoiling again.
+one of 1 mm on one core, `try` one more, for the bundled model measures shading and distortion. `--share 0/2` takes every
+second sample only, so that two can run side by side. With `--keep` the spoiled brains are stored, so that features can
+be changed without spoiling again.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from typing import Any
 from quality_parts import alike, fit, samples, tables
 
 from itermask import load_model
-from itermask.core.shading import SHADING
 from itermask.evaluation.benchmark.write import between_marks
 from itermask.models.folder import Model
 from itermask.synth.artifacts import ARTIFACTS
@@ -55,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--keep", action="store_true", help="store the spoiled brains in it")
     options.add_argument("--source", default="oasis-t1", help="data set to try")
     options.add_argument("--split", default="test")
-    options.add_argument("--model", default="any-2mm", help="measures the shading of what is tried")
+    options.add_argument("--model", default="any-2mm", help="measures shading and distortion of what is tried")
     options.add_argument("--severities", type=float, nargs="*", default=[3.0, 5.0])
     options.add_argument("--subjects", type=int, default=1000, help="how many of them")
     options.add_argument("--share", default="0/1", help="i/n: the samples i, i + n, …")
@@ -88,15 +87,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def all_tables(chosen: argparse.Namespace) -> dict[str, str]:
-    """Tables of all that was tried, scored as a scan is with the model that measured the shading."""
-    healthy = load_model(chosen.model, device="cpu").calibration["healthy"].get(SHADING, [])
+    """Tables of all that was tried, scored as a scan is with the model that measured shading and distortion."""
+    healthy = load_model(chosen.model, device="cpu").calibration["healthy"]
     return tables.all_tables(chosen.out, chosen.penalty, healthy)
 
 
 def collect(
     wanted: Iterable[samples.Sample], name: str, chosen: argparse.Namespace, model: Model | None = None
 ) -> None:
-    """Measure what has not been measured yet; the shading too, if a model is given."""
+    """Measure what has not been measured yet; shading and distortion too, if a model is given."""
     chosen.out.mkdir(parents=True, exist_ok=True)
     store = chosen.out / "brains" if chosen.keep else None
     if store is not None:
@@ -110,7 +109,7 @@ def collect(
             continue
         row: dict[str, Any] = {"sample": asdict(sample), "features": samples.measure(chosen.data, sample, store)}
         if model is not None and row["features"] is not None:
-            row["shading"] = samples.shading_by(model, chosen.data, sample)
+            row["faults"] = samples.faults_by(model, chosen.data, sample)
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         count += 1

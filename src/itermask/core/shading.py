@@ -17,6 +17,30 @@ FARTHEST = 1.0  # the logarithm counts no further from its median
 FEWEST = 200  # blocks
 
 
+def log_ratio(image: np.ndarray, expected: np.ndarray, where: np.ndarray) -> np.ndarray | None:
+    """Return the logarithm of a scan over what is expected, from its median and at most `FARTHEST` off it.
+
+    Args:
+        image: 3D, intensities whose zero is no signal.
+        expected: the same brain as a model expects it, in the same intensities.
+        where: boolean, what counts.
+
+    Returns:
+        float32, 0 elsewhere; None where nothing counts or there is no signal.
+
+    Example:
+        >>> log_ratio(np.array([100.0, 200.0, 100.0]), np.full(3, 100.0), np.ones(3, bool)).round(2)
+        array([0.  , 0.69, 0.  ], dtype=float32)
+    """
+    if not where.any():
+        return None
+    floor = FLOOR * float(np.percentile(image[where], 20))
+    if not floor > 0:
+        return None
+    log = np.log(np.maximum(image, floor) / np.maximum(expected, floor))
+    return np.where(where, np.clip(log - np.median(log[where]), -FARTHEST, FARTHEST), 0).astype(np.float32)
+
+
 def shading(image: np.ndarray, expected: np.ndarray, where: np.ndarray, spacing: Sequence[float]) -> float:
     """Return how unevenly a scan is lit against what is expected.
 
@@ -38,14 +62,10 @@ def shading(image: np.ndarray, expected: np.ndarray, where: np.ndarray, spacing:
         >>> 0.2 < shading(even * np.exp(rows), even, brain, (2.0, 2.0, 2.0)) < 1.0
         True
     """
-    if not where.any():
+    log = log_ratio(image, expected, where)
+    if log is None:
         return float("nan")
-    floor = FLOOR * float(np.percentile(image[where], 20))
-    if not floor > 0:
-        return float("nan")
-    log = np.log(np.maximum(image, floor) / np.maximum(expected, floor))
-    log = np.where(where, np.clip(log - np.median(log[where]), -FARTHEST, FARTHEST), 0)
-    total, weight, sigma = log.astype(np.float32), where.astype(np.float32), []
+    total, weight, sigma = log, where.astype(np.float32), []
     for axis, size in enumerate(spacing):
         count = max(1, round(BLOCK / size))
         at = np.arange(0, total.shape[axis], count)

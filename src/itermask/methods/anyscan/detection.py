@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from itermask.core.distortion import DISTORTION, distortion
 from itermask.core.error_maps import check_image
 from itermask.core.masks import remove_small_parts
 from itermask.core.shading import SHADING, shading
@@ -126,27 +127,26 @@ def explore(
 def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
     """Flag where the evidence exceeds its threshold and a quarter of its own region's top.
 
-    Scores: `mask_size` (share of the brain), `mean_error` (over the brain), and `shading` (how uneven the brightness of
-    what is not flagged is, see `itermask.core.shading`; left out where it cannot be measured).
+    Scores: `mask_size` (share of the brain), `mean_error` (over the brain), `shading` and `distortion` (see the modules
+    of `itermask.core` by these names; left out where they cannot be measured).
     """
     brain, error, threshold = search.prepared.brain, search.evidence, point[POINT]
     mask = above_share_of_region(error, threshold) & brain
     mask = remove_small_parts(mask, method.smallest / float(np.prod(search.prepared.spacing)))
     scores = {"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())}
-    uneven = uneven_brightness(search, mask)
     return Detection(
         mask=mask,
         error=error,
         reconstruction=search.expected,
-        scores=scores if np.isnan(uneven) else scores | {SHADING: uneven},
+        scores=scores | faults(search, mask),
         profile={},
         threshold=threshold,
         trace={"threshold": threshold, "bright_share": float(search.bright[mask].mean()) if mask.any() else None},
     )
 
 
-def uneven_brightness(search: Search, mask: np.ndarray) -> float:
-    """Return the shading of a scan against the restored image, away from what is flagged; NaN if not measurable.
+def faults(search: Search, mask: np.ndarray) -> dict[str, float]:
+    """Return the scores that tell faults of the image from anatomy by what is expected; without what is not measurable.
 
     Args:
         search: of the scan.
@@ -155,7 +155,11 @@ def uneven_brightness(search: Search, mask: np.ndarray) -> float:
     prepared = search.prepared
     image, expected = (ROBUST.undo(one, prepared.limits) for one in (prepared.image, search.expected))
     calm = prepared.brain & ~ndimage.binary_dilation(mask, iterations=MARGIN)
-    return shading(image, expected, calm, prepared.spacing)
+    found = {
+        SHADING: shading(image, expected, calm, prepared.spacing),
+        DISTORTION: distortion(image, expected, prepared.brain, prepared.spacing),
+    }
+    return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 def published_point() -> OperatingPoint:
