@@ -8,8 +8,8 @@
 
 `learn` and `try` append to files in `--out` and go on where they stopped; they take about 0.4 s a scan of 2 mm and 3 s
 one of 1 mm on one core, `try` one more, for the bundled model measures shading and distortion. `--share 0/2` takes
-every second sample only, so that two can run side by side. With `--keep` the spoiled brains are stored, so that features
-can be changed without spoiling again.
+every second sample only, so that two can run side by side. With `--keep` the spoiled brains are stored, so that
+features can be changed without spoiling again.
 """
 
 import argparse
