@@ -168,7 +168,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
             (names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)
         ]
         order = np.random.default_rng(seed_of("order", source)).permutation(len(wanted))
-        for place, number in enumerate(order):
+        for row, number in enumerate(order):
             subject, variant = wanted[number]
             rng = np.random.default_rng(seed_of("plan", source, subject, variant))
             start = Sample(
@@ -180,7 +180,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
                 turn += 1
                 severity = float(rng.choice(SEVERITIES, p=(0.1, 0.2, 0.3, 0.25, 0.15)))
                 made.append(replace(start, artifact=kind, severity=severity, known=bool(rng.random() < 0.5)))
-            rows.append((place / len(wanted), made))
+            rows.append((row / len(wanted), made))
     for _, made in sorted(rows, key=lambda row: row[0]):
         yield from made
 
@@ -200,9 +200,9 @@ def trial(data: Path, source: str, split: str, severities: Sequence[float], per:
     yield from starts
     for turn in range(min(per, len(names))):
         for number, artifact in enumerate(sorted(ARTIFACTS)):
-            place = (turn + number) % len(names)
+            row = (turn + number) % len(names)
             for severity in severities:
-                yield replace(starts[place], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
+                yield replace(starts[row], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
 
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
