@@ -33,7 +33,7 @@ class Kind:
     Attributes:
         name: of the kind.
         make: writes an undamaged input into a folder.
-        damage: spoils the input in a folder; returns in words how.
+        damage: damages the input in a folder; returns a text that says how.
         look: reads the input in a folder as the package does before anything is computed.
         arguments: of `itermask run` on the input, or None where that command does not take it.
     """

@@ -1,4 +1,4 @@
-"""Clean and spoiled scans, as the quality's features see them."""
+"""Clean and corrupted scans, as the quality's features see them."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from itermask.types import Scan, top_axis
 
 SEVERITIES = (1.0, 2.0, 3.0, 5.0, 8.0)
 THICK = 100  # virtual scanners from this number on make thick slices
-LESION = 200  # variants from this number on hold a lesion: a sick brain, not a spoiled image
+LESION = 200  # variants from this number on hold a lesion: a sick brain, not a corrupted image
 LESIONS = {"dark": (0.4, 1.0), "bright": (0.2, 0.8), "textured": (0.5, 1.0)}  # contrasts
 FRACTIONS = (0.001, 0.05)  # of the brain
 
@@ -128,7 +128,7 @@ def with_lesion(data: Path, sample: Sample) -> Scan:
     return replace(scan, image=image.astype(np.float32))
 
 
-def spoiled(scan: Scan, sample: Sample) -> Scan:
+def corrupted(scan: Scan, sample: Sample) -> Scan:
     """The clean scan with the sample's artifact."""
     if not sample.artifact:
         return scan
@@ -206,7 +206,7 @@ def trial(data: Path, source: str, split: str, severities: Sequence[float], per:
 
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
-    """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the spoiled brains."""
+    """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the corrupted brains."""
     words = (
         sample.source,
         sample.subject,
@@ -224,7 +224,7 @@ def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] 
         scan = Scan(kept["image"].astype(np.float32), kept["affine"], None, kept["brain"], sample.subject)
         return features(crop_brain(scan))
     try:
-        scan = spoiled(clean_scan(data, sample), sample)
+        scan = corrupted(clean_scan(data, sample), sample)
     except ValueError:
         if path is not None:
             np.savez(path, refused=1)

@@ -12,7 +12,7 @@ from itermask.prepare.atlas import part_name
 from itermask.results.whose import as_json
 from itermask.types import Finding, Scan
 
-MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
+MOST = 500  # regions that are described; the mask of a corrupted scan may fall into thousands
 REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
 MOST_SAMPLED = 2000  # voxels of a region that are asked for the part of the brain they lie in
 MISSING = "missing tissue"

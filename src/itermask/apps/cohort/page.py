@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from itermask.apps.cohort import charts
-from itermask.apps.cohort.relative import is_spoiled
+from itermask.apps.cohort.relative import is_corrupt
 from itermask.apps.cohort.rows import Row, cells, number, score_names
 from itermask.results.report.charts import number as short
 from itermask.results.report.charts import score_name
@@ -70,10 +70,10 @@ def render(
 
 
 def outliers_first(rows: Sequence[Row]) -> list[Row]:
-    """Return spoiled scans first, then by verdict, what stands out most, and the highest score; those that failed last.
+    """Return corrupt scans first, then by verdict, what stands out most, and the highest score; those that failed last.
 
     Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
-    A spoiled image leads also where it could not be judged.
+    A corrupted image leads also where it could not be judged.
 
     Example:
         >>> outliers_first([])
@@ -88,7 +88,7 @@ def outliers_first(rows: Sequence[Row]) -> list[Row]:
         among = number(row.relative.get("sorted_by"))
         if among is not None and out is not None and among < out:
             severity, out = order[VERDICTS[2 if among > 2 else 1 if among > 1 else 0]], among
-        rank = (not is_spoiled(row), severity, -1.0 if out is None else -out)
+        rank = (not is_corrupt(row), severity, -1.0 if out is None else -out)
         return (not row.ok, *rank, score is None, -(score or 0.0), row.record.name)
 
     return sorted(rows, key=key)
