@@ -21,9 +21,9 @@ def small_things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     from itermask.models.folder import load_model
     from itermask.pipeline import analyze
 
-    place = tmp_path_factory.mktemp("examples") / "tiny"
-    tiny_model(place)
-    scan, model = tiny_scan(blob=60.0), load_model(place)
+    model_folder = tmp_path_factory.mktemp("examples") / "tiny"
+    tiny_model(model_folder)
+    scan, model = tiny_scan(blob=60.0), load_model(model_folder)
     return {"scan": scan, "model": model, "finding": analyze(scan, model)}
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/cohort_faults.py DATA/ixi-t1 runs/faults
 
-Makes a BIDS tree of real scans and three bad ones (truncated, all zero, a header without a place in space), runs
+Makes a BIDS tree of real scans and three bad ones (truncated, all zero, a header without a position in space), runs
 `itermask bids` over it once without disturbance, and once with `kill -9` of the main process and of workers at random
 moments, going on after each. Then both results are compared, file by file. Exit code 1 if anything differs.
 """
@@ -44,20 +44,20 @@ def make_tree(data: Path, root: Path, count: int) -> int:
         row = known.get(name, {})
         label = "".join(letter for letter in name if letter.isalnum())
         rows.append(f"sub-{label}\t{row.get('age', 'n/a')}\t{row.get('sex', 'n/a')}")
-        shutil.copyfile(scan, place(root, label))
+        shutil.copyfile(scan, scan_path(root, label))
     (root / "participants.tsv").write_text("\n".join(rows) + "\n")
     whole = scans[0].read_bytes()
-    place(root, "cut").write_bytes(whole[: len(whole) // 2])
+    scan_path(root, "cut").write_bytes(whole[: len(whole) // 2])
     image = nib.load(scans[0])
-    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), place(root, "zeros"))
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), scan_path(root, "zeros"))
     header = image.header.copy()
     header.set_qform(None, 0)
     header.set_sform(np.diag([0.0, 2.0, 2.0, 1.0]), 1)
-    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), None, header), place(root, "header"))
+    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), None, header), scan_path(root, "header"))
     return len(scans)
 
 
-def place(root: Path, label: str) -> Path:
+def scan_path(root: Path, label: str) -> Path:
     """Where a participant's scan lies; its folder is made."""
     path = root / f"sub-{label}" / "anat" / f"sub-{label}_T1w.nii.gz"
     path.parent.mkdir(parents=True)

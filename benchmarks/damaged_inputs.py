@@ -169,35 +169,37 @@ def _earlier(log: Path) -> list[dict[str, Any]]:
 def _truth(kind: Kind) -> Seen:
     """Return what is read of the undamaged input."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "input"
-        place.mkdir()
-        kind.make(place)
-        return _seen(kind, place)
+        input_folder = Path(folder) / "input"
+        input_folder.mkdir()
+        kind.make(input_folder)
+        return _seen(kind, input_folder)
 
 
 def attempt(kind: Kind, truth: Seen, seed: tuple[int, int], kept: Path | None = None) -> dict[str, Any]:
     """Damage one input and return what becomes of it: `result`, one of `FINE` and `NEVER`, `message` and `how`."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "input"
-        place.mkdir()
-        kind.make(place)
-        how = kind.damage(place, np.random.default_rng(seed))
-        before = _state(place)
-        result, message = _patiently(kind, place, truth)
-        if _state(place) != before:
+        input_folder = Path(folder) / "input"
+        input_folder.mkdir()
+        kind.make(input_folder)
+        how = kind.damage(input_folder, np.random.default_rng(seed))
+        before = _state(input_folder)
+        result, message = _patiently(kind, input_folder, truth)
+        if _state(input_folder) != before:
             result, message = "changed", f"{result}: {message}"
         if result in NEVER and kept is not None:
             kept.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(place, kept / f"{seed[0]}-{seed[1]}", symlinks=True, dirs_exist_ok=True, ignore=_pipes)
+            shutil.copytree(
+                input_folder, kept / f"{seed[0]}-{seed[1]}", symlinks=True, dirs_exist_ok=True, ignore=_pipes
+            )
     return {"how": how, "result": result, "message": message}
 
 
-def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
+def _patiently(kind: Kind, input_folder: Path, truth: Seen) -> tuple[str, str]:
     """Return what becomes of a damaged input, and the words."""
     signal.alarm(PATIENCE)
     try:
         try:
-            found = _seen(kind, place)
+            found = _seen(kind, input_folder)
         except InputError as error:
             if "\n" in str(error) or not str(error).strip():
                 return "traceback", f"not one line: {str(error)!r}"
@@ -217,7 +219,7 @@ def _patiently(kind: Kind, place: Path, truth: Seen) -> tuple[str, str]:
         signal.alarm(0)
 
 
-def _seen(kind: Kind, place: Path) -> Seen:
+def _seen(kind: Kind, input_folder: Path) -> Seen:
     """Read an input, by the command where it is one for `itermask run`.
 
     Raises:
@@ -225,7 +227,7 @@ def _seen(kind: Kind, place: Path) -> Seen:
         RuntimeError: the command ended in another way.
     """
     if kind.arguments is None:
-        return kind.look(place)
+        return kind.look(input_folder)
     sources: list[Source] = []
     reached: list[Scan] = []
 
@@ -238,8 +240,8 @@ def _seen(kind: Kind, place: Path) -> Seen:
         raise ReachedError
 
     with mock.patch("itermask.io.scans.read_scans", reading), mock.patch("itermask.models.folder.load_model", reach):
-        code, _, errors = command(kind.arguments(place))
-    if (place.parent / "out").exists():
+        code, _, errors = command(kind.arguments(input_folder))
+    if (input_folder.parent / "out").exists():
         raise RuntimeError(f"the command leaves a folder; it ends with {code} and says {errors[-1500:]}")
     if code is None:
         (scan,), (source,) = reached, sources

@@ -1,10 +1,10 @@
-"""Do spoiled scans lead the list of a cohort of two scanners? AUROC of the group table's order.
+"""Do corrupted scans lead the list of a cohort of two scanners? AUROC of the group table's order.
 
     python benchmarks/mixed_cohort.py MODEL OUT.jsonl SITE=SCAN[,SCAN,...] SITE=SCAN[,...] [--artifacts NAME ...]
 
 Subjects of the sites take turns, and each of the first ones gets one artifact at `--severity`. Every scan is processed
 as it is, too. Figures are written as they come, and those of an earlier run are kept; without scans those alone are
-measured. Two orders are measured: of one scan a subject (spoiled where it was spoiled), and of all scans together.
+measured. Two orders are measured: of one scan a subject (the corrupted one if there is one), and of all scans.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from itermask.prepare.brain import with_brain
 from itermask.synth.artifacts import ARTIFACTS, corrupt
 from itermask.types import Source, top_axis
 
-SPOILED = tuple(sorted(ARTIFACTS)[::2][:8])  # every other kind, by name
+CORRUPTED = tuple(sorted(ARTIFACTS)[::2][:8])  # every other kind, by name
 
 
 def taking_turns(sites):
@@ -36,7 +36,7 @@ def taking_turns(sites):
     return [one for one in chain(*turns) if one is not None]
 
 
-def spoil(scan, name, severity):
+def corrupted_scan(scan, name, severity):
     """A scan with an artifact."""
     axis, direction = top_axis(scan)
     made = corrupt(
@@ -46,7 +46,7 @@ def spoil(scan, name, severity):
 
 
 def look(told, rows):
-    """Process what has not been processed yet: a row for each scan as it is, and for each that is spoiled."""
+    """Process what has not been processed yet: a row for each scan as it is, and for each that is corrupted."""
     model = load_model(told.model, device="cpu")
     sites = {site: paths.split(",") for site, _, paths in (text.partition("=") for text in told.sites)}
     done = {(row["scan"], row["artifact"]) for row in rows}
@@ -58,14 +58,14 @@ def look(told, rows):
                 continue
             if scan is None:
                 scan, _ = with_brain(read_scan(path, model.sequence))
-            finding = analyze(spoil(scan, artifact, told.severity) if artifact else scan, model)
+            finding = analyze(corrupted_scan(scan, artifact, told.severity) if artifact else scan, model)
             rows.append({"scan": name, "artifact": artifact, "figures": figures_of(finding, Source(site=site))})
             with told.out.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
 
 
 def auroc(rows, relative=True):
-    """Share of pairs of a spoiled and a clean scan in which the table lists the spoiled one first."""
+    """Share of pairs of a corrupted and a clean scan in which the table lists the corrupted one first."""
     found = [
         Row(Record(f"{row['scan']} {row['artifact']}", DONE, {}, figures=row["figures"]), "report.html") for row in rows
     ]
@@ -76,9 +76,9 @@ def auroc(rows, relative=True):
 
 
 def one_a_subject(rows):
-    """Of the subjects with a spoiled scan that alone, of the others the clean one."""
-    spoiled = {row["scan"] for row in rows if row["artifact"]}
-    return [row for row in rows if row["artifact"] or row["scan"] not in spoiled]
+    """Of the subjects with a corrupted scan that alone, of the others the clean one."""
+    corrupted = {row["scan"] for row in rows if row["artifact"]}
+    return [row for row in rows if row["artifact"] or row["scan"] not in corrupted]
 
 
 def main(words=None):
@@ -86,16 +86,16 @@ def main(words=None):
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
     parser.add_argument("sites", nargs="*")
-    parser.add_argument("--artifacts", nargs="*", default=list(SPOILED))
+    parser.add_argument("--artifacts", nargs="*", default=list(CORRUPTED))
     parser.add_argument("--severity", type=float, default=5.0)
     told = parser.parse_args(words)
     rows = [json.loads(line) for line in told.out.read_text().splitlines()] if told.out.exists() else []
     if told.sites:
         look(told, rows)
-    print("| scans | spoiled | AUROC of the order | without scanners |\n|---|---|---|---|")
+    print("| scans | corrupted | AUROC of the order | without scanners |\n|---|---|---|---|")
     for chosen in (one_a_subject(rows), rows):
-        spoiled = sum(bool(row["artifact"]) for row in chosen)
-        print(f"| {len(chosen)} | {spoiled} | {auroc(chosen):.3f} | {auroc(chosen, relative=False):.3f} |")
+        corrupted = sum(bool(row["artifact"]) for row in chosen)
+        print(f"| {len(chosen)} | {corrupted} | {auroc(chosen):.3f} | {auroc(chosen, relative=False):.3f} |")
 
 
 if __name__ == "__main__":

@@ -106,8 +106,8 @@ def trained(name: str, steps: int, batch: int | None) -> dict[str, float]:
     losses, started, size = [], time.perf_counter(), batch or config.batch
     for step in range(steps):
         examples = []
-        for place in range(size):
-            rng = np.random.default_rng([0, step, place])
+        for index in range(size):
+            rng = np.random.default_rng([0, step, index])
             images = np.where(brain, rng.standard_normal((method.sequences, *shape)), -3).astype(np.float32)
             examples.append(method.example(TrainingVolume(images, brain, spacing, "axial"), rng))
         stacked = {key: torch.from_numpy(np.stack([one[key] for one in examples])) for key in examples[0]}

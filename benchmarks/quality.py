@@ -1,6 +1,6 @@
-"""Image quality: the reference that comes with the package, and how well it tells spoiled scans from clean ones.
+"""Image quality: the reference that comes with the package, and how well it tells corrupted scans from clean ones.
 
-    python benchmarks/quality.py learn                       # samples of clean and spoiled scans, as features
+    python benchmarks/quality.py learn                       # samples of clean and corrupted scans, as features
     python benchmarks/quality.py try --source oasis-t1       # artifacts on scans to report on, as features
     python benchmarks/quality.py fit                         # src/itermask/results/quality/reference.json
     python benchmarks/quality.py table --insert docs/quality.md
@@ -8,8 +8,8 @@
 
 `learn` and `try` append to files in `--out` and go on where they stopped; they take about 0.4 s a scan of 2 mm and 3 s
 one of 1 mm on one core, `try` one more, for the bundled model measures shading and distortion. `--share 0/2` takes
-every second sample only, so that two can run side by side. With `--keep` the spoiled brains are stored, so that
-features can be changed without spoiling again.
+every second sample only, so that two can run side by side. With `--keep` the corrupted brains are stored, so that
+features can be changed without corrupting scans again.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("step", choices=("learn", "try", "fit", "table", "alike"))
     options.add_argument("--data", type=Path, default=Path("../shared/data"))
     options.add_argument("--out", type=Path, default=Path("runs/quality"), help="folder of the features")
-    options.add_argument("--keep", action="store_true", help="store the spoiled brains in it")
+    options.add_argument("--keep", action="store_true", help="store the corrupted brains in it")
     options.add_argument("--source", default="oasis-t1", help="data set to try")
     options.add_argument("--split", default="test")
     options.add_argument("--model", default="any-2mm", help="measures shading and distortion of what is tried")

@@ -1,4 +1,4 @@
-"""Sensitivity and false alarms at the verdicts: healthy scans as they are, spoiled, and with lesions.
+"""Sensitivity and false alarms at the verdicts: healthy scans as they are, corrupted, and with lesions.
 
     python benchmarks/verdicts.py MODEL OUT.tsv SCAN|TABLE [...] [--shapes tumour_shapes.npz] [--card]
     python benchmarks/verdicts.py MODEL OUT.tsv --before EARLIER.tsv        # the table alone, beside an earlier one
@@ -46,7 +46,7 @@ def scans_of(sources):
 
 
 def variants(scan, shapes, artifacts, severities):
-    """The scan as it is, spoiled, and with lesions: kind, name, amount, and how it is made."""
+    """The scan as it is, corrupted, and with lesions: kind, name, amount, and how it is made."""
     yield "healthy", "", 0.0, lambda: scan.image
     axis, direction = top_axis(scan)
     for name in artifacts:

@@ -112,12 +112,12 @@ def imported(tree: ast.Module, name: str, modules: dict[str, ast.Module], is_pac
 def circles(modules: dict[str, ast.Module], packages: set[str]) -> list[list[str]]:
     """Return the groups of modules that import each other, largest first; packages' `__init__` are left out."""
     names = [name for name in modules if name not in packages]
-    place = {name: index for index, name in enumerate(names)}
+    index_of = {name: index for index, name in enumerate(names)}
     edges = [
-        (place[name], place[other])
+        (index_of[name], index_of[other])
         for name in names
         for other in imported(modules[name], name, modules, name in packages)
-        if other in place and other != name
+        if other in index_of and other != name
     ]
     rows, columns = np.array(edges, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(edges)), (rows, columns)), shape=(len(names), len(names)))

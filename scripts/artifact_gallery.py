@@ -48,8 +48,8 @@ def panels() -> tuple[dict[str, list[np.ndarray]], float]:
     middle = [(part.start + part.stop) // 2 for part in brain_box(brain, np.array(spacing))]
     head = brain_box(image > 0.1 * np.percentile(image, 99), np.array(spacing))
 
-    def cut(volume: np.ndarray, across: int, place: int) -> np.ndarray:
-        return volume[tuple(slice(None) if a == across else head[a] for a in range(3))].take(place, axis=across).T
+    def cut(volume: np.ndarray, across: int, at_slice: int) -> np.ndarray:
+        return volume[tuple(slice(None) if a == across else head[a] for a in range(3))].take(at_slice, axis=across).T
 
     drawn = {"clean": [cut(image, across, middle[across]) for across in (TOP_DOWN, FRONT_BACK, LEFT_RIGHT)]}
     for name in sorted(ARTIFACTS):
@@ -57,11 +57,11 @@ def panels() -> tuple[dict[str, list[np.ndarray]], float]:
         results = [corrupt(image, name, severity, seed, axis, brain, spacing, direction=-1) for severity in SEVERITIES]
         others = tuple(a for a in range(3) if a != across)
         damaged = results[-1].damaged
-        place = middle[across]
+        at_slice = middle[across]
         if damaged is not None:
             area = damaged.sum(axis=others)
-            place = place if area[place] > 0.5 * area.max() else int(area.argmax())
-        drawn[name] = [cut(result.image, across, place) for result in results]
+            at_slice = at_slice if area[at_slice] > 0.5 * area.max() else int(area.argmax())
+        drawn[name] = [cut(result.image, across, at_slice) for result in results]
     return drawn, WHITE * float(np.percentile(image[brain], 90))
 
 

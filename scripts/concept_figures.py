@@ -26,7 +26,7 @@ from itermask.methods.itermask3d.detection import Search
 from itermask.models.folder import Model, load_model
 from itermask.prepare.brain import with_brain
 from itermask.prepare.prepare import prepare
-from itermask.results.scoring import limits, place_scores
+from itermask.results.scoring import compare_scores, limits
 from itermask.types import Detection, Prepared
 
 HEALTHY, PATIENT = "healthy", "ms-patient-t1w"
@@ -205,7 +205,7 @@ def draw_profile(looks: dict[str, Look], model: Model, path: Path) -> None:
     for height, (name, look) in enumerate(looks.items()):
         z = profiles.standardise(look.found.profile)
         left.plot(range(len(z)), list(z.values()), "o-", color=COLOURS[name], markersize=3, linewidth=1, label=name)
-        score = place_scores(look.found, card)[0]["profile_distance"]["value"]
+        score = compare_scores(look.found, card)[0]["profile_distance"]["value"]
         right.axvline(np.log2(score), color=COLOURS[name], linewidth=2)
         right.text(np.log2(score), 9.4 - 0.9 * height, f" {name}", color=COLOURS[name], fontsize=8)
     left.set_xticks(range(len(z)), [each.replace("_", " ") for each in z], rotation=60, ha="right", fontsize=7)

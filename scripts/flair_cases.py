@@ -28,8 +28,8 @@ def chosen(results: Path, method: str) -> dict[str, tuple[str, float]]:
     """Subject and Dice of the best, the median and the worst slice of a benchmark's rows."""
     rows = [json.loads(line) for path in sorted(results.glob("scans*.jsonl")) for line in path.read_text().splitlines()]
     found = sorted((row["slice"]["dice"], row["subject"]) for row in rows if row["method"] == method and "slice" in row)
-    places = {"best": -1, "median": len(found) // 2, "worst": 0}
-    return {name: (found[place][1], found[place][0]) for name, place in places.items()}
+    ranks = {"best": -1, "median": len(found) // 2, "worst": 0}
+    return {name: (found[index][1], found[index][0]) for name, index in ranks.items()}
 
 
 def panels(subject: str, data: Path, model: Model) -> list[np.ndarray]:
@@ -43,13 +43,13 @@ def panels(subject: str, data: Path, model: Model) -> list[np.ndarray]:
     assert part is not None
     axis = next(axis for axis in range(3) if part.lesion.shape[axis] == 1)
     areas = lesion.sum(axis=tuple(other for other in range(3) if other != axis))
-    place = [int(np.argmax(areas))]
+    index = [int(np.argmax(areas))]
     order = display_order(scan.affine)
 
     def shown(volume: np.ndarray) -> np.ndarray:
         return nib.orientations.apply_orientation(volume, order)[..., 0].T[::-1]
 
-    image, brain = np.take(scan.image, place, axis), np.take(finding.brain, place, axis)
+    image, brain = np.take(scan.image, index, axis), np.take(finding.brain, index, axis)
     flat = [shown(one) for one in (image, part.lesion, part.finding.anomaly, part.finding.error, brain)]
     rows, columns = brain_box(flat[4][..., None], np.array([scan.spacing[0], scan.spacing[1], 1.0]))[:2]
     return [one[rows, columns] for one in flat]
@@ -66,12 +66,12 @@ def draw(cases: dict[str, tuple[str, float]], data: Path, model: Model, path: Pa
     for row, (name, (subject, dice)) in zip(axes, cases.items(), strict=True):
         image, lesion, mask, error, brain = panels(subject, data, model)
         white = np.percentile(image[brain], 99.5)
-        for place, axis in enumerate(row):
+        for index, axis in enumerate(row):
             axis.imshow(image, cmap="gray", vmin=0, vmax=white)
-            if place == 3:
+            if index == 3:
                 axis.imshow(error, cmap="inferno", vmin=0, vmax=max(float(np.percentile(error[brain], 99)), 1e-6))
             for drawn, colour in ((lesion, "#3ddc84"), (mask, "#ff5a3c")):
-                wanted = {1: lesion, 2: mask}.get(place)
+                wanted = {1: lesion, 2: mask}.get(index)
                 if wanted is drawn and drawn.any():
                     axis.contour(drawn, [0.5], colors=colour, linewidths=1.2)
             axis.axis("off")

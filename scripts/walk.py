@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1] / "src" / "itermask"
 BEGIN, END = "<!-- walk: begin -->", "<!-- walk: end -->"
-Place = tuple[str, str]  # file, a piece of its text
-Stop = tuple[str, str, list[list[Place]]]  # functions, what happens, chains of calls
+Location = tuple[str, str]  # file, a piece of its text
+Stop = tuple[str, str, list[list[Location]]]  # functions, what happens, chains of calls
 
 STOPS: list[Stop] = [
     (
@@ -89,7 +89,7 @@ STOPS: list[Stop] = [
 ]
 
 
-def place(file: str, piece: str) -> str:
+def location(file: str, piece: str) -> str:
     """Return `file:line` of where a piece of text first begins; exit where it is not."""
     before, found, _ = (ROOT / file).read_text(encoding="utf-8").partition(piece)
     if not found:
@@ -101,7 +101,7 @@ def table() -> str:
     """Return the stops as a Markdown table."""
     rows = ["| stop | what happens | where |", "|---|---|---|"]
     for number, (names, what, chains) in enumerate(STOPS, 1):
-        where = "; ".join(" → ".join(place(*one) for one in chain) for chain in chains)
+        where = "; ".join(" → ".join(location(*one) for one in chain) for chain in chains)
         rows.append(f"| {number}. {names} | {what} | {where} |")
     return "\n".join(rows)
 

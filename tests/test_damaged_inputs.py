@@ -103,7 +103,7 @@ def test_what_must_not_be_is_seen(tmp_path):
     def make(folder):
         (folder / "file").write_text("whole")
 
-    def spoil(folder, rng):
+    def corrupted(folder, rng):
         (folder / "file").write_text("spoiled")
         return "spoiled"
 
@@ -119,7 +119,7 @@ def test_what_must_not_be_is_seen(tmp_path):
 
     truth = scan(1)
     results = [
-        attempt(Kind("test", make, spoil, look), truth, (0, 0))["result"]
+        attempt(Kind("test", make, corrupted, look), truth, (0, 0))["result"]
         for look in (fails, changes, lambda folder: scan(2), lambda folder: scan(1))
     ]
     assert results == ["traceback", "changed", "verdict", "right"]

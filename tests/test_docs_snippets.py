@@ -4,7 +4,7 @@ Python blocks and blocks of `itermask` commands are run, each page in a folder o
 behind `print(…)` is what it must print. An HTML comment in the line before a block changes that:
 
     <!-- not run: reason -->            parsed and its imports are looked up, no more
-    <!-- run as: itermask … -->         this command in place of the block's
+    <!-- run as: itermask … -->         this command instead of the block's
 
 Pages that are not run as a whole stand in `ELSEWHERE`, with the reason.
 """
@@ -233,7 +233,7 @@ def run_page(page, command):
 
 @pytest.fixture
 def place(template, tmp_path, monkeypatch):
-    """A copy of the template as the working directory, with the tiny model in the place of the bundled ones."""
+    """A copy of the template as the working directory, with the tiny model instead of the bundled ones."""
     folder = tmp_path / "place"
     shutil.copytree(template, folder)
     monkeypatch.setattr(choice, "BUNDLED", folder / "models")

@@ -183,7 +183,7 @@ def test_the_lesion_is_outlined_on_the_side_whose_letter_is_its_own(looked):
     planes = pictures.draw_planes(scan, finding)
     assert {plane.plane for plane in planes} == set(pictures.PLANES)
     for plane in planes:
-        count = len(plane.places)
+        count = len(plane.positions)
         width = (plane.scan.shape[1] - pictures.GAP * (count - 1)) // count
         tiles = [plane.scan[:, n * (width + pictures.GAP) :][:, :width] for n in range(count)]
         outlines = [(tile == pictures.CONTOUR).all(axis=2) for tile in tiles]

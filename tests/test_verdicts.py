@@ -59,7 +59,7 @@ def looked(tmp_path_factory):
     return folder, list(map(str, words))
 
 
-def test_every_scan_is_processed_as_it_is_spoiled_and_with_lesions(looked):
+def test_every_scan_is_processed_as_it_is_corrupted_and_with_lesions(looked):
     rows = verdicts.read_rows(looked[0] / "out.tsv")
     for name in ("sub-21_T1w.nii.gz", "sub-22_T1w.nii.gz"):
         kinds = [one["kind"] for one in rows if one["scan"] == name]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from walk import BEGIN, END, STOPS, main, place, table  # isort: skip
+from walk import BEGIN, END, STOPS, main, location, table  # isort: skip
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 
@@ -17,9 +17,9 @@ def test_the_walk_in_the_documents_has_today_s_lines():
 
 
 def test_a_place_is_found_by_its_text():
-    assert place("core/refinement.py", "def refine(").startswith("`core/refinement.py:")
+    assert location("core/refinement.py", "def refine(").startswith("`core/refinement.py:")
     with pytest.raises(SystemExit, match="does not hold"):
-        place("core/refinement.py", "def nowhere(")
+        location("core/refinement.py", "def nowhere(")
 
 
 def test_the_table_replaces_what_is_between_the_marks(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ class Kind:
     Attributes:
         name: of the kind.
         make: writes an undamaged input into a folder.
-        damage: spoils the input in a folder; returns in words how.
+        damage: damages the input in a folder; returns a text that says how.
         look: reads the input in a folder as the package does before anything is computed.
         arguments: of `itermask run` on the input, or None where that command does not take it.
     """
@@ -92,8 +92,8 @@ def damage_bytes(content: bytes, rng: np.random.Generator, low: int = 0, high: i
     if way == "one bit":
         data[at] ^= 1 << int(rng.integers(8))
     elif way == "bits":
-        for place in rng.integers(low, high, 8):
-            data[place] ^= 1 << int(rng.integers(8))
+        for index in rng.integers(low, high, 8):
+            data[index] ^= 1 << int(rng.integers(8))
     elif way == "zeros":
         data[at : at + length] = bytes(min(length, high - at))
     elif way == "noise":
@@ -133,7 +133,7 @@ def damage_text(text: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     elif way == "long":
         lines[at] += b"x" * 200_000
     else:
-        digits = [place for place, byte in enumerate(lines[at]) if 48 <= byte <= 57]
+        digits = [index for index, byte in enumerate(lines[at]) if 48 <= byte <= 57]
         if digits:
             line = bytearray(lines[at])
             line[digits[int(rng.integers(len(digits)))]] = int(rng.integers(33, 127))

@@ -144,11 +144,11 @@ def kinds(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> list[Kind
         if rng.random() < 0.4:
             return _damage_file(MASK)(folder, rng)
         made = _masks(brain, image.astype(np.float32), rng)
-        name, place = str(rng.choice(sorted(made))), affine
+        name, mask_affine = str(rng.choice(sorted(made))), affine
         if rng.random() < 0.15:
-            place = affine + np.pad(rng.normal(0, 30, (3, 1)), [(0, 1), (3, 0)])
-        save(folder / MASK, made[name], place)
-        return name + ("" if place is affine else ", elsewhere")
+            mask_affine = affine + np.pad(rng.normal(0, 30, (3, 1)), [(0, 1), (3, 0)])
+        save(folder / MASK, made[name], mask_affine)
+        return name + ("" if mask_affine is affine else ", elsewhere")
 
     def make_tree(folder: Path) -> None:
         about = {"Name": "damaged", "BIDSVersion": "1.10.0"}

@@ -1,4 +1,4 @@
-"""Clean and spoiled scans, as the quality's features see them."""
+"""Clean and corrupted scans, as the quality's features see them."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from itermask.types import Scan, top_axis
 
 SEVERITIES = (1.0, 2.0, 3.0, 5.0, 8.0)
 THICK = 100  # virtual scanners from this number on make thick slices
-LESION = 200  # variants from this number on hold a lesion: a sick brain, not a spoiled image
+LESION = 200  # variants from this number on hold a lesion: a sick brain, not a corrupted image
 LESIONS = {"dark": (0.4, 1.0), "bright": (0.2, 0.8), "textured": (0.5, 1.0)}  # contrasts
 FRACTIONS = (0.001, 0.05)  # of the brain
 
@@ -131,7 +131,7 @@ def with_lesion(data: Path, sample: Sample) -> Scan:
     return replace(scan, image=image.astype(np.float32))
 
 
-def spoiled(scan: Scan, sample: Sample) -> Scan:
+def corrupted(scan: Scan, sample: Sample) -> Scan:
     """The clean scan with the sample's artifact."""
     if not sample.artifact:
         return scan
@@ -171,7 +171,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
             (names[i % len(names)], 0 if i < real else first + (i - real) // len(names)) for i in range(real + virtual)
         ]
         order = np.random.default_rng(seed_of("order", source)).permutation(len(wanted))
-        for place, number in enumerate(order):
+        for row, number in enumerate(order):
             subject, variant = wanted[number]
             rng = np.random.default_rng(seed_of("plan", source, subject, variant))
             start = Sample(
@@ -183,7 +183,7 @@ def plan(data: Path, sizes: dict[str, tuple[int, int, int]], first: int = 1) -> 
                 turn += 1
                 severity = float(rng.choice(SEVERITIES, p=(0.1, 0.2, 0.3, 0.25, 0.15)))
                 made.append(replace(start, artifact=kind, severity=severity, known=bool(rng.random() < 0.5)))
-            rows.append((place / len(wanted), made))
+            rows.append((row / len(wanted), made))
     for _, made in sorted(rows, key=lambda row: row[0]):
         yield from made
 
@@ -203,9 +203,9 @@ def trial(data: Path, source: str, split: str, severities: Sequence[float], per:
     yield from starts
     for turn in range(min(per, len(names))):
         for number, artifact in enumerate(sorted(ARTIFACTS)):
-            place = (turn + number) % len(names)
+            row = (turn + number) % len(names)
             for severity in severities:
-                yield replace(starts[place], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
+                yield replace(starts[row], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
 
 
 def faults_by(model: Model, data: Path, sample: Sample) -> dict[str, float]:
@@ -221,7 +221,7 @@ def faults_by(model: Model, data: Path, sample: Sample) -> dict[str, float]:
 
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
-    """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the spoiled brains."""
+    """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the corrupted brains."""
     words = (
         sample.source,
         sample.subject,
@@ -239,7 +239,7 @@ def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] 
         scan = Scan(kept["image"].astype(np.float32), kept["affine"], None, kept["brain"], sample.subject)
         return features(crop_brain(scan))
     try:
-        scan = spoiled(clean_scan(data, sample), sample)
+        scan = corrupted(clean_scan(data, sample), sample)
     except ValueError:
         if path is not None:
             np.savez(path, refused=1)

@@ -1,4 +1,4 @@
-"""Tables of how well the score tells spoiled scans from clean ones, and how often the likely fault is the true one."""
+"""Tables of how well the score tells corrupted scans from clean ones, and how often the likely fault is right."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ Row = dict[str, Any]
 Healthy = Mapping[str, Sequence[float]]
 
 
-def auroc(clean: np.ndarray, spoiled: np.ndarray) -> float:
-    """Share of pairs of a clean and a spoiled scan whose spoiled one scores higher; ties count half."""
-    if len(clean) == 0 or len(spoiled) == 0:
+def auroc(clean: np.ndarray, corrupted: np.ndarray) -> float:
+    """Share of pairs of a clean and a corrupted scan whose corrupted one scores higher; ties count half."""
+    if len(clean) == 0 or len(corrupted) == 0:
         return float("nan")
-    order = spoiled[:, None] - clean[None]
+    order = corrupted[:, None] - clean[None]
     return float((order > 0).mean() + (order == 0).mean() / 2)
 
 
@@ -108,9 +108,9 @@ def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: floa
 
 
 def likely_table(rows: list[Row], healthy: Healthy) -> str:
-    """How often the likely fault is the true one, of spoiled scans that are not within the range."""
+    """How often the likely fault is the true one, of corrupted scans that are not within the range."""
     lines = [
-        "| true fault | spoiled scans | not within | named | named rightly | most often named otherwise |",
+        "| true fault | corrupted scans | not within | named | named rightly | most often named otherwise |",
         "|---" * 6 + "|",
     ]
     sums = np.zeros(4, dtype=int)

@@ -83,8 +83,8 @@ def remap(image: np.ndarray, brain: np.ndarray, curve: tuple[float, ...], rng: n
     csf, grey, white, top = np.percentile(image[brain], [3, 35, 80, 99.5])
     values = np.array(curve) * np.exp(rng.normal(0, 0.12, 3))
     ends = [0, *values, values[2] * rng.uniform(0.9, 1.3)]
-    places = np.maximum.accumulate([0, csf, grey, white, top]) + np.arange(5) * 1e-3
-    mapped = np.interp(image, places, np.array(ends) * white)
+    levels = np.maximum.accumulate([0, csf, grey, white, top]) + np.arange(5) * 1e-3
+    mapped = np.interp(image, levels, np.array(ends) * white)
     return np.where(image > 0, mapped ** rng.uniform(0.85, 1.15), 0).astype(np.float32)
 
 

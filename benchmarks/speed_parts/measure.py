@@ -110,8 +110,8 @@ def matmul_rate(dtype: Any, device: str = "cpu") -> float:
 def disk_rates(folder: Path, size: int = 64_000_000) -> tuple[float, float]:
     """Bytes a second that the folder's disk reads, and that it writes, without the system's cache where it can be."""
     block = os.urandom(size)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = Path(place) / "block"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "block"
         started = time.perf_counter()
         with path.open("wb") as target:
             target.write(block)

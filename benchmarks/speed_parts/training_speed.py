@@ -82,11 +82,11 @@ def run(chosen: argparse.Namespace) -> str:
     scan, _ = with_brain(read_scan(path, model.sequence))
     grids = {"2 mm": model.grid, "1 mm": Grid((1.0, 1.0, 1.0), (192, 192, 192), scale=model.grid.scale)}
     rows = []
-    with TemporaryDirectory() as place:
+    with TemporaryDirectory() as temporary:
         for name, grid in grids.items():
             prepared = prepare(scan, grid)
             volume = TrainingVolume(prepared.image[None], prepared.brain, prepared.spacing)
-            cache = cached_volume(Entry(path, None, "train", "one"), model.sequence, grid, Path(place) / "cache")
+            cache = cached_volume(Entry(path, None, "train", "one"), model.sequence, grid, Path(temporary) / "cache")
             config = TrainingConfig(spacing=grid.spacing, box=grid.box, steps=chosen.rounds + 2, intensity=grid.scale)
             examples = Examples(model.method, [cache], grid, config)
             ways: dict[str, Callable[[], Any]] = {
@@ -103,7 +103,7 @@ def run(chosen: argparse.Namespace) -> str:
             slowest = next(iter(seconds.values()))
             rows += [[name, way, f"{1 / one:.3g}", f"{slowest / one:.1f} ×"] for way, one in seconds.items()]
             if name == "2 mm":
-                rate = steps_a_second(config, [cache], Path(place) / name)
+                rate = steps_a_second(config, [cache], Path(temporary) / name)
                 rows.append([name, "the network's steps, data included", f"{rate:.3g}", ""])
     about = f"One scan of `oasis-t1`, one process without data workers, batch 1; {machine()}"
     return f"{about}\n\n{table(('voxel', 'way', 'samples a second', 'against the published way'), rows)}"

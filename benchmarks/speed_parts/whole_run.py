@@ -93,14 +93,14 @@ def run(chosen: argparse.Namespace) -> str:
     about = f"Model `{model.name}` ({model.runtime.description}); {machine()}"
     paths, detail, helps = scans(chosen.data), [], []
     wholes: dict[str, list[Launched]] = {name: [] for name in paths}
-    with tempfile.TemporaryDirectory() as place:
-        out = Path(place) / "out"
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "out"
         for _ in range(chosen.repeats):
             for name, path in paths.items():
                 wholes[name].append(launch(command(path, out, chosen.model, chosen.device)))
             detail.append(stages(paths["stripped"], out, chosen.model, chosen.device))
             helps.append(launch([sys.executable, "-m", "itermask", "--help"]).wall)
-        lowest = floors(paths["stripped"], model, detail[0], Path(place))
+        lowest = floors(paths["stripped"], model, detail[0], Path(temporary))
     rows = [row(name, runs) for name, runs in wholes.items()]
     note = (
         f"Median of {chosen.repeats} fresh processes, the fastest in brackets. `itermask --help` takes {spread(helps)} "

@@ -27,7 +27,7 @@ from itermask.results.quality import Quality
 from itermask.results.quality import assess as assess_quality
 from itermask.results.quality.model_faults import with_model_faults
 from itermask.results.regions import find_regions
-from itermask.results.scoring import place_scores, verdict
+from itermask.results.scoring import compare_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
 from itermask.types import Detection, Finding, Prepared, Progress, Scan
 
@@ -181,11 +181,11 @@ def refused_by_name(scan: Scan) -> Iterator[None]:
 
 
 def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) -> Finding:
-    """Bring a detection back to the scan's grid and place its scores against the model's healthy range.
+    """Bring a detection back to the scan's grid and compare its scores with the model's healthy range.
 
     Args:
         scan: with the brain mask that was used; its notes stand first among the warnings.
-        model: whose calibration places the scores.
+        model: whose calibration gives the healthy range.
         prepared: what was processed.
         detection: what was found.
 
@@ -200,21 +200,21 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     revealed = None if detection.revealed is None else restore_passes(detection.revealed, prepared, brain)
     share = float(anomaly.sum() / brain.sum())  # one number for one thing: that of the scan's own grid
     detection = replace(detection, scores=detection.scores | {"mask_size": share})
-    placed, standardised, default = place_scores(detection, model.calibration, prepared.spacing)
-    word, reasons = verdict(placed, model.calibration)
+    compared, standardised, default = compare_scores(detection, model.calibration, prepared.spacing)
+    word, reasons = verdict(compared, model.calibration)
     return Finding(
         anomaly=anomaly,
         error=error,
         reconstruction=reconstruction,
         brain=brain,
         affine=scan.affine,
-        score=placed[default]["value"],
+        score=compared[default]["value"],
         anomaly_fraction=share,
         mean_error=detection.scores["mean_error"],
-        percentile=placed[default].get("percentile", float("nan")),
+        percentile=compared[default].get("percentile", float("nan")),
         verdict=word,
         threshold=detection.threshold,
-        scores=placed,
+        scores=compared,
         search=detection.trace | {"default_score": default, "verdict_reasons": reasons},
         profile=standardised,
         warnings=(*scan.notes, *_slice_warnings(model, prepared), *_warnings(detection)),

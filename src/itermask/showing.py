@@ -72,7 +72,7 @@ def as_html(finding: Finding) -> str:
     if finding.scan is not None:
         for plane in draw_planes(finding.scan, finding, slices=1)[:3]:
             data = base64.b64encode(png(_at_most(plane.scan, HTML_PICTURE))).decode("ascii")
-            what = escape(f"{plane.plane} slice at {plane.places[0]}, anomaly outlined", quote=True)
+            what = escape(f"{plane.plane} slice at {plane.positions[0]}, anomaly outlined", quote=True)
             parts.append(
                 f'<img src="data:image/png;base64,{data}" alt="{what}" title="{what}" '
                 f'style="display:inline-block;height:{HTML_SLICE}px;margin:4px">'
@@ -130,7 +130,7 @@ def plot(finding: Finding, slices: int = 1) -> "Figure":
             axis.set_yticks([])
             if number == 0:
                 axis.set_title(title, fontsize=9)
-        row[0].set_ylabel(f"{plane.plane}\n{', '.join(plane.places)}", fontsize=8)
+        row[0].set_ylabel(f"{plane.plane}\n{', '.join(plane.positions)}", fontsize=8)
     name = _scan_of(finding).name
     figure.suptitle(f"{name}: {finding.verdict}", fontsize=10)
     return figure

@@ -1,4 +1,4 @@
-"""Scores relative to a cohort's own scanners: another scanner is no fault, and spoiled scans still lead the list."""
+"""Scores relative to a cohort's own scanners: another scanner is no fault, and corrupted scans still lead the list."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from test_cohort_group import record
 from itermask.apps.cohort.group import table
 from itermask.apps.cohort.mosaic import pictures_of
 from itermask.apps.cohort.page import outliers_first, render
-from itermask.apps.cohort.relative import FEWEST, SCANNER, is_spoiled, parse_keys, relative_to_groups
+from itermask.apps.cohort.relative import FEWEST, SCANNER, is_corrupt, parse_keys, relative_to_groups
 from itermask.apps.cohort.rows import Row
 from itermask.errors import InputError
 from itermask.types import NOT_JUDGED, VERDICTS
@@ -28,23 +28,23 @@ def cohort(levels, site, seed=0):
     return [scan(f"sub-{site}{n}_T1w", level + 0.1 * rng.standard_normal(), site) for n, level in enumerate(levels)]
 
 
-def auroc(rows, spoiled):
-    order = [row.record.name in spoiled for row in outliers_first(rows)]
+def auroc(rows, corrupt):
+    order = [row.record.name in corrupt for row in outliers_first(rows)]
     bad, good = np.flatnonzero(order), np.flatnonzero(~np.array(order))
     return float(np.mean(bad[:, None] < good[None, :]))
 
 
-def test_spoiled_scans_of_two_scanners_lead_the_list():
-    """One scanner's clean scans all lie beyond the borderline, further than the other's spoiled ones."""
+def test_corrupt_scans_of_two_scanners_lead_the_list():
+    """One scanner's clean scans all lie beyond the borderline, further than the other's corrupted ones."""
     rows = [*cohort([0.3] * 6 + [1.6] * 3, "A"), *cohort([2.6] * 8 + [4.2] * 3, "B", 1)]
     limits = {"A": 1, "B": 3.5}
-    spoiled = {
+    corrupt = {
         row.record.name for row in rows if row.record.figures["quality_extent"] > limits[row.record.figures["site"]]
     }
-    assert len(spoiled) == 6
-    plain = auroc(rows, spoiled)
+    assert len(corrupt) == 6
+    plain = auroc(rows, corrupt)
     placed, groups = relative_to_groups(rows)
-    assert auroc(placed, spoiled) >= 0.95 > plain
+    assert auroc(placed, corrupt) >= 0.95 > plain
     said = [group.sentence() for group in groups if group.sentence()]
     assert len(said) == 1
     assert "Maker B" in said[0]
@@ -53,20 +53,20 @@ def test_spoiled_scans_of_two_scanners_lead_the_list():
     assert said[0].replace("'", "&#39;") in page
 
 
-def test_a_spoiled_image_leads_regions_that_stand_out_and_scans_that_could_be_judged():
+def test_a_corrupt_image_leads_regions_that_stand_out_and_scans_that_could_be_judged():
     sick = [scan(f"sub-s{n}_T1w", 0.4, focal=40.0, verdict=VERDICTS[2]) for n in range(6)]
     unclear = [scan(f"sub-u{n}_T1w", 1.4, "B", verdict=VERDICTS[1]) for n in range(2)]
     usual = cohort([0.3] * 6, "B", 2)
-    spoiled = [scan("sub-x_T1w", 5.0, verdict=NOT_JUDGED), scan("sub-y_T1w", 2.5)]
-    placed, _ = relative_to_groups([*usual, *unclear, *sick, *spoiled])
+    corrupt = [scan("sub-x_T1w", 5.0, verdict=NOT_JUDGED), scan("sub-y_T1w", 2.5)]
+    placed, _ = relative_to_groups([*usual, *unclear, *sick, *corrupt])
     names = [row.record.name for row in outliers_first(placed)]
-    assert set(names[:4]) == {row.record.name for row in (*spoiled, *unclear)}
+    assert set(names[:4]) == {row.record.name for row in (*corrupt, *unclear)}
     assert set(names[4:10]) == {row.record.name for row in sick}
-    alone = [row for row in outliers_first([*sick, *unclear]) if is_spoiled(row)]
+    alone = [row for row in outliers_first([*sick, *unclear]) if is_corrupt(row)]
     assert alone == []  # borderline, and no other scan of that scanner says that it is unusual there
 
 
-def test_a_site_with_some_spoiled_scans_is_not_another_scanner():
+def test_a_site_with_some_corrupt_scans_is_not_another_scanner():
     _, groups = relative_to_groups(cohort([0.3] * 6 + [3.0] * 4, "A"))
     assert [group.shift for group in groups] == [0]
 

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 @pytest.fixture
 def bundled(tmp_path, monkeypatch):
-    """A tiny model in the place of the bundled ones; gives its folder."""
+    """A tiny model instead of the bundled ones; gives its folder."""
     monkeypatch.setattr(choice, "BUNDLED", tmp_path / "bundled")
     monkeypatch.setattr(pictures, "ROW_WIDTH", 300)
     tiny_model(tmp_path / "bundled" / "tiny")

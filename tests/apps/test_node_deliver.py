@@ -44,7 +44,7 @@ class Peer:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Results, with small images in the place of segmentation, report and overlay."""
+    """Results, with small images instead of segmentation, report and overlay."""
     made = tmp_path / "dicom"
     (made / "overlay").mkdir(parents=True)
     names = ("segmentation.dcm", "scores.dcm", "overlay/0001.dcm", "overlay/0002.dcm")

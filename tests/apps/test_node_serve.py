@@ -1,4 +1,4 @@
-"""The whole node, with a small look in the place of the model: from the socket to the page and to a destination."""
+"""The whole node, with a small look instead of the model: from the socket to the page and to a destination."""
 
 import http.client
 import json

@@ -26,7 +26,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch, model):
-    """The tiny model in the place of the bundled ones, and small pictures."""
+    """The tiny model instead of the bundled ones, and small pictures."""
     monkeypatch.setattr(choice, "BUNDLED", model.parent)
     monkeypatch.setattr(pictures, "ROW_WIDTH", 300)
     monkeypatch.setattr(work, "_loaded", {})

@@ -283,7 +283,7 @@ def cut_weights(folder):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupted",
     [
         no_card,
         broken_card,
@@ -297,12 +297,12 @@ def cut_weights(folder):
         cut_weights,
     ],
 )
-def test_a_bad_model_folder(command, files, model, tmp_path, spoil):
+def test_a_bad_model_folder(command, files, model, tmp_path, corrupted):
     folder = tmp_path / "model"
     folder.mkdir()
     for path in model.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    spoil(folder)
+    corrupted(folder)
     line = refused(command("run", files["good"], tmp_path / "out", "--model", folder), tmp_path / "out")
     assert line.startswith(f"itermask: {folder}/")
 

@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def streams(monkeypatch):
-    """Puts a terminal or a pipe in the place of standard output and standard error; gives both."""
+    """Puts a terminal or a pipe instead of standard output and standard error; gives both."""
 
     def put(terminal, **environment):
         for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):

@@ -1,4 +1,4 @@
-"""`itermask corrupt`: a spoiled scan of the same geometry, and what was done; one line and code 2 for bad input."""
+"""`itermask corrupt`: a corrupted scan of the same geometry, and what was done; one line and code 2 for bad input."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from tiny_model import ORIENTATIONS, oblique, stored_as, tiny_scan, turned, writ
 
 from itermask.io.names import sequence_of
 from itermask.synth.artifacts import ARTIFACTS
-from itermask.synth.artifacts import corrupt as spoil
+from itermask.synth.artifacts import corrupt as corrupted
 from itermask.synth.artifacts import replay as replay_artifact
 from itermask.types import top_axis
 
@@ -48,7 +48,7 @@ def test_a_corrupted_scan_and_what_was_done_to_it(command, scan, tmp_path):
     record = json.loads((out.parent / "spoiled.json").read_text())
     assert (record["artifact"], record["severity"], record["seed"], record["scan"]) == ("ghosting", 4, 3, scan.name)
     given = tiny_scan(given=False)
-    wanted = spoil(given.image, "ghosting", 4, 3, 1, spacing=given.spacing)
+    wanted = corrupted(given.image, "ghosting", 4, 3, 1, spacing=given.spacing)
     assert record["parameters"] == json.loads(json.dumps(wanted.parameters))
     assert np.array_equal(data(out), wanted.image)
     assert np.array_equal(data(out), replay_artifact(given.image, "ghosting", record["parameters"]))
@@ -74,7 +74,7 @@ def test_the_geometry_is_the_scans_and_the_top_is_the_heads(command, tmp_path, o
             assert np.array_equal(image.header[name], before.header[name])
     assert after.get_data_dtype() == np.float32
     assert damaged.get_data_dtype() == np.uint8
-    wanted = spoil(straight.image, "missing_chunk", 5, 0, 2, straight.brain_mask, straight.spacing)
+    wanted = corrupted(straight.image, "missing_chunk", 5, 0, 2, straight.brain_mask, straight.spacing)
     assert np.array_equal(data(tmp_path / "out_T1w_damaged.nii.gz") > 0, turned(wanted.damaged, orientation))
     assert np.array_equal(data(out), turned(wanted.image, orientation))
     assert top_axis(stored)[0] == json.loads((tmp_path / "out_T1w.json").read_text())["parameters"]["axis"]

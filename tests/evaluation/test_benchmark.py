@@ -77,7 +77,7 @@ data = ["patients"]
 [[protocols]]
 kind = "detection"
 data = ["heads"]
-spoiled = ["patients"]
+corrupted = ["patients"]
 title = "Patients"
 
 [[protocols]]
@@ -188,12 +188,12 @@ def test_the_numbers_are_those_of_the_runs(done):
     assert seg["best_shared_dice"].interval.mean <= seg["best_threshold_dice"].interval.mean + 1e-6
     spiked = detection(done, protocols["detection", ""], "tiny", "heads", Condition("artifact", "spike", 8.0))
     scores = [row["scores"]["profile_distance"] for row in clean]
-    spoiled = [
+    corrupted = [
         row["scores"]["profile_distance"]
         for row in done.rows
         if (row["method"], row["condition"]) == ("tiny", "artifact spike 8")
     ]
-    assert spiked["auroc"] == pytest.approx(np.mean([a > b for a in spoiled for b in scores]))
+    assert spiked["auroc"] == pytest.approx(np.mean([a > b for a in corrupted for b in scores]))
     curves = severity_curves(done, protocols["severity", ""], "tiny", "heads")
     assert [severity for severity, _ in curves["noise"]] == [2.0, 8.0]
     assert detection(done, protocols["detection", "Patients"], "tiny", "heads", AS_IS)
@@ -277,7 +277,7 @@ def test_a_condition_does_the_same_whoever_asks_and_more_when_severer():
 def test_a_protocol_asks_for_what_it_compares():
     severe = ProtocolSpec("severity", ("d",), artifacts=("noise",), severities=(1.0, 2.0))
     assert [c.label for c in conditions_of(severe)] == ["as is", "artifact noise 1", "artifact noise 2"]
-    assert conditions_of(ProtocolSpec("detection", ("d",), spoiled=("e",))) == [AS_IS]
+    assert conditions_of(ProtocolSpec("detection", ("d",), corrupted=("e",))) == [AS_IS]
     every = conditions_of(ProtocolSpec("detection", ("d",)))
     assert len(every) > 10  # all artifacts there are, and the scan as it is
     assert every[0] == AS_IS
@@ -325,13 +325,19 @@ def test_data_without_the_sequence_are_one_line(place, tmp_path):
         read_plan(tmp_path / "nowhere.toml")
 
 
+def test_the_former_name_of_corrupted_is_read(place):
+    path = place / "former.toml"
+    path.write_text((place / "plan.toml").read_text().replace("\ncorrupted =", "\nspoiled ="))
+    assert read_plan(path).protocols == read_plan(place / "plan.toml").protocols
+
+
 def test_a_protocols_limit_leaves_scans_out_that_others_processed(done):
     protocols = {p.kind: p for p in done.plan.protocols}
     assert len(done.of(protocols["healthy"], "tiny", "heads", AS_IS)) == 3
     limited = done.of(protocols["severity"], "tiny", "heads", AS_IS)
     assert {row["subject"] for row in limited} == {"head0", "head1"}
-    spoiled = [row for row in done.rows if row["condition"] == "artifact noise 2"]
-    assert {row["subject"] for row in spoiled} == {"head0", "head1"}  # not even processed
+    corrupted = [row for row in done.rows if row["condition"] == "artifact noise 2"]
+    assert {row["subject"] for row in corrupted} == {"head0", "head1"}  # not even processed
     (done.plan.folder / "few.toml").write_text(PLAN.replace('root = "heads"', 'root = "heads"\nlimit = 1', 1))
     few = subjects_of(read_plan(done.plan.folder / "few.toml"))
     assert [one.name for one in few if one.data.name == "heads"] == ["head0"]

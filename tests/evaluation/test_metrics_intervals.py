@@ -99,13 +99,15 @@ def test_few_healthy_scans_make_an_auroc_uncertain():
     assert other.high - other.low == pytest.approx(2 * spread, rel=0.15)
 
 
-def test_a_subject_is_drawn_with_its_clean_and_its_spoiled_scan():
+def test_a_subject_is_drawn_with_its_clean_and_its_corrupted_scan():
     """Scores that move with the subject: drawn together both sides shift alike, so the interval is narrower."""
     rng = np.random.default_rng(0)
     own = rng.normal(0, 1, 30)
-    clean, spoiled, names = own, own + 0.7, list(range(30))
-    paired = auroc_interval(clean, spoiled, np.random.default_rng(1), healthy_subjects=names, anomalous_subjects=names)
-    apart = auroc_interval(clean, spoiled, np.random.default_rng(1))
+    clean, corrupted, names = own, own + 0.7, list(range(30))
+    paired = auroc_interval(
+        clean, corrupted, np.random.default_rng(1), healthy_subjects=names, anomalous_subjects=names
+    )
+    apart = auroc_interval(clean, corrupted, np.random.default_rng(1))
     assert paired.mean == apart.mean
     assert paired.high - paired.low < 0.6 * (apart.high - apart.low)
 

@@ -19,7 +19,7 @@ SNIPPETS = [text for kind, text in BLOCKS if kind]
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with `study`, and a tiny model in the place of the bundled ones."""
+    """A folder with `study`, and a tiny model instead of the bundled ones."""
     tiny_model(tmp_path / "models" / "tiny")
     monkeypatch.setattr(choice, "BUNDLED", tmp_path / "models")
     monkeypatch.setattr(pictures, "ROW_WIDTH", 300)

@@ -126,7 +126,7 @@ PROBLEMS = {
     "without pixel size": (lambda: slices(PixelSpacing=None), "no pixel size"),
     "missing slice": (lambda: without(2), "1 slice is missing among 4"),
     "time points": (lambda: slices() + same_places(slices(), TemporalPositionIdentifier=2), "2 images at each of 5"),
-    "one twice": (lambda: slices() + same_places(slices())[:1], "1 of its 5 slice places"),
+    "one twice": (lambda: slices() + same_places(slices())[:1], "1 of its 5 slice positions"),
 }
 
 
@@ -297,8 +297,8 @@ def test_two_images_at_one_place_with_one_uid_are_refused(tmp_path):
     other = slices(some_image(seed=1))[:1]
     series = only(found_in(tmp_path, slices(), other))
     assert series.problem == (
-        "1 of its 5 slice places hold more than one image; 1 of 6 files shares the SOP instance UID of another file, "
-        "but not its image"
+        "1 of its 5 slice positions hold more than one image; 1 of 6 files shares the SOP instance UID of "
+        "another file, but not its image"
     )
 
 

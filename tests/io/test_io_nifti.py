@@ -149,7 +149,7 @@ def bad_huge(path):
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
-def spoiled(path, **fields):
+def corrupted(path, **fields):
     """A file whose header says something else."""
     header = nib.Nifti1Image(some_image(), AFFINE).header
     header["magic"] = b"n+1"
@@ -161,15 +161,15 @@ def spoiled(path, **fields):
 
 
 def bad_far_away_voxels(path):
-    spoiled(path, vox_offset=1e30)
+    corrupted(path, vox_offset=1e30)
 
 
 def bad_negative_size(path):
-    spoiled(path, dim=[3, -6, 5, 4, 1, 1, 1, 1])
+    corrupted(path, dim=[3, -6, 5, 4, 1, 1, 1, 1])
 
 
 def bad_unknown_codes(path):
-    spoiled(path, qform_code=99, sform_code=77, datatype=3, pixdim=[5, -1, 1, 1, 0, 0, 0, 0])
+    corrupted(path, qform_code=99, sform_code=77, datatype=3, pixdim=[5, -1, 1, 1, 0, 0, 0, 0])
 
 
 def bad_empty(path):

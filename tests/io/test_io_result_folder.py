@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from itermask.errors import InputError
-from itermask.io.result_folder import MARK, check_folder, check_inputs, check_place, expect, locked, read_mark
+from itermask.io.result_folder import MARK, check_folder, check_inputs, check_writable, expect, locked, read_mark
 
 NAME = "brain.nii.gz"
 
@@ -85,8 +85,8 @@ def test_impossible_places_are_refused_and_nothing_is_made(tmp_path):
         (tmp_path.joinpath(*["deeper" * 20] * 40), "too long"),
     ):
         with pytest.raises(InputError, match=says):
-            check_place(out)
-    check_place(tmp_path / "new" / "newer")
+            check_writable(out)
+    check_writable(tmp_path / "new" / "newer")
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -49,7 +49,7 @@ def test_healthy_scan_has_a_small_mask(findings):
     assert findings["healthy"][1].anomaly_fraction < 0.03
 
 
-def test_ghosting_is_called_spoiled_and_the_scan_without_it_is_not(findings):
+def test_ghosting_is_called_corrupt_and_the_scan_without_it_is_not(findings):
     healthy, ghosting = findings["healthy"][1], findings["ghosting"][1]
     assert ghosting.stands_out > healthy.stands_out
     assert ghosting.verdict == "outside the healthy range"

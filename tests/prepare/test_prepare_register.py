@@ -5,7 +5,7 @@ import pytest
 from tiny_model import oblique, stored_as
 from tiny_template import FLAIR, T1W, T2W, template_scan
 
-from itermask.prepare.atlas import part_of, place_of, template
+from itermask.prepare.atlas import part_name, part_of, template
 from itermask.prepare.register import register, rotation_of
 from itermask.prepare.small_copy import small_copy
 
@@ -76,11 +76,11 @@ def test_the_template_has_its_sides_and_small_size():
         places = np.argwhere(found.regions == number) @ found.regions_affine[:3, :3].T + found.regions_affine[:3, 3]
         if name.startswith(("left ", "right ")):
             assert (places[:, 0].mean() < 0) == name.startswith("left "), name
-    assert place_of(np.array([0.0, 0.0, 300.0])) == ""
+    assert part_name(np.array([0.0, 0.0, 300.0])) == ""
     assert part_of(np.array([[0.0, 0.0, 300.0]])).tolist() == [0]
 
 
 def test_a_region_across_the_middle_lies_on_both_sides():
     places = np.array([[x, 30.0, 22.0] for x in (-28, -27, 27, 28)])
-    assert place_of(places) == "frontal white matter of both sides"
-    assert place_of(places[:2]) == "left frontal white matter"
+    assert part_name(places) == "frontal white matter of both sides"
+    assert part_name(places[:2]) == "left frontal white matter"

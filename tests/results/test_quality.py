@@ -47,7 +47,7 @@ def clean_features(clean):
     return features(crop_brain(clean))
 
 
-def spoiled(scan, artifact, severity=5.0, axis=1, seed=3):
+def corrupted(scan, artifact, severity=5.0, axis=1, seed=3):
     made = corrupt(scan.image, artifact, severity, seed, axis, scan.brain_mask, scan.spacing)
     return replace(scan, image=made.image)
 
@@ -73,7 +73,7 @@ def spoiled(scan, artifact, severity=5.0, axis=1, seed=3):
     ],
 )
 def test_an_artifact_raises_its_feature(clean, clean_features, artifact, feature):
-    values = [features(crop_brain(spoiled(clean, artifact, severity)))[feature] for severity in (2, 6)]
+    values = [features(crop_brain(corrupted(clean, artifact, severity)))[feature] for severity in (2, 6)]
     assert clean_features[feature] < values[0] < values[1]
 
 
@@ -188,7 +188,9 @@ def test_numbers_against_air(clean):
 
 
 def test_worse_scans_have_worse_numbers(clean):
-    good, noisy, shaded = (assess(s).numbers for s in (clean, spoiled(clean, "noise"), spoiled(clean, "bias_field")))
+    good, noisy, shaded = (
+        assess(s).numbers for s in (clean, corrupted(clean, "noise"), corrupted(clean, "bias_field"))
+    )
     assert noisy["snr"].value < good["snr"].value / 2
     assert noisy["cnr"].value < good["cnr"].value
     assert noisy["noise"].value > 2 * good["noise"].value
@@ -253,7 +255,7 @@ def test_no_fault_is_named_where_none_leads():
     assert leading({"ghosting": 1.0, "motion": 1.0, "gibbs": 1.0}) is None
 
 
-def test_a_spoiled_bundled_scan_is_worse_than_the_clean_one():
+def test_a_corrupted_bundled_scan_is_worse_than_the_clean_one():
     from itermask.demo_data import __path__ as folder
 
     image, brain = (nib.load(f"{folder[0]}/healthy_{name}.nii.gz") for name in ("T1w", "brain"))
@@ -262,6 +264,6 @@ def test_a_spoiled_bundled_scan_is_worse_than_the_clean_one():
     assert quality.range == "within"
     assert quality.likely is None
     for artifact in ("spike", "ghosting", "noise", "zipper", "gibbs", "missing_chunk_middle"):
-        worse = assess(spoiled(scan, artifact, 8))
+        worse = assess(corrupted(scan, artifact, 8))
         assert worse.score > quality.score + 1
         assert worse.range != "within", artifact

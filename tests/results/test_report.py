@@ -320,7 +320,7 @@ def test_pictures_do_not_depend_on_how_the_head_is_stored(codes):
     scan, finding = head(affine=affine)
     stored = reoriented(scan, finding, tuple(codes))
     for one, other in zip(pictures.draw_planes(scan, finding), pictures.draw_planes(*stored), strict=True):
-        assert one.places == other.places
+        assert one.positions == other.positions
         for row in ("scan", "reconstruction", "error"):
             assert np.array_equal(getattr(one, row), getattr(other, row))
         across = stored[1].anomaly.any(axis=tuple(axis for axis in range(3) if axis != other.file_axis))

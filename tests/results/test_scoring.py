@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_profile import healthy
 
 from itermask.core.profile import fit_profiles
-from itermask.results.scoring import PROFILE_SCORE, all_scores, limits, place_scores, verdict
+from itermask.results.scoring import PROFILE_SCORE, all_scores, compare_scores, limits, verdict
 from itermask.types import UNKNOWN, VERDICTS, Detection
 
 WITHIN, BORDERLINE, OUTSIDE = VERDICTS
@@ -31,27 +31,27 @@ def calibration(profiles):
 
 
 def test_without_calibration_there_are_values_only():
-    placed, profile, default = place_scores(detection(profile={"level": 1.0}), {})
-    assert placed == {"mask_size": {"value": 0.01}, "mean_error": {"value": 0.3}}
+    compared, profile, default = compare_scores(detection(profile={"level": 1.0}), {})
+    assert compared == {"mask_size": {"value": 0.01}, "mean_error": {"value": 0.3}}
     assert profile == {"level": {"value": 1.0}}
     assert default == "mask_size"
-    assert verdict(placed, {}) == (UNKNOWN, [])
+    assert verdict(compared, {}) == (UNKNOWN, [])
 
 
 def test_scores_are_placed_among_healthy_scans():
     profiles = healthy(20)
     known = calibration(profiles)
-    placed, profile, default = place_scores(detection(0.004, profiles[3]), known)
-    assert placed["mask_size"] == {
+    compared, profile, default = compare_scores(detection(0.004, profiles[3]), known)
+    assert compared["mask_size"] == {
         "value": 0.004,
         "percentile": 50.0,
         "healthy_median": pytest.approx(0.003),
         "healthy_p95": pytest.approx(np.percentile([0, 0.002, 0.004, 0.008], 95)),
     }
-    assert placed["mean_error"] == {"value": 0.3}  # no healthy values of this one
+    assert compared["mean_error"] == {"value": 0.3}  # no healthy values of this one
     assert default == PROFILE_SCORE
     fitted = fit_profiles(profiles)
-    assert placed[PROFILE_SCORE]["value"] == pytest.approx(fitted.distance(profiles[3]))
+    assert compared[PROFILE_SCORE]["value"] == pytest.approx(fitted.distance(profiles[3]))
     for name, z in fitted.standardise(profiles[3]).items():
         assert profile[name] == {"value": profiles[3][name], "z": pytest.approx(z)}
 
@@ -59,14 +59,14 @@ def test_scores_are_placed_among_healthy_scans():
 def test_a_scan_without_a_profile_falls_back_on_the_mask_size():
     known = calibration(healthy(10))
     assert PROFILE_SCORE not in all_scores(detection(), known)
-    assert place_scores(detection(), known)[2] == "mask_size"
+    assert compare_scores(detection(), known)[2] == "mask_size"
 
 
 @settings(max_examples=50, deadline=None)
 @given(positive, st.floats(0, 20), st.floats(0, 20))
 def test_percentile_and_verdict_never_fall_as_the_score_rises(values, one, other):
     known = {"healthy": {"mask_size": values}}
-    lower, higher = (place_scores(detection(value), known)[0] for value in sorted((one, other)))
+    lower, higher = (compare_scores(detection(value), known)[0] for value in sorted((one, other)))
     assert 0 <= lower["mask_size"]["percentile"] <= higher["mask_size"]["percentile"] <= 100
     assert VERDICTS.index(verdict(lower, known)[0]) <= VERDICTS.index(verdict(higher, known)[0])
 
@@ -78,7 +78,7 @@ def test_limits_leave_the_healthy_within(values):
     assert borderline == pytest.approx(np.percentile(values, 95))
     assert outside >= borderline
     known = {"healthy": {"mask_size": values}}
-    verdicts = [verdict(place_scores(detection(value), known)[0], known)[0] for value in values]
+    verdicts = [verdict(compare_scores(detection(value), known)[0], known)[0] for value in values]
     assert verdicts.count(WITHIN) >= 0.94 * len(values) - 1
 
 
@@ -96,8 +96,8 @@ def test_one_odd_healthy_scan_does_not_move_the_outer_limit():
 
 def test_healthy_masks_that_are_all_empty_make_any_mask_stand_out():
     known = {"healthy": {"mask_size": [0.0] * 8}}
-    assert verdict(place_scores(detection(0.0), known)[0], known) == (WITHIN, [])
-    assert verdict(place_scores(detection(0.01), known)[0], known) == (OUTSIDE, ["mask_size"])
+    assert verdict(compare_scores(detection(0.0), known)[0], known) == (WITHIN, [])
+    assert verdict(compare_scores(detection(0.01), known)[0], known) == (OUTSIDE, ["mask_size"])
 
 
 def test_the_verdict_is_the_worst_and_names_its_scores():

@@ -62,7 +62,7 @@ def test_the_worst_decides(quality, score, word, decided):
     assert (found.word, found.decided_by) == (word, decided)
 
 
-def test_a_spoiled_image_explains_regions():
+def test_a_corrupt_image_explains_regions():
     assert "which may come of that" in verdict(9.0, 9.0).headline
 
 

@@ -1,4 +1,4 @@
-"""Looks in place of a model, for tests of a node; each is called in a process of its own, so little is imported."""
+"""Looks instead of a model, for tests of a node; each is called in a process of its own, so little is imported."""
 
 import os
 import signal

@@ -34,7 +34,7 @@ def head(shape=SHAPE, seed=0):
     return np.where(brain, 100 + 40 * np.clip(texture / texture.std() / 2, -1, 1), 0).astype(np.float32), brain
 
 
-def spoil(name, severity=5, seed=0, shape=SHAPE, spacing=SPACING, **options):
+def corrupted(name, severity=5, seed=0, shape=SHAPE, spacing=SPACING, **options):
     image, brain = head(shape)
     return image, brain, corrupt(image, name, severity, seed, brain=brain, spacing=spacing, **options)
 
@@ -65,7 +65,7 @@ def test_every_artifact_says_in_a_line_what_it_is(name):
 @pytest.mark.parametrize("axis", [None, 0, 1, 2])
 @pytest.mark.parametrize(("shape", "spacing"), [(SHAPE, SPACING), (OTHER_SHAPE, OTHER_SPACING)])
 def test_result_is_another_magnitude_image_of_the_same_shape(name, axis, shape, spacing):
-    image, brain, result = spoil(name, shape=shape, spacing=spacing, axis=axis)
+    image, brain, result = corrupted(name, shape=shape, spacing=spacing, axis=axis)
     assert result.image.shape == shape
     assert result.image.dtype == np.float32
     assert np.isfinite(result.image).all()
@@ -89,7 +89,7 @@ def test_the_image_given_is_left_alone(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_severity_0_is_the_scan_itself(name):
-    image, _, result = spoil(name, 0, spacing=(1, 1, 1))  # so small that no artifact of some size would fit
+    image, _, result = corrupted(name, 0, spacing=(1, 1, 1))  # so small that no artifact of some size would fit
     assert result.image.tobytes() == image.tobytes()
     assert result.parameters == {"severity": 0.0}
     assert replay(image, name, json.loads(json.dumps(result.parameters))).tobytes() == image.tobytes()
@@ -102,9 +102,9 @@ def test_severity_0_is_the_scan_itself(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_gives_the_same_bytes_and_parameters_replay_through_json(name):
-    image, _, first = spoil(name, seed=7)
-    _, _, again = spoil(name, seed=7)
-    _, _, generator = spoil(name, seed=np.random.default_rng(7))
+    image, _, first = corrupted(name, seed=7)
+    _, _, again = corrupted(name, seed=7)
+    _, _, generator = corrupted(name, seed=np.random.default_rng(7))
     assert first.image.tobytes() == again.image.tobytes() == generator.image.tobytes()
     assert first.parameters == again.parameters
     replayed = replay(image, name, json.loads(json.dumps(first.parameters, allow_nan=False)))
@@ -113,7 +113,7 @@ def test_a_seed_gives_the_same_bytes_and_parameters_replay_through_json(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_seed_gives_another_artifact(name):
-    results = [spoil(name, seed=seed)[2] for seed in range(6)]
+    results = [corrupted(name, seed=seed)[2] for seed in range(6)]
     different = len({result.image.tobytes() for result in results})
     if name in FIXED:
         assert different == 1
@@ -126,7 +126,7 @@ def test_another_seed_gives_another_artifact(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_severity_increases_the_damage(name):
     for seed in range(2):
-        damages = [damage(*spoil(name, severity, seed)) for severity in (0, 1, 3, 5, 7, 10)]
+        damages = [damage(*corrupted(name, severity, seed)) for severity in (0, 1, 3, 5, 7, 10)]
         assert np.all(np.diff(damages) > 0)
 
 
@@ -156,7 +156,7 @@ def test_an_artifact_along_another_axis_is_the_same_artifact(name, axis):
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_voxels_lie_in_the_brain_and_no_other_of_its_voxels_changes(name, seed):
     for shape, spacing in ((SHAPE, SPACING), (OTHER_SHAPE, OTHER_SPACING)):
-        image, brain, result = spoil(name, 5, seed, shape, spacing)
+        image, brain, result = corrupted(name, 5, seed, shape, spacing)
         assert result.damaged.dtype == bool
         assert not result.damaged[~brain].any()
         assert 0 < result.damaged.sum() < brain.sum()
@@ -168,16 +168,16 @@ def test_damaged_voxels_lie_in_the_brain_and_no_other_of_its_voxels_changes(name
 def test_without_torchio_the_extra_is_named_and_the_rest_works(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "torchio", None)
     with pytest.raises(MissingExtraError, match=r"itermask\[artifacts\]"):
-        spoil(name)
-    assert spoil(name, 0)[2].parameters == {"severity": 0.0}
-    assert spoil("gibbs")[2].image.any()
+        corrupted(name)
+    assert corrupted(name, 0)[2].parameters == {"severity": 0.0}
+    assert corrupted("gibbs")[2].image.any()
 
 
 @pytest.mark.parametrize("name", TORCHIO)
 def test_no_random_number_of_torch_is_used(name):
     torch = pytest.importorskip("torch")
     before = torch.get_rng_state()
-    spoil(name)
+    corrupted(name)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -191,7 +191,7 @@ def test_no_random_number_of_torch_is_used(name):
     shape=st.tuples(*[st.integers(15, 26)] * 3),
 )
 def test_missing_chunk_destroys_its_slab_and_nothing_else(name, severity, seed, axis, direction, shape):
-    image, brain, result = spoil(name, severity, seed, shape, CUBES, axis=axis, direction=direction)
+    image, brain, result = corrupted(name, severity, seed, shape, CUBES, axis=axis, direction=direction)
     slices = np.moveaxis(result.damaged, axis, 0).any(axis=(1, 2))
     start, stop = result.parameters["start"], result.parameters["stop"]
     assert not result.damaged[~brain].any()
@@ -204,9 +204,9 @@ def test_missing_chunk_destroys_its_slab_and_nothing_else(name, severity, seed, 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_top_and_middle_lie_where_they_say(axis):
-    _, brain, up = spoil("missing_chunk", axis=axis, direction=1)
-    _, _, down = spoil("missing_chunk", axis=axis, direction=-1)
-    _, _, middle = spoil("missing_chunk_middle", 2, axis=axis)
+    _, brain, up = corrupted("missing_chunk", axis=axis, direction=1)
+    _, _, down = corrupted("missing_chunk", axis=axis, direction=-1)
+    _, _, middle = corrupted("missing_chunk_middle", 2, axis=axis)
     extent = np.flatnonzero(np.moveaxis(brain, axis, 0).any(axis=(1, 2)))
     where = [np.flatnonzero(np.moveaxis(r.damaged, axis, 0).any(axis=(1, 2))) for r in (up, down, middle)]
     assert where[0].max() == extent.max()
@@ -230,8 +230,8 @@ def test_missing_chunk_is_measured_in_millimetres_and_takes_the_scalp_above():
 
 @pytest.mark.parametrize("up", [0, 1, 2])
 def test_missing_chunk_lies_on_top_of_the_head_unless_told_otherwise(up):
-    assert spoil("missing_chunk", up=up)[2].parameters["axis"] == up
-    assert spoil("missing_chunk", up=up, axis=1)[2].parameters["axis"] == 1
+    assert corrupted("missing_chunk", up=up)[2].parameters["axis"] == up
+    assert corrupted("missing_chunk", up=up, axis=1)[2].parameters["axis"] == 1
 
 
 def test_missing_chunk_larger_than_the_brain_is_refused():

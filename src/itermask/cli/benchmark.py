@@ -54,9 +54,9 @@ def benchmark(
 
 def _check_out(out: Path, *inputs: Path | None) -> None:
     """Refuse a folder whose files would be replaced: the settings themselves, or tables that are of no benchmark."""
-    from itermask.io.result_folder import check_inputs, check_place
+    from itermask.io.result_folder import check_inputs, check_writable
 
-    check_place(out)
+    check_writable(out)
     written = [out / "results.md", out / "results.html"]
     check_inputs(written, inputs)
     for path in written:

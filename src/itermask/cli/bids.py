@@ -129,7 +129,7 @@ def bids(
     from itermask.apps.cohort.relative import parse_keys
     from itermask.apps.cohort.run import run_cohort, shard_of
     from itermask.io.names import canonical_sequence
-    from itermask.io.result_folder import check_place
+    from itermask.io.result_folder import check_writable
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
@@ -145,7 +145,7 @@ def bids(
             raise InputError(
                 f"{out}: is the tree of the scans; choose another folder, such as {out}/derivatives/itermask"
             )
-        check_place(out)
+        check_writable(out)
         if not skip_bids_validation and Level.participant in wanted:
             validate(bids_dir)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)

@@ -72,13 +72,13 @@ def cohort(
     from itermask.apps.cohort.own import check_results
     from itermask.apps.cohort.relative import parse_keys
     from itermask.apps.cohort.run import run_cohort, shard_of
-    from itermask.io.result_folder import check_place
+    from itermask.io.result_folder import check_writable
     from itermask.pipeline import RunSettings
 
     with refusals_as_json(as_json):
         part = parse_part(shard, "--shard")
         by = parse_keys(reference_by)
-        check_place(out)
+        check_writable(out)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         plan = Plan(out, "folders", settings, model, device, reports_only)
         wanted = sequences_wanted([sequence] if sequence else [], model)

@@ -177,7 +177,7 @@ def finish(
         out: results folder.
         tally: of the participant level; None where that was left out.
         tables: of the group level; None where that was left out.
-        as_json: one JSON object in place of lines.
+        as_json: one JSON object instead of lines.
     """
     failed = tally.failed + tally.failed_before if tally is not None else tables.failed if tables is not None else 0
     if as_json:

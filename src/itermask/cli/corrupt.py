@@ -104,7 +104,7 @@ def corrupt(
         else:
             write_image(on_grid_of(read, result.damaged.astype("uint8")), mask)
     except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another place") from error
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
     written = (out, sidecar) if result.damaged is None else (out, sidecar, mask)
     print(f"{artifact}, severity {severity:g}: {', '.join(map(str, written))}")
 
@@ -122,9 +122,9 @@ def _names(out: Path) -> tuple[Path, Path]:
 def _check(scan: Path, brain_mask: Path | None, outputs: tuple[Path, ...]) -> None:
     """Refuse outputs that would replace an input, its sidecar or somebody's file, or that cannot be files."""
     from itermask.io.names import stem
-    from itermask.io.result_folder import LONGEST, check_inputs, check_place
+    from itermask.io.result_folder import LONGEST, check_inputs, check_writable
 
-    check_place(outputs[0].parent)
+    check_writable(outputs[0].parent)
     if len(os.fsencode(outputs[2].name)) > LONGEST:
         raise InputError(f"{outputs[0]}: the name is too long; choose a shorter one")
     check_inputs(outputs, [scan, scan.with_name(f"{stem(scan)}.json"), brain_mask])

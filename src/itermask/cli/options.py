@@ -19,7 +19,7 @@ ModelOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise fill.")]
 GammaOption = Annotated[
-    Optional[float], typer.Option("--gamma", help="Stop slope in place of the model's; smaller flags more.")
+    Optional[float], typer.Option("--gamma", help="Stop slope instead of the model's; smaller flags more.")
 ]
 SensitivityOption = Annotated[
     Optional[float],
@@ -28,7 +28,7 @@ SensitivityOption = Annotated[
 N4Option = Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")]
 AlignOption = Annotated[bool, typer.Option("--align", help="Let the model work along MNI axes (rigid registration).")]
 JSONOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON on standard output in place of lines; see docs/command-line.md.")
+    bool, typer.Option("--json", help="Print JSON on standard output instead of lines; see docs/command-line.md.")
 ]
 
 # Of the commands over many scans.

@@ -45,8 +45,8 @@ def print_finding(name: str, finding: Finding, out: Path) -> None:
     for answer in finding.questions:
         lines.print(f"  {escape(answer['asks'])} {escape(answer['sentence'])}")
     known = np.isfinite(finding.percentile)
-    place = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
-    lines.print(f"  score {finding.score:.3g} ({place}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
+    rank = f"above {finding.percentile:.0f} % of healthy scans" if known else "the model has no healthy range"
+    lines.print(f"  score {finding.score:.3g} ({rank}), anomaly {100 * finding.anomaly_fraction:.2f} % of the brain")
     for warning in finding.warnings:
         lines.print(f"  [yellow]note:[/yellow] {escape(warning)}")
     lines.print(f"  {escape(str(out / 'report.html'))}")

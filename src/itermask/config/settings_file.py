@@ -78,8 +78,8 @@ def checked(kind: type[Kind], values: Mapping[str, Any], where: str, base: Path 
     Raises:
         InputError: an unknown or missing setting, one of another type, or a value that the dataclass refuses.
     """
-    for place, problem in _unknown(kind, values):
-        raise InputError(f"{where}: {place}{problem}")
+    for key, problem in _unknown(kind, values):
+        raise InputError(f"{where}: {key}{problem}")
 
     def decode(wanted: Any, value: Any) -> Any:
         if wanted is Path and isinstance(value, str) and value:
@@ -159,7 +159,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return both
 
 
-def _unknown(kind: Any, values: Any, place: str = "") -> Iterator[tuple[str, str]]:
+def _unknown(kind: Any, values: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield settings that a dataclass does not know, and such that it needs and lacks, in it and in all below."""
     if not is_dataclass(kind) or not isinstance(values, Mapping):
         return
@@ -168,10 +168,10 @@ def _unknown(kind: Any, values: Any, place: str = "") -> Iterator[tuple[str, str
     for name in sorted(set(values) - set(known)):
         close = difflib.get_close_matches(str(name), known, 1)
         meant = f", did you mean {close[0]}?" if close else ";"
-        yield place, f"unknown setting {name}{meant} known are {', '.join(sorted(known))}"
+        yield key, f"unknown setting {name}{meant} known are {', '.join(sorted(known))}"
     for name, entry in known.items():
         if name not in values and entry.default is MISSING and entry.default_factory is MISSING:
-            yield place, f"{name} is missing"
+            yield key, f"{name} is missing"
     for name, value in values.items():
         for inner, listed in _dataclasses_in(hints.get(name)):
             if not listed:
@@ -197,23 +197,23 @@ def _explained(error: msgspec.ValidationError, values: Any) -> str:
     """Return what is wrong, in plain words."""
     text, _, path = str(error).partition(" - at `$")
     steps = [name or int(number) for name, number in re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", path)]
-    place = _place(steps)
+    key = _key(steps)
     if error.__cause__ is not None:  # the dataclass itself refused it
         problem = " ".join(str(error.__cause__).split())
         if steps and isinstance(steps[-1], int):
-            return f"[[{_place(steps[:-1])}]] number {steps[-1] + 1}: {problem}"
-        return f"[{place}] {problem}" if place else problem
+            return f"[[{_key(steps[:-1])}]] number {steps[-1] + 1}: {problem}"
+        return f"[{key}] {problem}" if key else problem
     for step in steps:
         values = values[step] if isinstance(values, Mapping) or isinstance(step, int) else None
     wanted, _, _ = text.removeprefix("Expected ").partition(", got")
     length = re.search(r"of length (\d+)", wanted)
     kinds = [WORDS.get(one, one) for one in re.findall(r"\w+", wanted.split("`")[1] if "`" in wanted else wanted)]
     words = f"a list of {length[1]} values" if length else " or ".join(one for one in kinds if one != "nothing")
-    return f"{place or 'it'} must be {words}, not {values!r}"
+    return f"{key or 'it'} must be {words}, not {values!r}"
 
 
-def _place(steps: list[str | int]) -> str:
-    """Return a setting's place: `augmentation.flip`, `box[2]`, `methods[0].name`, counted as people do."""
+def _key(steps: list[str | int]) -> str:
+    """Return a setting's path: `augmentation.flip`, `box[2]`, `methods[0].name`, counted as people do."""
     text = ""
     for step in steps:
         text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else str(step)

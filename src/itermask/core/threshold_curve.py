@@ -128,8 +128,8 @@ class CurveMasks:
         Returns:
             boolean, the brain mask's shape.
         """
-        place = int(np.searchsorted(self._percents, percent + 1e-9, side="right")) - 1
+        index = int(np.searchsorted(self._percents, percent + 1e-9, side="right")) - 1
         mask = self._brain.copy()
-        if place >= 0:
-            mask[self._brain] = np.unpackbits(self._kept[place], count=int(self._brain.sum())).astype(bool)
+        if index >= 0:
+            mask[self._brain] = np.unpackbits(self._kept[index], count=int(self._brain.sum())).astype(bool)
         return mask

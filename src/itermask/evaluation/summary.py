@@ -47,7 +47,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], metrics: Iterable[str], seed: i
 
 def _subjects(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return whose each row is; a subject of its own for a row that does not say."""
-    return [row.get("subject", place) for place, row in enumerate(rows)]
+    return [row.get("subject", index) for index, row in enumerate(rows)]
 
 
 def summarise_groups(

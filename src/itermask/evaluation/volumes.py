@@ -38,7 +38,7 @@ def read_volume(path: Path | str) -> Volume:
     """Read a NIfTI file.
 
     Raises:
-        InputError: missing, unreadable, not 3D, or without a place in space.
+        InputError: missing, unreadable, not 3D, or without a position in space.
 
     Example:
         >>> import nibabel as nib

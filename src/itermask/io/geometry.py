@@ -1,4 +1,4 @@
-"""Where a NIfTI file's voxels lie: units, the two ways to say a place, and what cannot be."""
+"""Where a NIfTI file's voxels lie: units, the two ways to give a position, and what cannot be."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,13 @@ SPACING = (0.05, 50.0)  # mm; between a specimen's voxels and the distance of a 
 LARGEST = 1000.0  # mm along any axis
 FARTHEST = 10_000.0  # mm from the scanner's centre
 OUTSIDE = 400.0  # mm from there to the volume's middle: no scanner images so far out
-APART = 1.0  # mm between the corners of two places that are one
+APART = 1.0  # mm between the corners of two positions that count as one
 SAME_SIZE = 0.01  # share by which two voxel sizes may differ and be one
 SHEAR_NOTED, SHEAR_REFUSED = 0.01, 0.1  # cosine between axes; 0.6 and 6 degrees
 CODES = range(6)
 
 
-def place(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
+def affine_of(path: Path, header: Header) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the affine of a header, in millimetres, with sentences on what a reader must know of it.
 
     The sform is used before the qform, and either before bare voxel sizes, as the NIfTI standard asks. Where both
@@ -128,7 +128,7 @@ def _of_one(
 def _of_both(
     sform: np.ndarray, qform: np.ndarray, header: Header, scale: float, sizes: np.ndarray
 ) -> tuple[np.ndarray, list[str]]:
-    """Return which of two places to use, and a sentence if they are not one."""
+    """Return which of two positions to use, and a sentence if they are not one."""
     corners = _corners(header)
     apart = float(np.linalg.norm(((sform - qform) @ corners)[:3], axis=0).max()) * scale
     if apart <= APART:
@@ -138,7 +138,7 @@ def _of_both(
     why = "the sform is a bare scaling" if bare else "the sform has other voxel sizes" if rescaled else ""
     used, word = (qform, "qform") if why else (sform, "sform")
     sentence = (
-        f"The header gives two places that contradict each other (sform and qform, up to {apart:.0f} mm apart); "
+        f"The header gives two positions that contradict each other (sform and qform, up to {apart:.0f} mm apart); "
         f"the {word} was used{', as ' + why if why else ''}."
     )
     if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
@@ -147,7 +147,7 @@ def _of_both(
 
 
 def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> list[str]:
-    """Refuse voxels, sizes and axes that no scan has; sentences on odd axes and an odd place."""
+    """Refuse voxels, sizes and axes that no scan has; sentences on odd axes and an odd position."""
     shape = np.array(header.get_data_shape()[:3])
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     advice = "the header's unit or voxel size is wrong; fix it" if converted else "the header is wrong; fix it"
@@ -158,7 +158,7 @@ def _check(path: Path, header: Header, affine: np.ndarray, converted: bool) -> l
     if np.abs(affine[:3, 3]).max() > FARTHEST:
         raise InputError(f"{path}: the scan lies {np.abs(affine[:3, 3]).max():.3g} mm off the scanner: {advice}")
     off = float(np.linalg.norm(affine[:3, :3] @ ((shape - 1) / 2) + affine[:3, 3]))
-    notes = [f"Its middle lies {off:.0f} mm from the scanner's centre, so its place may be wrong."] * (off > OUTSIDE)
+    notes = [f"Its middle lies {off:.0f} mm from the scanner's centre, so its position may be wrong."] * (off > OUTSIDE)
     axes = affine[:3, :3] / sizes
     shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if shear > SHEAR_REFUSED:

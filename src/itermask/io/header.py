@@ -25,7 +25,7 @@ def read_header(path: Path, head: bytes) -> tuple[Header, tuple[str, ...]]:
         head: at least 544 bytes, or all there are.
 
     Returns:
-        the header, of which `itermask.io.geometry.place` tells where the voxels lie; and sentences.
+        the header, of which `itermask.io.geometry.affine_of` tells where the voxels lie; and sentences.
 
     Raises:
         InputError: no single-file NIfTI, not one 3D volume, no plain numbers, or a field that cannot be.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from itermask.errors import InputError
-from itermask.io.geometry import place
+from itermask.io.geometry import affine_of
 from itermask.io.header import Header, read_header, voxels, whole_length
 from itermask.io.masks import labels_in, mask_in, turned_onto
 from itermask.io.names import canonical_sequence, sequence_of, shown
@@ -62,7 +62,7 @@ def read_volume(path: Path | str) -> Volume:
 
     def measure(head: bytes) -> int:
         header, odd = read_header(path, head)
-        affine, notes = place(path, header)
+        affine, notes = affine_of(path, header)
         found.append((header, affine, (*odd, *notes)))
         return whole_length(header)
 
@@ -100,7 +100,7 @@ def read_scan(path: Path | str, sequence: str | None = None, brain_mask: Path | 
 
     Raises:
         InputError: unreadable, not 3D, empty, infinite, NaN elsewhere than in the background, constant; or a mask
-            that is none or of another shape or place.
+            that is none or of another shape or position.
 
     Example:
         >>> nib.save(nib.Nifti1Image(scan.image, scan.affine), folder / "sub-01_T1w.nii.gz")
@@ -146,7 +146,7 @@ def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = 
     header = image.header.copy() if isinstance(image.header, nib.Nifti1Header) else None
     notes: tuple[str, ...] = ()
     if header is not None and np.allclose(header.get_best_affine(), affine, atol=1e-4):
-        affine, notes = place(path, header)
+        affine, notes = affine_of(path, header)
     else:
         header = None
     scan = scan_of_array(image.dataobj, affine, sequence or (sequence_of(path) if file else None), path)
@@ -156,7 +156,7 @@ def scan_of_image(image: nib.spatialimages.SpatialImage, sequence: str | None = 
 def scan_of_array(
     image: npt.ArrayLike, affine: npt.ArrayLike, sequence: str | None = None, path: Path = Path("array")
 ) -> Scan:
-    """Return a scan from voxels and their place; the array is copied.
+    """Return a scan from voxels and their affine; the array is copied.
 
     Args:
         image: real numbers, 3D (further axes of length 1 are dropped).

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from itermask.errors import InputError
-from itermask.io.geometry import place
+from itermask.io.geometry import affine_of
 from itermask.io.result_folder import MARK, check_folder, expect, locked
 from itermask.io.stream import reason
 from itermask.results.regions import with_regions
@@ -37,7 +37,7 @@ def on_grid_of(scan: Scan, data: np.ndarray) -> nib.Nifti1Image:
         data: of the scan's shape.
 
     Returns:
-        an image that lies on the scan's file in every program, also where that file gives two places or none.
+        an image that lies on the scan's file in every program, also where that file gives two positions or none.
 
     Example:
         >>> on_grid_of(scan, scan.brain_mask.astype(np.uint8)).shape == scan.image.shape
@@ -66,7 +66,7 @@ def _is_place_of(scan: Scan) -> bool:
     """Return whether a scan still lies where its header says."""
     assert scan.header is not None
     try:
-        return bool(np.array_equal(place(Path(scan.name), scan.header)[0], scan.affine))
+        return bool(np.array_equal(affine_of(Path(scan.name), scan.header)[0], scan.affine))
     except InputError:
         return False
 

@@ -34,12 +34,12 @@ def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path | None] 
 
     Raises:
         InputError: `out` cannot be a folder or cannot be written to; or what is there under one of the names is an
-            input, a folder in the place of a file, or was not written by this program or was changed since.
+            input, a folder where a file is to be written, or was not written by this program or was changed since.
 
     Example:
         >>> check_folder(folder / "results", ["finding.json"])
     """
-    check_place(out)
+    check_writable(out)
     names, mark = list(names), read_mark(out)
     check_inputs([out / name for name in names], inputs)
     if mark is None and os.path.lexists(out / MARK):
@@ -69,24 +69,24 @@ def check_inputs(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None
     """
     given = [path for path in inputs if path is not None]
     known = {key: path for path in given if (key := _key(path)) is not None}
-    places = {_resolved(path): path for path in given}
+    given_by_path = {_resolved(path): path for path in given}
     for output in outputs:
-        same = known.get(_key(output) or (-1, -1)) or places.get(_resolved(output))
+        same = known.get(_key(output) or (-1, -1)) or given_by_path.get(_resolved(output))
         if same is None and output.is_dir():
             whole = _resolved(output)
-            same = next((path for place, path in places.items() if place.is_relative_to(whole)), None)
+            same = next((path for resolved, path in given_by_path.items() if resolved.is_relative_to(whole)), None)
         if same is not None:
             raise InputError(f"{output}: would replace the input {same}; choose another folder or name")
 
 
-def check_place(out: Path) -> None:
+def check_writable(out: Path) -> None:
     """Refuse what cannot be a folder, or not be written to, as far as can be told without making it.
 
     Raises:
         InputError: too long, a file, below a file, a broken link, or without permission.
 
     Example:
-        >>> check_place(folder / "results")
+        >>> check_writable(folder / "results")
     """
     try:
         there = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))

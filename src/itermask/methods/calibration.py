@@ -45,7 +45,7 @@ def next_to_nothing(sizes: np.ndarray) -> bool:
 
 
 def first_that(candidates: Sequence[float], suits: Callable[[float], bool]) -> int:
-    """Return the place of the first of the rising `candidates` that suits, by bisection; the last if none does.
+    """Return the index of the first of the rising `candidates` that suits, by bisection; the last if none does.
 
     Args:
         candidates: rising numbers; from the first that suits on, all do.

@@ -17,7 +17,7 @@ BATCH = 16  # slices that a network sees at once
 
 
 def full_slices(brain: np.ndarray, enough: float = ENOUGH) -> np.ndarray:
-    """Return rising places along the third axis of the slices that hold enough brain.
+    """Return rising indices along the third axis of the slices that hold enough brain.
 
     Args:
         brain: boolean (X, Y, Z).
@@ -67,7 +67,7 @@ def to_stack(volume: np.ndarray, held: np.ndarray) -> np.ndarray:
 
     Args:
         volume: (…, X, Y, Z).
-        held: places along the last axis.
+        held: indices along the last axis.
 
     Returns:
         (slices, …, X, Y), contiguous.

@@ -13,7 +13,7 @@ LARGEST_GROUPS = 32  # of a group norm, as in the publication
 
 
 class _NoTime(nn.Module):
-    """Takes the place of a residual block's projection of the time: adds nothing."""
+    """Replaces a residual block's projection of the time: adds nothing."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()

@@ -299,6 +299,6 @@ def _followed(scan: Any, compared: Any, template: Any, transform: Any, least_ste
 
 def _overlap(brain: np.ndarray, to_template: np.ndarray, template_brain: np.ndarray, size: float) -> float:
     """Return the share of the smaller brain that lies in the other; `to_template` takes voxels to the template's."""
-    places = to_template[:3, :3] @ np.argwhere(brain).T + to_template[:3, 3:]
-    within = ndimage.map_coordinates(template_brain.astype(np.float32), places, order=1) >= 0.5
+    points = to_template[:3, :3] @ np.argwhere(brain).T + to_template[:3, 3:]
+    within = ndimage.map_coordinates(template_brain.astype(np.float32), points, order=1) >= 0.5
     return float(within.sum() / min(brain.sum(), template_brain.sum() / size**3))

@@ -126,15 +126,15 @@ def fit_aligned_box(
     if not brain.any():
         raise ValueError("the brain mask is empty")
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise ValueError("the affine is not invertible, so the voxels have no place in space")
+        raise ValueError("the affine is not invertible, so the voxels have no position in space")
     turn = to_axes[:3, :3]
     if not (np.allclose(turn @ turn.T, np.eye(3), atol=1e-6) and np.linalg.det(turn) > 0):
         raise ValueError("the transform to the model's axes must be rigid")
     total = to_axes @ affine  # native voxel indices → mm along the box's axes
     edge = brain & ~ndimage.binary_erosion(brain)
-    places = total[:3, :3] @ np.argwhere(edge).T + total[:3, 3:]
+    points = total[:3, :3] @ np.argwhere(edge).T + total[:3, 3:]
     half = np.abs(total[:3, :3]).sum(axis=1) / 2  # of a native voxel
-    lows, highs = places.min(axis=1) - half, places.max(axis=1) + half
+    lows, highs = points.min(axis=1) - half, points.max(axis=1) + half
     box_affine, shape = np.diag([*map(float, spacing), 1.0]), []
     for axis, (low, high, size) in enumerate(zip(lows, highs, box, strict=True)):
         extent = int(np.ceil((high - low) / spacing[axis] - 1e-6))

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 SIDES = ("left", "right")
 BOTH = 0.3  # share of a region on the smaller side from which it lies on both
-NEAREST = 10.0  # mm from the brain within which a place is named after the nearest part
+NEAREST = 10.0  # mm from the brain within which a point is named after the nearest part
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Template:
         brain: float32, 3D, probability of brain.
         tissues: float32 (3, X, Y, Z), probabilities of cerebrospinal fluid, grey matter and white matter.
         affine: 4×4, voxel indices → MNI millimetres.
-        regions: uint8, 3D on a finer grid, number of the part of the brain at each place; 0 outside.
+        regions: uint8, 3D on a finer grid, number of the part of the brain at each point; 0 outside.
         regions_affine: 4×4 of that grid.
         names: of the parts, by number, such as `left frontal white matter`.
         usual_size: of an adult's brain along a line, relative to the template, which has the size of MNI152.
@@ -46,9 +46,9 @@ class Template:
     @property
     def centre(self) -> np.ndarray:
         """Centre of the brain's mass in MNI millimetres."""
-        places = np.argwhere(self.brain > 0.05)
+        points = np.argwhere(self.brain > 0.05)
         weights = self.brain[self.brain > 0.05]
-        return np.asarray(self.affine[:3, :3] @ np.average(places, axis=0, weights=weights) + self.affine[:3, 3])
+        return np.asarray(self.affine[:3, :3] @ np.average(points, axis=0, weights=weights) + self.affine[:3, 3])
 
 
 @cache
@@ -73,7 +73,7 @@ def template() -> Template:
 
 @cache
 def _nearest() -> np.ndarray:
-    """Return the number of the nearest part at every place of the finer grid; 0 where none is within `NEAREST`."""
+    """Return the number of the nearest part at every point of the finer grid; 0 where none is within `NEAREST`."""
     found = template()
     away, where = ndimage.distance_transform_edt(
         found.regions == 0, sampling=abs(found.regions_affine[0, 0]), return_indices=True
@@ -81,11 +81,11 @@ def _nearest() -> np.ndarray:
     return np.asarray(np.where(away <= NEAREST, found.regions[tuple(where)], 0))
 
 
-def part_of(places: np.ndarray) -> np.ndarray:
-    """Return the number of the brain's part at each place.
+def part_of(points: np.ndarray) -> np.ndarray:
+    """Return the number of the brain's part at each point.
 
     Args:
-        places: (N, 3), MNI millimetres.
+        points: (N, 3), MNI millimetres.
 
     Returns:
         (N,) numbers into `Template.names`; 0 further than 10 mm from the brain.
@@ -95,26 +95,26 @@ def part_of(places: np.ndarray) -> np.ndarray:
         True
     """
     numbers, affine = _nearest(), template().regions_affine
-    voxels = np.rint((np.atleast_2d(places) - affine[:3, 3]) / np.diag(affine)[:3]).astype(int)
+    voxels = np.rint((np.atleast_2d(points) - affine[:3, 3]) / np.diag(affine)[:3]).astype(int)
     inside = ((voxels >= 0) & (voxels < numbers.shape)).all(axis=1)
     found = np.zeros(len(voxels), dtype=int)
     found[inside] = numbers[tuple(voxels[inside].T)]
     return found
 
 
-def place_of(places: np.ndarray) -> str:
-    """Return which part of the brain most of the places lie in; empty if that is outside the brain.
+def part_name(points: np.ndarray) -> str:
+    """Return which part of the brain most of the points lie in; empty if that is outside the brain.
 
     Args:
-        places: (N, 3) or (3,), MNI millimetres.
+        points: (N, 3) or (3,), MNI millimetres.
 
     Example:
-        >>> place_of(np.array([-28.0, 30.0, 22.0]))
+        >>> part_name(np.array([-28.0, 30.0, 22.0]))
         'left frontal white matter'
-        >>> place_of(np.array([12.0, -18.0, 8.0]))
+        >>> part_name(np.array([12.0, -18.0, 8.0]))
         'right thalamus'
     """
-    counts = np.bincount(part_of(places), minlength=len(template().names))
+    counts = np.bincount(part_of(points), minlength=len(template().names))
     sided: dict[str, dict[str, int]] = {}
     for name, count in zip(template().names, counts, strict=True):
         side, _, part = name.partition(" ")

@@ -45,7 +45,7 @@ def find_brain(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     import nibabel as nib
 
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise ValueError("the affine is not invertible, so the voxels have no place in space")
+        raise ValueError("the affine is not invertible, so the voxels have no position in space")
     orientation = nib.orientations.io_orientation(affine)
     turned = nib.orientations.apply_orientation(np.asarray(image, np.float32), orientation)
     turned = np.nan_to_num(turned, copy=False)

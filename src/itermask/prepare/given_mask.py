@@ -23,7 +23,7 @@ ROUNDS = 4  # of one kind
 LEAST = 0.03  # of a mask that lies on a brain; scans' own masks reach 0.05 at the least
 BETTER = 1.2  # so many times better a moved or stretched mask must fit; for the scans' own masks none does
 THICK = 2.0  # times as long as wide: in such voxels a brain's shape cannot be told well enough
-MOST_PLACES = 20_000  # near the border that are looked at
+MOST_POINTS = 20_000  # near the border that are looked at
 EMPTY_SHARE = 0.05  # of a mask in what is empty in a stripped scan
 
 
@@ -167,7 +167,7 @@ _Found = tuple[float, np.ndarray, np.ndarray]
 
 
 class _Border:
-    """What lies near a mask's border: places in an image, and in which ring around the border each is."""
+    """What lies near a mask's border: points in an image, and in which ring around the border each is."""
 
     def __init__(self, image: np.ndarray, mask: np.ndarray, steps: np.ndarray) -> None:
         self.image, self.steps = image, steps
@@ -175,14 +175,14 @@ class _Border:
         wide = np.pad(mask, [(margin, margin) for margin in margins])
         distance = ndimage.distance_transform_edt(~wide, steps) - ndimage.distance_transform_edt(wide, steps)
         shell = np.abs(distance) < SHELL
-        every = max(1, int(shell.sum()) // MOST_PLACES)
-        self.places = (np.argwhere(shell) - margins)[::every]
+        every = max(1, int(shell.sum()) // MOST_POINTS)
+        self.points = (np.argwhere(shell) - margins)[::every]
         self.rings = np.floor((distance[shell] + SHELL) / COARSE).astype(int)[::every]
         self.centre = np.argwhere(mask).mean(axis=0)
 
     def fit(self, shift: np.ndarray, stretch: np.ndarray) -> float:
         """Return how well the border fits when it is stretched about the mask's centre and moved (mm)."""
-        there = np.rint((self.places - self.centre) * stretch + self.centre + shift / self.steps).astype(int)
+        there = np.rint((self.points - self.centre) * stretch + self.centre + shift / self.steps).astype(int)
         there = np.clip(there, 0, np.array(self.image.shape) - 1)  # beyond the volume is what is at its faces
         return _correlation_ratio(self.image[tuple(there.T)], self.rings)
 

@@ -216,7 +216,7 @@ def fit_box(
     if not brain.any():
         raise ValueError("the brain mask is empty")
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise ValueError("the affine is not invertible, so the voxels have no place in space")
+        raise ValueError("the affine is not invertible, so the voxels have no position in space")
     orientation = nib.orientations.io_orientation(affine)
     native_spacing = np.maximum(np.round(np.linalg.norm(affine[:3, :3], axis=0), 4), FINEST)
     slices = spacing[2] == 0

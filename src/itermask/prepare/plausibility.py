@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from itermask.core.boxes import box_of
 from itermask.errors import InputError
-from itermask.prepare.atlas import Template, place_of, template
+from itermask.prepare.atlas import Template, part_name, template
 from itermask.prepare.register import Registration, register
 from itermask.prepare.small_copy import SmallCopy, small_copy
 from itermask.types import Scan
@@ -133,7 +133,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
         return Plausibility(tuple(reasons), tuple(notes), numbers)
     if found.misfit > FITS and not missing.any():
         if slices:
-            return Plausibility(tuple(reasons), (*notes, UNPLACED), numbers)
+            return Plausibility(tuple(reasons), (*notes, UNALIGNED), numbers)
         raise InputError(
             f"{scan.name}: what was taken for the brain does not have the shape of one (overlap with a template "
             f"{100 * found.overlap:.0f} %); check the scan and its brain mask"
@@ -245,7 +245,7 @@ def _is_part(copy: SmallCopy, found: Registration, missing: np.ndarray, least: f
     return bool(missing.any()) and _surplus_ml(copy, found) < SURPLUS_ML and found.explained > least
 
 
-UNPLACED = "The brain could not be laid over a template, so it is not known whether a part of it is missing."
+UNALIGNED = "The brain could not be laid over a template, so it is not known whether a part of it is missing."
 TURNS = (("x", 180), ("y", 180), ("z", 180), ("x", 90), ("x", -90), ("y", 90), ("y", -90), ("z", 90), ("z", -90))
 TURNED = (
     "The head does not lie as the file’s header says: the brain fits only when it is turned by 90° or 180°. Correct "
@@ -298,8 +298,8 @@ def _missing_tissue(
     voxel = _voxel_ml(found, grid)
     notes, mask, part = [], np.zeros(brain.shape, bool), ""
     if missing.any():
-        places = (np.linalg.inv(scan.affine) @ np.linalg.inv(found.to_mni) @ grid.affine)[:3]
-        voxels = places[:, :3] @ np.argwhere(missing).T + places[:, 3:]
+        points = (np.linalg.inv(scan.affine) @ np.linalg.inv(found.to_mni) @ grid.affine)[:3]
+        voxels = points[:, :3] @ np.argwhere(missing).T + points[:, 3:]
         inside = ((voxels > -0.5) & (voxels < np.array(brain.shape)[:, None] - 0.5)).all(axis=0)
         beyond = float((~inside).sum()) * voxel
         if beyond >= MISSING_ML:
@@ -310,7 +310,7 @@ def _missing_tissue(
     void = _void(scan.image, brain, scan.affine)
     if void is not None:
         middle = found.to_mni @ scan.affine @ [*np.argwhere(void).mean(axis=0), 1]
-        part = part or place_of(middle[:3]) or "in the brain"
+        part = part or part_name(middle[:3]) or "in the brain"
         mask |= void
     return (mask, part, notes) if mask.any() else (None, "", notes)
 
@@ -360,10 +360,10 @@ def which_part(missing: np.ndarray, share: float) -> str:
         'about half of the brain, the left side'
     """
     grid = template()
-    places = np.argwhere(missing) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    _, y, z = places.mean(axis=0) - grid.centre
+    points = np.argwhere(missing) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    _, y, z = points.mean(axis=0) - grid.centre
     amount = "about half of the brain, " if share > HALF else ""
-    sided = np.mean(places[:, 0] > 0)
+    sided = np.mean(points[:, 0] > 0)
     if share > 0.15:
         if max(sided, 1 - sided) > 0.85:
             return f"{amount}the {'right' if sided > 0.5 else 'left'} side"
@@ -371,9 +371,9 @@ def which_part(missing: np.ndarray, share: float) -> str:
         name, far = max(ways.items(), key=lambda item: item[1])
         if far > 15:
             return f"{amount}{name}"
-    if np.ptp(places[:, 0]) > 90 and share > 0.03:
+    if np.ptp(points[:, 0]) > 90 and share > 0.03:
         return "a slab through the brain"
-    return place_of(places.mean(axis=0)) or "a part of the brain"
+    return part_name(points.mean(axis=0)) or "a part of the brain"
 
 
 def _contrast(sequence: str | None, found: Registration) -> list[str]:

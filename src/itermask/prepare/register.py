@@ -63,9 +63,9 @@ class Registration:
 
 @dataclass(frozen=True)
 class _Level:
-    """The template's points at one smoothness: places around the template's centre, brain, tissues."""
+    """The template's points at one smoothness: points around the template's centre, brain, tissues."""
 
-    places: np.ndarray
+    points: np.ndarray
     brain: np.ndarray
     tissues: np.ndarray
 
@@ -92,14 +92,14 @@ def level_of(template: "Template", smoothing: float) -> _Level:
     tissues = [ndimage.gaussian_filter(tissue, sigma) for tissue in template.tissues]
     near = ndimage.distance_transform_edt(template.brain < 0.5, sampling=template.spacing) < 16
     step = max(1, round(smoothing / template.spacing))
-    places = np.indices(near.shape)
-    near &= np.all(places % step == 0, axis=0) & ((places // step).sum(axis=0) % 2 == 0)  # every other one is enough
-    places = np.argwhere(near) @ template.affine[:3, :3].T + template.affine[:3, 3] - template.centre
-    return _Level(places, brain[near], np.stack([tissue[near] for tissue in tissues]))
+    points = np.indices(near.shape)
+    near &= np.all(points % step == 0, axis=0) & ((points // step).sum(axis=0) % 2 == 0)  # every other one is enough
+    points = np.argwhere(near) @ template.affine[:3, :3].T + template.affine[:3, 3] - template.centre
+    return _Level(points, brain[near], np.stack([tissue[near] for tissue in tissues]))
 
 
 class _Sampler:
-    """Mask and masked intensity of a small copy with their slopes, at places in scanner millimetres."""
+    """Mask and masked intensity of a small copy with their slopes, at points in scanner millimetres."""
 
     def __init__(self, copy: SmallCopy, smoothing: float) -> None:
         spacing = np.linalg.norm(copy.affine[:3, :3], axis=0)
@@ -110,14 +110,14 @@ class _Sampler:
             smooth = ndimage.gaussian_filter(volume, sigma)
             self.volumes.append((smooth, *np.gradient(smooth)))
 
-    def values(self, places: np.ndarray) -> np.ndarray:
+    def values(self, points: np.ndarray) -> np.ndarray:
         """Return the mask and masked intensity: (2, N)."""
-        voxels = self.to_voxels[:3, :3] @ places.T + self.to_voxels[:3, 3:]
+        voxels = self.to_voxels[:3, :3] @ points.T + self.to_voxels[:3, 3:]
         return np.stack([ndimage.map_coordinates(volume[0], voxels, order=1) for volume in self.volumes])
 
-    def slopes(self, places: np.ndarray) -> np.ndarray:
+    def slopes(self, points: np.ndarray) -> np.ndarray:
         """Return their derivatives along scanner axes, per mm: (2, N, 3)."""
-        voxels = self.to_voxels[:3, :3] @ places.T + self.to_voxels[:3, 3:]
+        voxels = self.to_voxels[:3, :3] @ points.T + self.to_voxels[:3, 3:]
         along = [
             np.stack([ndimage.map_coordinates(part, voxels, order=1) for part in volume[1:]], axis=1)
             for volume in self.volumes
@@ -170,11 +170,11 @@ def fit(
         >>> matrix.shape, centre.shape, cost > 0
         ((3, 3), (3,), True)
     """
-    total, damping, last = len(level.places), 1e-3, np.inf
+    total, damping, last = len(level.points), 1e-3, np.inf
     best = (matrix, centre, np.inf)
     for _ in range(steps + 1):
-        places = level.places @ matrix.T + centre
-        mask, masked = sampler.values(places)
+        points = level.points @ matrix.T + centre
+        mask, masked = sampler.values(points)
         bright = brightness(masked, level.tissues * np.clip(mask, 0, 1) if incomplete else level.tissues)
         differences = np.stack([level.brain - mask, np.sqrt(TISSUE_WEIGHT) * (bright @ level.tissues - masked)])
         trust = _trust(differences[0]) if incomplete else np.ones(total)
@@ -190,10 +190,10 @@ def fit(
                 break
             last = np.inf
             continue
-        slopes = sampler.slopes(places)
+        slopes = sampler.slopes(points)
         slopes[1] *= np.sqrt(TISSUE_WEIGHT)
         slopes *= trust[:, None]
-        arms = places - centre
+        arms = points - centre
         step = _solve(differences, slopes, arms, total, pull, weights, damping, shear)
         turn = np.eye(3) + step[:9].reshape(3, 3)
         matrix, centre = turn @ matrix, centre + step[9:]
@@ -322,24 +322,24 @@ def register(
     found = [
         fit(coarse, level, turn * usual, centre + shift, STEPS[COARSE], False, incomplete) for turn, shift in begun
     ]
-    matrix, place, _ = min(found, key=lambda one: one[2])
+    matrix, offset, _ = min(found, key=lambda one: one[2])
     fine, level = _Sampler(copy, FINE), _level(FINE)
-    matrix, place, _ = fit(fine, level, matrix, place, STEPS[FINE], True, incomplete)
-    return _summed(fine, level, matrix, place, template().centre, incomplete)
+    matrix, offset, _ = fit(fine, level, matrix, offset, STEPS[FINE], True, incomplete)
+    return _summed(fine, level, matrix, offset, template().centre, incomplete)
 
 
 def _summed(
-    sampler: _Sampler, level: _Level, matrix: np.ndarray, place: np.ndarray, middle: np.ndarray, incomplete: bool
+    sampler: _Sampler, level: _Level, matrix: np.ndarray, offset: np.ndarray, middle: np.ndarray, incomplete: bool
 ) -> Registration:
     """Return what a fit says."""
-    mask, masked = sampler.values(level.places @ matrix.T + place)
+    mask, masked = sampler.values(level.points @ matrix.T + offset)
     bright = brightness(masked, level.tissues * np.clip(mask, 0, 1) if incomplete else level.tissues)
     inside = (mask > 0.9) & (level.brain > 0.9)
     left = masked[inside] - (bright @ level.tissues)[inside]
     spread = float(masked[inside].var()) if inside.any() else 0.0
     inverse = np.linalg.inv(matrix)
     to_mni = np.eye(4)
-    to_mni[:3, :3], to_mni[:3, 3] = inverse, middle - inverse @ place
+    to_mni[:3, :3], to_mni[:3, 3] = inverse, middle - inverse @ offset
     brain, own = level.brain > 0.5, mask > 0.5
     sizes = np.linalg.svd(matrix, compute_uv=False)[::-1]
     turned = np.degrees(np.arccos(np.clip((np.trace(rotation_of(matrix)) - 1) / 2, -1, 1)))

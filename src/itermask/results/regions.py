@@ -8,13 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from itermask.core.boxes import box_of
-from itermask.prepare.atlas import place_of
+from itermask.prepare.atlas import part_name
 from itermask.results.whose import as_json
 from itermask.types import Finding, Scan
 
-MOST = 500  # regions that are described; the mask of a spoiled scan may fall into thousands
+MOST = 500  # regions that are described; the mask of a corrupted scan may fall into thousands
 REGISTERED = (3, 4)  # NIfTI codes of coordinates in Talairach or MNI space
-PLACES = 2000  # voxels of a region that are asked for the part of the brain they lie in
+MOST_SAMPLED = 2000  # voxels of a region that are asked for the part of the brain they lie in
 MISSING = "missing tissue"
 MIDDLE = 2.0  # mm from the middle of an aligned head within which an alignment does not tell left from right
 
@@ -148,8 +148,8 @@ def _describe(
     elif registered:
         side = _side(x, 0.0)
     if to_template is not None:
-        some = first + voxels[:: max(1, len(voxels) // PLACES)]
-        name = place_of(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
+        some = first + voxels[:: max(1, len(voxels) // MOST_SAMPLED)]
+        name = part_name(some @ (to_template @ affine)[:3, :3].T + (to_template @ affine)[:3, 3])
     i, j, k = voxel.tolist()
     return Region(
         position_mm=(x + 0.0, y + 0.0, z + 0.0),  # no minus before a zero

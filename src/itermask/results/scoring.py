@@ -32,7 +32,7 @@ def all_scores(detection: Detection, calibration: Mapping[str, Any], spacing: Se
     return scores
 
 
-def place_scores(
+def compare_scores(
     detection: Detection, calibration: Mapping[str, Any], spacing: Sequence[float] = ()
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]], str]:
     """Return scores with percentiles, the profile with standardised values, and the default score's name.
@@ -47,12 +47,12 @@ def place_scores(
         the default score (the calibration's, else `mask_size`).
     """
     healthy = calibration.get("healthy", {})
-    placed = {}
+    compared = {}
     for name, value in all_scores(detection, calibration, spacing).items():
-        placed[name] = {"value": float(value)}
+        compared[name] = {"value": float(value)}
         if name in healthy:
             values = np.asarray(healthy[name])
-            placed[name] |= {
+            compared[name] |= {
                 "percentile": float(100 * np.mean(values < value)),
                 "healthy_median": float(np.median(values)),
                 "healthy_p95": float(np.percentile(values, 95)),
@@ -62,7 +62,7 @@ def place_scores(
         for name, z in HealthyProfiles.from_json(calibration["profile"]).standardise(detection.profile).items():
             profile[name]["z"] = z
     default = calibration.get("default_score", "mask_size")
-    return placed, profile, default if default in placed else "mask_size"
+    return compared, profile, default if default in compared else "mask_size"
 
 
 def limits(healthy: list[float]) -> tuple[float, float]:
@@ -83,7 +83,7 @@ def limits(healthy: list[float]) -> tuple[float, float]:
     return borderline, max(borderline, fence)
 
 
-def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str, Any]) -> tuple[str, list[str]]:
+def verdict(compared: Mapping[str, Mapping[str, float]], calibration: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the worst verdict over the healthy-profile distance and the mask size, and the scores behind it.
 
     Returns:
@@ -97,9 +97,9 @@ def verdict(placed: Mapping[str, Mapping[str, float]], calibration: Mapping[str,
     healthy = calibration.get("healthy", {})
     levels = {}
     for name in VERDICT_SCORES:
-        if name in placed and name in healthy:
+        if name in compared and name in healthy:
             borderline, outside = limits(healthy[name])
-            value = placed[name]["value"]
+            value = compared[name]["value"]
             levels[name] = int(value > borderline) + int(value > outside)
     if not levels:
         return UNKNOWN, []

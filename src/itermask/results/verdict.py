@@ -221,9 +221,9 @@ def answer_focal(
             f"No: {millilitres(volume_ml)} are marked, no more than in healthy scans."
         )  # fmt: skip
         return Answer(STANDS_OUT, ASKS[STANDS_OUT], 0, text, "", *numbers)
-    place = f" in the {where}" if where else ""
+    region = f" in the {where}" if where else ""
     perhaps = "perhaps " if level == 1 else ""
-    headline = f"A region{place} {perhaps}stands out: {millilitres(largest_ml)}"
+    headline = f"A region{region} {perhaps}stands out: {millilitres(largest_ml)}"
     if levels.get(FOCAL, 0) < level:
         headline = f"More of the brain is marked than in healthy scans: {millilitres(volume_ml)}"
     text = f"{'Perhaps' if level == 1 else 'Yes'}. {headline}; {millilitres(volume_ml)} are marked in all."

@@ -68,9 +68,9 @@ def draw_anomalies(
         count = int(np.ceil(np.exp(rng.uniform(0, np.log(15)))))
         contrast = _log_uniform(rng, CONTRAST)
         drawn = []
-        for place in rng.choice(inside, count):
+        for seed in rng.choice(inside, count):
             volume = _log_uniform(rng, SPOT_ML)
-            found = _blob(np.unravel_index(place, groups.shape), volume / voxel_ml, groups.shape, rng, 0.25)
+            found = _blob(np.unravel_index(seed, groups.shape), volume / voxel_ml, groups.shape, rng, 0.25)
             level = np.float32(sign * contrast * rng.uniform(0.6, 1.3))
             drawn.append(_with_level(found, level, rng, flat=rng.uniform(0, 0.9)))
         return drawn
@@ -78,14 +78,14 @@ def draw_anomalies(
     drawn = []
     for _ in range(int(rng.choice([1, 1, 1, 2]))):
         volume = _log_uniform(rng, REGION_ML)
-        place = np.unravel_index(rng.choice(inside), groups.shape)
-        window, weight = _blob(place, volume / voxel_ml, groups.shape, rng, 0.5)
+        seed = np.unravel_index(rng.choice(inside), groups.shape)
+        window, weight = _blob(seed, volume / voxel_ml, groups.shape, rng, 0.5)
         level = np.float32(sign * _log_uniform(rng, CONTRAST))
         outer = _with_level((window, weight), level, rng, flat=rng.uniform(0, 0.9))
         drawn.append(outer)
         if rng.random() < 0.45:  # a core of another brightness
             share = rng.uniform(0.08, 0.5)
-            shifted = [int(c + rng.normal(0, 0.15) * (w.stop - w.start)) for c, w in zip(place, window, strict=True)]
+            shifted = [int(c + rng.normal(0, 0.15) * (w.stop - w.start)) for c, w in zip(seed, window, strict=True)]
             centre = [int(np.clip(c, 0, n - 1)) for c, n in zip(shifted, groups.shape, strict=True)]
             core = _blob(centre, share * volume / voxel_ml, groups.shape, rng, 0.5)
             core_level = np.float32(rng.choice([-1, 1]) * _log_uniform(rng, CONTRAST))
@@ -148,8 +148,8 @@ def move_piece(
     """
     inside = np.flatnonzero(brain)
     voxel_ml = float(np.prod(spacing)) / 1000
-    place = np.unravel_index(rng.choice(inside), brain.shape)
-    window, weight = _blob(place, _log_uniform(rng, (0.5, 40.0)) / voxel_ml, brain.shape, rng, 0.4)
+    seed = np.unravel_index(rng.choice(inside), brain.shape)
+    window, weight = _blob(seed, _log_uniform(rng, (0.5, 40.0)) / voxel_ml, brain.shape, rng, 0.4)
     shift = [int(rng.integers(-12, 13)) for _ in range(3)]
     moved = np.roll(np.flip(image, 0) if rng.random() < 0.3 else image, shift, (0, 1, 2))[window]
     weight = weight * brain[window]
@@ -189,7 +189,7 @@ def _sign(image: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> in
 
 
 def _blob(
-    place: Sequence[Any],
+    seed: Sequence[Any],
     voxels: float,
     shape: tuple[int, ...],
     rng: np.random.Generator,
@@ -203,7 +203,7 @@ def _blob(
     soft = float(np.exp(rng.uniform(np.log(0.3), np.log(2.0))))  # voxels
     reach = float(radii.max()) * (1 + uneven) + 2.5 * soft + 1
     window, axes = [], []
-    for centre, size in zip(place, shape, strict=True):
+    for centre, size in zip(seed, shape, strict=True):
         low, high = max(0, int(centre - reach)), min(size, int(centre + reach) + 2)
         window.append(slice(low, high))
         axes.append(np.arange(low, high, dtype=np.float32) - float(centre) - float(rng.uniform(-0.5, 0.5)))

@@ -59,7 +59,7 @@ def insert_lesion(
     fraction: float = 0.015,
     margin: float = 2.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put a lesion at a random place of a brain.
+    """Put a lesion at a random position in a brain.
 
     The outline is turned by random multiples of 90°, flipped at random, scaled to its volume, and placed
     uniformly among the positions where all of it lies in the brain. Inside, the image is blended into the
@@ -166,8 +166,8 @@ def _placed(
         if len(corners):
             corner = corners[rng.integers(len(corners))]
             mask = np.zeros(brain.shape, dtype=bool)
-            place = [slice(c + w.start, c + w.start + n) for c, w, n in zip(corner, window, scaled.shape, strict=True)]
-            mask[tuple(place)] = scaled
+            box = [slice(c + w.start, c + w.start + n) for c, w, n in zip(corner, window, scaled.shape, strict=True)]
+            mask[tuple(box)] = scaled
             return mask
     raise ValueError(f"a lesion of {fraction:.3g} of the brain fits nowhere with a margin of {margin:g} mm")
 

@@ -20,7 +20,7 @@ from itermask.training.table import Entry
 from itermask.types import Prepared, Scan, TrainingVolume
 
 CACHE_VERSION = 1  # raise when preparation changes
-SAME_PLACE = 0.5  # mm that a voxel of a registered scan may lie elsewhere
+SAME_AFFINE = 0.5  # mm that a voxel of a registered scan may lie elsewhere
 OTHER = GROUPS.index("other")
 TRACE = 1e-3  # a slice in which the resampled lesion map exceeds this holds lesion
 
@@ -89,13 +89,13 @@ def _prepared(entry: Entry, sequence: str, grid: Grid, by_slices: bool) -> tuple
 
 
 def _second(entry: Entry, first: Prepared, scan: Scan, grid: Grid, alignment: Alignment | None) -> np.ndarray:
-    """Return the scan of the second sequence in the place of the first, on its own intensity scale."""
+    """Return the scan of the second sequence instead of the first, on its own intensity scale."""
     assert entry.target is not None
     other = read_scan(entry.target)
     if not _on_one_grid(scan, other):
         raise InputError(
             f"{entry.target}: not on the grid of {entry.path.name} (shape {other.image.shape} and {scan.image.shape}, "
-            "or another place in space); register and resample it to that scan"
+            "or another position in space); register and resample it to that scan"
         )
     try:
         image = prepare(replace(scan, image=other.image), grid, alignment).image
@@ -109,7 +109,7 @@ def _on_one_grid(scan: Scan, other: Scan) -> bool:
     if scan.image.shape != other.image.shape:
         return False
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in scan.image.shape], [1])).reshape(4, -1)
-    return bool(np.abs((scan.affine - other.affine) @ corners).max() <= SAME_PLACE)
+    return bool(np.abs((scan.affine - other.affine) @ corners).max() <= SAME_AFFINE)
 
 
 def cached_volume(entry: Entry, sequence: str, grid: Grid, folder: Path, by_slices: bool = False) -> Path:

@@ -63,8 +63,8 @@ def as_prepared(volume: TrainingVolume, divisor: int) -> Prepared:
     """Return a cached training scan as a method sees it; it leads back to no file."""
     image = np.ascontiguousarray(volume.images[0])
     orientation = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
-    place = AxisPlacement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)
-    return Prepared(image, volume.brain, volume.spacing, place, (0.0, 1.0), volume.plane, 0, divisor)
+    axes = AxisPlacement(image.shape, orientation, (0.0,) * 3, (1.0,) * 3, image.shape)
+    return Prepared(image, volume.brain, volume.spacing, axes, (0.0, 1.0), volume.plane, 0, divisor)
 
 
 def picture(

@@ -13,7 +13,7 @@ import numpy as np
 
 from itermask.errors import InputError
 from itermask.io.nifti import read_scan
-from itermask.io.result_folder import check_place, digest_of
+from itermask.io.result_folder import check_writable, digest_of
 from itermask.methods import Method, build_method
 from itermask.models.card import CARD
 from itermask.models.folder import WEIGHTS, find_model, load_model, read_card, save_card, save_model
@@ -319,7 +319,7 @@ def calibrate_model(
             tell(f"fewer than {FEW} subjects: the healthy range of your scanner stays uncertain; give more if you can")
     kept = card["calibration"] if not (settings or method or align) else {}
     told = report or (lambda stage, share: None)
-    with _in_place(out) as made:
+    with _new_folder(out) as made:
         shutil.copyfile(source / WEIGHTS, made / WEIGHTS)
         save_card(made, card | {"calibration": kept})
         try:
@@ -338,7 +338,7 @@ def calibrate_model(
 
 
 @contextmanager
-def _in_place(out: Path) -> Iterator[Path]:
+def _new_folder(out: Path) -> Iterator[Path]:
     """Make a folder for a model, whose files come into `out` at the end; after a failure all is as it was."""
     new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
@@ -367,7 +367,7 @@ def check_model_folder(out: Path, weights: Path | None = None) -> None:
     Example:
         >>> check_model_folder(folder / "model")
     """
-    check_place(out)
+    check_writable(out)
     there = [out / name for name in (WEIGHTS, CARD) if (out / name).exists()]
     if there:
         try:

@@ -163,10 +163,10 @@ def _is_raw(file: File, root: Path, out: Path | None) -> bool:
     folders = file.path.relative_to(root).parts[:-1]
     inside = out is not None and file.path.resolve().is_relative_to(out.resolve())
     entities, suffix = parts_of(file.stem)
-    in_place = len(folders) in (2, 3) and folders[0].startswith("sub-") and folders[-1] == "anat"
+    in_anat = len(folders) in (2, 3) and folders[0].startswith("sub-") and folders[-1] == "anat"
     return (
         not inside
-        and in_place
+        and in_anat
         and folders[0] == f"sub-{entities.get('sub')}"
         and _sequence(entities, suffix) in SEQUENCES
         and entities.get("part") not in NO_MAGNITUDE
@@ -260,9 +260,9 @@ def _mask_of(
     fitting = []
     for own, path in masks.get(entities["sub"], ()):
         told = {key: label for key, label in own.items() if key not in ("space", "desc", "label", "res", "den")}
-        in_place = own.get("space", "") in OWN_SPACES or canonical_sequence(own["space"]) == sequence
+        fits = own.get("space", "") in OWN_SPACES or canonical_sequence(own["space"]) == sequence
         same_visit = own.get("ses") == entities.get("ses")
-        if in_place and same_visit and all(entities.get(key) == label for key, label in told.items()):
+        if fits and same_visit and all(entities.get(key) == label for key, label in told.items()):
             fitting.append((-len(told), str(path)))
     return Path(min(fitting)[1]) if fitting else None
 

@@ -23,13 +23,13 @@ WIDE = 8.0  # a score's axis is logarithmic where its range is wider than this f
 
 @dataclass(frozen=True)
 class Axis:
-    """Values → places on the page.
+    """Values → positions on the page.
 
     Attributes:
         low: value at the start.
         high: value at the end, above `low`.
-        start: place of `low`.
-        end: place of `high`.
+        start: position of `low`.
+        end: position of `high`.
         logarithmic: whether factors are equal steps.
     """
 
@@ -40,7 +40,7 @@ class Axis:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Return the place of a value; beyond the ends it is the end."""
+        """Return the position of a value; beyond the ends it is the end."""
         low, high, value = (np.log(one) if self.logarithmic else one for one in (self.low, self.high, value))
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return round(float(self.start + share * (self.end - self.start)), 1)
@@ -106,8 +106,8 @@ def spread(rows: Sequence[Row], name: str) -> str:
     values = [row.score or 0.0 for row in rows]
     median, upper = healthy_range(rows)
     x = axis_for([*values, *(mark for mark in (median, upper) if mark is not None)], LEFT, WIDTH - RIGHT, True)
-    places = [x.at(value) for value in values]
-    counts, edges = np.histogram(places, BINS, (LEFT, WIDTH - RIGHT))
+    positions = [x.at(value) for value in values]
+    counts, edges = np.histogram(positions, BINS, (LEFT, WIDTH - RIGHT))
     y = Axis(0, max(1.0, 1.08 * float(counts.max())), HEIGHT - BOTTOM, TOP)
     parts = []
     if upper is not None:
@@ -201,7 +201,7 @@ def _text(x: float, y: float, text: str, anchor: str, more: str = "") -> str:
 
 
 def _mark(x: float, text: str, side: str) -> str:
-    """Return a label above the chart on one side of a place, or on the other where there is no room."""
+    """Return a label above the chart on one side of a position, or on the other if it does not fit."""
     room = 7 * len(text)
     if (side == "start" and x + room > WIDTH) or (side == "end" and x < room):
         return _text(x, TOP - 16, text, "end" if side == "start" else "start")

@@ -61,8 +61,8 @@ def exports(sequence: str, rows: Sequence["Row"]) -> dict[str, str]:
         verdict = str(record.figures.get("verdict", "")) if row.ok else "failed"
         cells = (record.subject, record.session, record.name, verdict, reasons[record.name])
         lines.append("\t".join(" ".join(cell.split()) or "n/a" for cell in cells))
-    spoiled = {row.record.subject for row in out}
-    kept = sorted({row.record.subject for row in rows if row.record.subject} - spoiled)
+    incomplete = {row.record.subject for row in out}
+    kept = sorted({row.record.subject for row in rows if row.record.subject} - incomplete)
     labels = [subject.removeprefix("sub-") for subject in kept]
     filters = {sequence.lower(): {"datatype": "anat", "suffix": sequence, "subject": labels}}
     texts = {

@@ -42,7 +42,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "headline": {"Description": "What decided the verdict, in one sentence"},
     "stands_out": {
         "Description": "How far the scan is from healthy ones: image quality and focal score together, each 1 at its "
-        "borderline and 2 where outside begins; the table's page has spoiled images first, and is sorted by it within "
+        "borderline and 2 where outside begins; the table's page has corrupt images first, and is sorted by it within "
         "a verdict"
     },
     "decided_by": {
@@ -53,7 +53,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
             "focal": "does something stand out",
         },
     },
-    "quality_score": {"Description": "How spoiled the image looks; higher is worse, see the documentation"},
+    "quality_score": {"Description": "How corrupt the image looks; higher is worse, see the documentation"},
     "likely_fault": {"Description": "The likely fault of the image, in words"},
     "reference_group": {"Description": "The scans of this table that the relative scores compare with"},
     "reference_scans": {"Description": "How many scans that group has"},

@@ -58,26 +58,26 @@ def _pattern(text: str) -> str:
     text = text.rstrip("/")
     anchored = "/" in text
     text = text.removeprefix("/")
-    found, place = "" if anchored else "(?:.*/)?", 0
-    while place < len(text):
-        letter = text[place]
-        if text.startswith("**/", place):
-            found, place = found + "(?:.*/)?", place + 3
+    found, index = "" if anchored else "(?:.*/)?", 0
+    while index < len(text):
+        letter = text[index]
+        if text.startswith("**/", index):
+            found, index = found + "(?:.*/)?", index + 3
             continue
-        if text.startswith("**", place):
-            found, place = found + ".*", place + 2
+        if text.startswith("**", index):
+            found, index = found + ".*", index + 2
             continue
-        closing = text.find("]", place + 2) if letter == "[" else -1
+        closing = text.find("]", index + 2) if letter == "[" else -1
         if closing > 0:
-            inside = text[place + 1 : closing].replace("\\", "\\\\")
+            inside = text[index + 1 : closing].replace("\\", "\\\\")
             inside = f"^{inside[1:]}" if inside.startswith("!") else inside
-            found, place = f"{found}[{inside}]", closing + 1
+            found, index = f"{found}[{inside}]", closing + 1
             continue
-        if letter == "\\" and place + 1 < len(text):
-            place += 1
-            letter = text[place]
+        if letter == "\\" and index + 1 < len(text):
+            index += 1
+            letter = text[index]
             found += re.escape(letter)
         else:
             found += {"*": "[^/]*", "?": "[^/]"}.get(letter, re.escape(letter))
-        place += 1
+        index += 1
     return found + ("/.*" if folder else "(?:/.*)?")

@@ -78,8 +78,8 @@ def names_of(job: Job, layout: str) -> dict[str, str]:
         return images | {"finding": f"{job.name}/finding.json", "report": f"{job.name}/report.html"}
     folder = Path(job.source).parent.as_posix()
     *entities, suffix = job.name.split("_")
-    places = [n for n, entity in enumerate(entities) if entity.split("-")[0] in AFTER_SPACE]
-    cut = places[0] if places else len(entities)
+    indices = [n for n, entity in enumerate(entities) if entity.split("-")[0] in AFTER_SPACE]
+    cut = indices[0] if indices else len(entities)
     of_mask = "_".join([*entities[:cut], f"space-{suffix}", *entities[cut:]])
     stem = "_".join(entities)
     return {

@@ -158,7 +158,7 @@ def commit(plan: Plan, outcome: Outcome, work: Mapping[str, Any]) -> Record:
 
 
 def commit_report(plan: Plan, outcome: Outcome, record: Record) -> Record:
-    """Put a report that was drawn again in place of the earlier one, and its size into the record."""
+    """Replace a report by the one that was drawn again, and write its size into the record."""
     record = replace(record, outputs={**record.outputs, **outcome.outputs})
     try:
         _move(plan.out / outcome.part, plan.out, outcome.outputs)

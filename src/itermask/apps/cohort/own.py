@@ -10,7 +10,7 @@ from itermask.apps.cohort.job import Job, Plan
 from itermask.apps.cohort.layouts import missing_name, names_of, passes_name
 from itermask.apps.cohort.manifest import LOGS, MANIFEST, PARTS
 from itermask.errors import InputError
-from itermask.io.result_folder import check_inputs, check_place
+from itermask.io.result_folder import check_inputs, check_writable
 
 OF_BIDS = ("dataset_description.json", ".bidsignore", "README.md")
 
@@ -28,7 +28,7 @@ def check_results(jobs: Sequence[Job], plan: Plan, inputs: Iterable[Path | None]
     Raises:
         InputError: the folder cannot be one or cannot be written to; or it says which file would be replaced.
     """
-    check_place(plan.out)
+    check_writable(plan.out)
     if not plan.out.is_dir():
         return
     read = [path for job in jobs for path in (job.scan, job.brain_mask)]

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from itermask.apps.cohort import charts
-from itermask.apps.cohort.relative import is_spoiled
+from itermask.apps.cohort.relative import is_corrupt
 from itermask.apps.cohort.rows import Row, cells, number, score_names
 from itermask.results.report.charts import number as short
 from itermask.results.report.charts import score_name
@@ -70,25 +70,25 @@ def render(
 
 
 def outliers_first(rows: Sequence[Row]) -> list[Row]:
-    """Return spoiled scans first, then by verdict, what stands out most, and the highest score; those that failed last.
+    """Return corrupt scans first, then by verdict, what stands out most, and the highest score; those that failed last.
 
     Scans of a scanner whose scans move together are sorted by what stands out among them, whatever their verdict.
-    A spoiled image leads also where it could not be judged.
+    A corrupted image leads also where it could not be judged.
 
     Example:
         >>> outliers_first([])
         []
     """
-    order = {verdict: place for place, verdict in enumerate(WORST_FIRST)}
+    order = {verdict: severity for severity, verdict in enumerate(WORST_FIRST)}
 
     def key(row: Row) -> tuple[Any, ...]:
         score = row.score
-        place = order.get(str(row.record.figures.get("verdict")), len(order))
+        severity = order.get(str(row.record.figures.get("verdict")), len(order))
         out = number(row.record.figures.get("stands_out"))
         among = number(row.relative.get("sorted_by"))
         if among is not None and out is not None and among < out:
-            place, out = order[VERDICTS[2 if among > 2 else 1 if among > 1 else 0]], among
-        rank = (not is_spoiled(row), place, -1.0 if out is None else -out)
+            severity, out = order[VERDICTS[2 if among > 2 else 1 if among > 1 else 0]], among
+        rank = (not is_corrupt(row), severity, -1.0 if out is None else -out)
         return (not row.ok, *rank, score is None, -(score or 0.0), row.record.name)
 
     return sorted(rows, key=key)
@@ -140,9 +140,9 @@ def _row(row: Row, more: Sequence[str], age: bool, sex: bool) -> dict[str, Any]:
     """Return one row: name, link, verdict, numbers with the value they are sorted by, and text."""
     found = cells(row, more)
     values = [number(found[name]) for name in (*NUMBERS, *more)]
-    place = list(NUMBERS).index("anomaly_fraction")
-    share = values[place]
-    values[place] = None if share is None else 100 * share
+    column = list(NUMBERS).index("anomaly_fraction")
+    share = values[column]
+    values[column] = None if share is None else 100 * share
     return {
         "name": row.record.name,
         "report": row.report,

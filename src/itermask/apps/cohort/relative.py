@@ -1,7 +1,7 @@
 """Scores relative to a cohort's own scanners, and scanners whose scans move together.
 
 A scan is compared with the scans of its group, by median and robust standard deviation. Where most of a group lies
-beyond the borderline and close together, it looks like another scanner and not like spoiled scans: that is said once,
+beyond the borderline and close together, it looks like another scanner and not like corrupted scans: that is said once,
 and its scans are sorted by how far they lie from each other.
 """
 
@@ -19,7 +19,7 @@ KEYS = (*SCANNER, "protocol", "session_id")  # what `--reference-by` may name
 FEWEST = 5  # scans of a group that scores can be relative to
 TOGETHER = 0.7  # share of a group beyond the borderline, and near its median, that is most of it
 CLOSE = 0.75  # of a step from borderline to outside: extents this near to their median are close together
-FAR = 3.0  # robust standard deviations from its own scanner's scans, from which an unclean image is a spoiled one
+FAR = 3.0  # robust standard deviations from its own scanner's scans, from which an unclean image is a corrupted one
 USUAL = 0.5  # extent of a usual healthy scan
 LEAST_SPREAD = 0.25  # of extents; a group that happens to be tight must not make small differences large
 
@@ -48,7 +48,7 @@ class Group:
             return ""
         return (
             f"Most of the {self.count} scans of {self.name or 'this table'} differ from the reference in the same way. "
-            "That looks like another scanner or protocol, not like spoiled scans: they are sorted by how they differ "
+            "That looks like another scanner or protocol, not like corrupted scans: they are sorted by how they differ "
             "from each other. Calibrate the model on healthy scans of that scanner to judge them."
         )
 
@@ -85,15 +85,15 @@ def extents(row: Row) -> tuple[float | None, float | None]:
     return quality, focal
 
 
-def is_spoiled(row: Row) -> bool:
-    """Return whether a scan's image is spoiled, as far as its scanner's other scans tell.
+def is_corrupt(row: Row) -> bool:
+    """Return whether a scan's image is corrupt, as far as its scanner's other scans tell.
 
     That is where image quality lies outside the range of clean scans, or is borderline and far from the scans of its
     own scanner. Of a group that moves together, what lies beyond the group counts.
 
     Example:
         >>> from itermask.apps.cohort.manifest import Record
-        >>> is_spoiled(Row(Record("sub-01_T1w", "failed", {}), ""))
+        >>> is_corrupt(Row(Record("sub-01_T1w", "failed", {}), ""))
         False
     """
     quality, _ = extents(row)

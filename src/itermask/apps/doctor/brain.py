@@ -73,7 +73,7 @@ def _weights(found: Distribution) -> tuple[list[str], list[str]]:
     """Return files of weights that are there, and those that should be and are not or are empty."""
     there: list[str] = []
     lost: list[str] = []
-    # `found.files` leaves out what is missing, where another package has put its own finder in place of Python's.
+    # `found.files` leaves out what is missing, where another package has put its own finder instead of Python's.
     for row in csv.reader((found.read_text("RECORD") or "").splitlines()):
         if row and row[0].endswith(WEIGHTS):
             path = Path(str(found.locate_file(row[0])))

@@ -116,9 +116,9 @@ def list_scans(out: Path) -> list[Entry]:
 
 def _order(entry: Entry) -> tuple[Any, ...]:
     """Return what entries are sorted by; the order of a cohort's page."""
-    place = WORST_FIRST.index(entry.verdict) if entry.verdict in WORST_FIRST else len(WORST_FIRST)
+    rank = WORST_FIRST.index(entry.verdict) if entry.verdict in WORST_FIRST else len(WORST_FIRST)
     out = -1.0 if entry.stands_out is None else entry.stands_out
-    return (bool(entry.reason), place, -out, entry.score is None, -(entry.score or 0.0), entry.scan)
+    return (bool(entry.reason), rank, -out, entry.score is None, -(entry.score or 0.0), entry.scan)
 
 
 def _below(root: Path, path: Path) -> str:

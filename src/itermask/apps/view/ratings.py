@@ -112,11 +112,11 @@ class Ratings:
             InputError: the table cannot be read.
         """
         header, lines = self._table()
-        places = [header.index(name) for name in COLUMNS]
+        columns = [header.index(name) for name in COLUMNS]
         found = []
         for line in lines:
             cells = [*line.split("\t"), *[""] * len(header)]
-            scan, rating, comment, rater, time = (unescape(cells[place]) for place in places)
+            scan, rating, comment, rater, time = (unescape(cells[column]) for column in columns)
             rating = rating if rating in RATINGS else ""
             found.append(Rating(scan, rating, "" if comment == MISSING else comment, rater, time))
         return found

@@ -103,11 +103,11 @@ class ViewServer(WebServer):
                 return _json(self.state(headers[WHO]))
             except InputError as error:  # of a folder or table that was changed meanwhile
                 return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-        place, _, rest = name.partition("/")
-        found = inside(self.out, rest) if place in ("results", "thumbnails") and not _is_hidden(rest) else None
+        folder, _, rest = name.partition("/")
+        found = inside(self.out, rest) if folder in ("results", "thumbnails") and not _is_hidden(rest) else None
         if found is None:
             return missing()
-        if place == "results":
+        if folder == "results":
             return Answer(found.read_bytes(), kind_of(found), policy=REPORT_POLICY)
         picture = thumbnail(found) if found.suffix == ".html" else None
         return missing() if picture is None else Answer(picture, "image/png", tag=tag_of(picture))

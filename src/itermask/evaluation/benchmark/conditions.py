@@ -48,7 +48,7 @@ def conditions_of(protocol: ProtocolSpec) -> list[Condition]:
         >>> [condition.label for condition in conditions_of(protocol)]
         ['as is', 'artifact ghosting 3', 'artifact noise 3']
     """
-    if protocol.kind in ("healthy", "segmentation", "slices") or protocol.spoiled:
+    if protocol.kind in ("healthy", "segmentation", "slices") or protocol.corrupted:
         return [AS_IS]
     if protocol.kind == "matched" and not protocol.lesions:
         return [AS_IS]
@@ -66,7 +66,7 @@ def conditions_for(protocol: ProtocolSpec, data: str) -> list[Condition]:
         >>> [condition.label for condition in conditions_for(protocol, "ixi")]
         ['as is']
     """
-    wanted = conditions_of(protocol) if data in (*protocol.data, *protocol.spoiled) else []
+    wanted = conditions_of(protocol) if data in (*protocol.data, *protocol.corrupted) else []
     return list(dict.fromkeys([*([AS_IS] if data in protocol.healthy else []), *wanted]))
 
 

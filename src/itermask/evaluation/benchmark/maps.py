@@ -66,7 +66,7 @@ def save_map(path: Path, finding: Finding, lesion: np.ndarray, spacing: tuple[fl
 
 
 def has_map(path: Path) -> bool:
-    """Return whether a run's map is there, with the places of its voxels, which earlier versions did not keep.
+    """Return whether a run's map is there, with the positions of its voxels, which earlier versions did not keep.
 
     Example:
         >>> has_map(folder / "map.npz")

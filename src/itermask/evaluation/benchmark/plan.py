@@ -90,13 +90,13 @@ class ProtocolSpec:
         kind: `healthy` (anomaly volume on healthy scans), `segmentation` (the data's own lesion maps),
             `slices` (the same on each scan's axial slice with the largest lesion, and what is flagged in slices
             without), `lesions` (lesions inserted into healthy scans), `matched` (lesions, where every method flags as
-            much of healthy brains), `detection` (clean scans against spoiled ones), or `severity` (detection over a
+            much of healthy brains), `detection` (clean scans against corrupted ones), or `severity` (detection over a
             range of severities).
-        data: names of the data it is put on; with `spoiled`, the clean ones.
+        data: names of the data it is put on; with `corrupted`, the clean ones.
         healthy: `matched`: names of healthy data; if empty, the lesion-free slices of each of `data` stand for them.
         shares: `matched`: how much of healthy brains is flagged, shares.
         reference: `matched`: name of the method that the others' Dice is compared with; none if empty.
-        spoiled: `detection`: data with real artifacts, in place of made ones.
+        corrupted: `detection`: data with real artifacts, in place of made ones.
         artifacts: names in `itermask.synth.artifacts`; all if empty.
         severity: of `detection`.
         severities: of `severity`.
@@ -116,7 +116,7 @@ class ProtocolSpec:
     healthy: tuple[str, ...] = ()
     shares: tuple[float, ...] = (0.001, 0.003, 0.01)
     reference: str = ""
-    spoiled: tuple[str, ...] = ()
+    corrupted: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
     severity: float = 5.0
     severities: tuple[float, ...] = (1.0, 3.0, 5.0, 7.0, 10.0)
@@ -182,7 +182,7 @@ class Plan:
             if lost:
                 raise ValueError(f"method {method.name}: data {', '.join(lost)}; there are {', '.join(sorted(known))}")
         for protocol in self.protocols:
-            lost = [name for name in (*protocol.data, *protocol.healthy, *protocol.spoiled) if name not in known]
+            lost = [name for name in (*protocol.data, *protocol.healthy, *protocol.corrupted) if name not in known]
             if lost or not protocol.data:
                 named = ", ".join(lost) or "is empty"
                 raise ValueError(f"protocol {protocol.kind}: data {named}; there are {', '.join(sorted(known))}")
@@ -227,9 +227,18 @@ def read_plan(path: Path | str) -> Plan:
     """
     path = Path(path)
     values = read_toml(path)
+    _rename_former(values)
     if "folder" in values:
         raise InputError(f"{path}: unknown setting folder; paths are relative to the file")
     return replace(checked(Plan, values, str(path)), folder=path.parent)
+
+
+def _rename_former(values: dict[str, Any]) -> None:
+    """Rename `spoiled`, the name of a protocol's `corrupted` before version 0.2, in the settings of a file."""
+    protocols = values.get("protocols")
+    for protocol in protocols if isinstance(protocols, list) else ():
+        if isinstance(protocol, dict) and "spoiled" in protocol and "corrupted" not in protocol:
+            protocol["corrupted"] = protocol.pop("spoiled")
 
 
 def only_methods(plan: Plan, names: Sequence[str], path: Path | str) -> Plan:

@@ -64,7 +64,7 @@ def subjects_of(plan: Plan) -> list[Subject]:
     """
     found = []
     for spec in plan.data:
-        wanting = [p for p in plan.protocols if spec.name in (*p.data, *p.healthy, *p.spoiled)]
+        wanting = [p for p in plan.protocols if spec.name in (*p.data, *p.healthy, *p.corrupted)]
         for number, case in enumerate(cases_of(plan, spec)):
             wanted = [p for p in wanting if not p.limit or number < p.limit]
             conditions = dict.fromkeys(condition for p in wanted for condition in conditions_for(p, spec.name))

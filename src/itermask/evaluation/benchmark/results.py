@@ -164,14 +164,14 @@ def shared_dice(out: Path, rows: Sequence[Row]) -> list[float]:
 def detection(
     results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None = None
 ) -> dict[str, float]:
-    """Return how well a score tells spoiled scans from the same data as they are, see `ranking.scan_detection`.
+    """Return how well a score tells corrupted scans from the same data as they are, see `ranking.scan_detection`.
 
     Args:
         results: the runs.
         protocol: `detection` or `severity`.
         method: whose score.
-        data: clean data; with the protocol's `spoiled`, these are compared with all of those.
-        condition: the artifact; `AS_IS` where the data themselves are spoiled.
+        data: clean data; with the protocol's `corrupted`, these are compared with all of those.
+        condition: the artifact; `AS_IS` where the data themselves are corrupt.
         score: its name; the method's default score if None.
 
     Returns:
@@ -196,19 +196,19 @@ def mean_detection(
 def comparison(
     results: Results, protocol: ProtocolSpec, method: str, data: str, condition: Condition, score: str | None
 ) -> Comparison | None:
-    """Return the scores of clean and of spoiled scans, and whose they are; None if there is nothing to compare."""
+    """Return the scores of clean and of corrupted scans, and whose they are; None if there is nothing to compare."""
     clean = results.of(protocol, method, data, AS_IS)
-    if protocol.spoiled:
-        spoiled = [row for name in protocol.spoiled for row in results.of(protocol, method, name, AS_IS)]
+    if protocol.corrupted:
+        corrupted = [row for name in protocol.corrupted for row in results.of(protocol, method, name, AS_IS)]
     else:
-        spoiled = results.of(protocol, method, data, condition)
-    if not clean or not spoiled:
+        corrupted = results.of(protocol, method, data, condition)
+    if not clean or not corrupted:
         return None
     score = score or clean[0]["default_score"]
-    healthy, anomalous = ([row["scores"].get(score, NAN) for row in side] for side in (clean, spoiled))
+    healthy, anomalous = ([row["scores"].get(score, NAN) for row in side] for side in (clean, corrupted))
     if not np.isfinite([*healthy, *anomalous]).all():
         return None
-    return Comparison(healthy, anomalous, results.people(clean), results.people(spoiled))
+    return Comparison(healthy, anomalous, results.people(clean), results.people(corrupted))
 
 
 def severity_curves(

@@ -1,4 +1,4 @@
-"""ROC curves of spoiled scans: a panel for each severity, all its artifacts against the same scans clean."""
+"""ROC curves of corrupted scans: a panel for each severity, all its artifacts against the same scans clean."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from itermask.evaluation.metrics.ranking import auroc, roc_points
 def comparisons(
     results: Results, protocol: ProtocolSpec, method: str, data: str, severity: float
 ) -> Mapping[str, Comparison]:
-    """Return artifact → the default scores of clean and spoiled scans, for one severity's artifacts with results."""
+    """Return artifact → the default scores of clean and corrupted scans, for one severity's artifacts with results."""
     found = {}
     for condition in conditions_of(protocol):
         if condition.kind == "artifact" and condition.amount == severity:
@@ -26,7 +26,7 @@ def comparisons(
 
 
 def pooled(parts: Mapping[str, Comparison]) -> Comparison:
-    """Return one comparison of the clean scans with all spoiled ones together.
+    """Return one comparison of the clean scans with all corrupted ones together.
 
     Example:
         >>> from itermask.evaluation.metrics.intervals import Comparison
@@ -69,5 +69,5 @@ def roc_section(results: Results, protocol: ProtocolSpec, data: str) -> Section:
         "clean; 95 % intervals drawn by subject."
     )
     header = ["severity", "method", "AUROC, pooled", "mean over kinds", "lowest kind"]
-    curves = Curves(panels, "clean scans called spoiled", "spoiled scans found", chance="diagonal", markers=False)
+    curves = Curves(panels, "clean scans called corrupt", "corrupted scans found", chance="diagonal", markers=False)
     return Section(title, note, header, rows, curves)

@@ -133,8 +133,8 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
     names = [method.name for method in results.plan.methods]
     sections = []
     for data in protocol.data:
-        where = f"{data} against {', '.join(protocol.spoiled)}" if protocol.spoiled else data
-        title = f"{protocol.title or 'Detection of spoiled scans'}: {where}"
+        where = f"{data} against {', '.join(protocol.corrupted)}" if protocol.corrupted else data
+        title = f"{protocol.title or 'Detection of corrupted scans'}: {where}"
         rows = [
             [c.name.replace("_", " ") or "all", *(auroc_cell(detection(results, protocol, m, data, c)) for m in names)]
             for c in every
@@ -142,7 +142,7 @@ def detection_sections(results: Results, protocol: ProtocolSpec) -> list[Section
         if len(every) > 1:
             means = [mean_detection(results, protocol, m, data, every, None) for m in names]
             rows.append(["**mean**", *(f"**{auroc_cell(found)}**" for found in means)])
-        severity = "" if protocol.spoiled else f" Severity {protocol.severity:g} of 10."
+        severity = "" if protocol.corrupted else f" Severity {protocol.severity:g} of 10."
         note = f"AUROC of each method's default score against the same scans clean, with 95 % intervals.{severity}"
         sections.append(Section(title, note, ["artifact", *names], rows))
         rows = []

@@ -36,7 +36,7 @@ def setting(results: Results) -> str:
 
 
 def what_of(spec: MethodSpec) -> str:
-    """Return a method's model, or the settings that it has in place of one.
+    """Return a method's model, or the settings that it has instead of one.
 
     Example:
         >>> what_of(MethodSpec("IterMask3D", model="t1w-2mm"))

@@ -189,7 +189,7 @@ def _weights(kinds: Sequence[set[Hashable]], repeats: int, rng: np.random.Genera
 def _named(values: np.ndarray, subjects: Sequence[Hashable] | None, own: Hashable) -> list[Hashable]:
     """Return each value's subject; one of its own for each where none are given."""
     if subjects is None:
-        return [(own, place) for place in range(len(values))]
+        return [(own, index) for index in range(len(values))]
     if len(subjects) != len(values):
         raise ValueError(f"{len(values)} values and {len(subjects)} subjects do not fit")
     return list(subjects)

@@ -34,7 +34,7 @@ class Adapter:
         """Return the cases below `root`, sorted by subject and session.
 
         Raises:
-            InputError: no such folder, no case in it, or two files that claim the same place in a case.
+            InputError: no such folder, no case in it, or two files that claim the same role in a case.
         """
         tree = walk(root)
         cases = self.collect(tree)
@@ -45,7 +45,7 @@ class Adapter:
 
 
 class Gathering:
-    """Puts files into their cases, and refuses a second file for the same place."""
+    """Puts files into their cases, and refuses a second file for the same role."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -61,8 +61,8 @@ def collect(tree: Tree) -> list[Case]:
 def _read(file: File) -> Found | None:
     """Return what a file's folders and name say; None if it is not an ADNI image of a known sequence."""
     name = _NAME.fullmatch(file.stem)
-    place = next((index for index, folder in enumerate(file.folders) if _SUBJECT.fullmatch(folder)), None)
-    below = () if place is None else file.folders[place + 1 :]
+    depth = next((index for index, folder in enumerate(file.folders) if _SUBJECT.fullmatch(folder)), None)
+    below = () if depth is None else file.folders[depth + 1 :]
     date = next((match[1] for folder in below if (match := _DATE.fullmatch(folder))), "")
     if name is None and not date:
         return None
@@ -71,7 +71,7 @@ def _read(file: File) -> Found | None:
     sequence = sequence_described(description)
     if sequence is None:
         return None
-    subject = name[1] if name else file.folders[place or 0]
+    subject = name[1] if name else file.folders[depth or 0]
     return Found(subject, date or number, sequence, number, file.path)
 
 

@@ -137,12 +137,12 @@ def _fitting(masks: Iterable[_Name], case: Case, images: list[_Name], alone: boo
             for image in images
         )
         space = entities.get("space", "")
-        in_place = (
+        fits = (
             space in {image.entities.get("space", "") for image in images}
             or space in _OWN_SPACES
             or canonical_sequence(space) in case.paths
         )
-        if of_visit and of_image and in_place:
+        if of_visit and of_image and fits:
             fitting.append(mask)
     return fitting
 

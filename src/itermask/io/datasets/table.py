@@ -28,7 +28,7 @@ def read_table(table: Path) -> list[Case]:
 
     Raises:
         InputError: no such file, no needed column, a named file that does not exist, a sequence that is not
-            known, two files for one place, rows that disagree about a case, or a subject in two splits.
+            known, two files for one role, rows that disagree about a case, or a subject in two splits.
 
     Example:
         >>> (folder / "sub-01_T1w.nii.gz").touch()

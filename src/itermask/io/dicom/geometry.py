@@ -1,4 +1,4 @@
-"""From the places of slices to a volume's affine, and why some slices make no volume.
+"""From the positions of slices to a volume's affine, and why some slices make no volume.
 
 DICOM counts millimetres towards left, posterior, superior (LPS); a scan's affine towards right, anterior, superior.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 UNEVEN = 0.02  # distances of neighbouring slices may differ by this share, or by `ROUNDING`
 ROUNDING = 0.02  # mm
-SAME_PLACE = 0.001  # mm
+SAME_POSITION = 0.001  # mm
 SHIFTED = 0.02  # mm to the side per mm from slice to slice
 SKEW = 1e-3  # cosine of the angle between rows and columns
 FLIP = np.diag([-1.0, -1.0, 1.0])  # LPS to RAS and back
@@ -21,7 +21,7 @@ class Stack:
     """How slices lie on each other.
 
     Attributes:
-        order: index of the slice at each place, along the slices' normal (rows × columns).
+        order: index of the slice at each position, along the slices' normal (rows × columns).
         affine: 4×4, (column, row, slice) indices → scanner millimetres (RAS+).
     """
 
@@ -47,13 +47,13 @@ def stack_slices(
         the stack.
 
     Raises:
-        ValueError: rows are not perpendicular to columns, no or negative pixel size, several slices at one place,
+        ValueError: rows are not perpendicular to columns, no or negative pixel size, several slices at one position,
             missing slices, uneven distances, or slices shifted to the side.
     """
-    places = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    positions_mm = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     row, column = np.asarray(orientation, dtype=np.float64).reshape(2, 3)
     lengths = np.linalg.norm([row, column], axis=1)
-    if not np.isfinite([*places.ravel(), *row, *column, *pixel]).all() or np.abs(lengths - 1).max() > 0.01:
+    if not np.isfinite([*positions_mm.ravel(), *row, *column, *pixel]).all() or np.abs(lengths - 1).max() > 0.01:
         raise ValueError("its slices have no proper orientation")
     row, column = row / lengths[0], column / lengths[1]
     if abs(row @ column) > SKEW:
@@ -62,31 +62,31 @@ def stack_slices(
         raise ValueError("its pixels have no size")
     normal = np.cross(row, column)
     normal /= np.linalg.norm(normal)
-    heights = places @ normal
+    heights = positions_mm @ normal
     order = np.argsort(heights, kind="stable")
     step = normal * (thickness or 1.0)
-    if len(places) > 1:
+    if len(positions_mm) > 1:
         _check_heights(heights[order])
-        step = (places[order[-1]] - places[order[0]]) / (len(places) - 1)
-        _check_line(places[order], step, normal)
+        step = (positions_mm[order[-1]] - positions_mm[order[0]]) / (len(positions_mm) - 1)
+        _check_line(positions_mm[order], step, normal)
     affine = np.eye(4)
     affine[:3, :3] = FLIP @ np.column_stack([row * pixel[1], column * pixel[0], step])
-    affine[:3, 3] = FLIP @ places[order[0]]
+    affine[:3, 3] = FLIP @ positions_mm[order[0]]
     return Stack(tuple(int(index) for index in order), affine)
 
 
 def _check_heights(heights: np.ndarray) -> None:
-    """Refuse slices at the same place, missing ones, and uneven distances."""
+    """Refuse slices at the same position, missing ones, and uneven distances."""
     gaps = np.diff(heights)
-    different = gaps > SAME_PLACE
+    different = gaps > SAME_POSITION
     counts = np.diff(np.flatnonzero(np.concatenate([[True], different, [True]])))
     if counts.max() > 1:
         if counts.min() == counts.max():
             raise ValueError(
-                f"it holds {counts[0]} images at each of {len(counts)} places (time points, diffusion directions or "
+                f"it holds {counts[0]} images at each of {len(counts)} positions (time points, diffusion directions or "
                 "the like); export one of its volumes"
             )
-        raise ValueError(f"{int((counts > 1).sum())} of its {len(counts)} slice places hold more than one image")
+        raise ValueError(f"{int((counts > 1).sum())} of its {len(counts)} slice positions hold more than one image")
     usual = float(np.median(gaps))
     tolerance = max(UNEVEN * usual, ROUNDING)
     uneven = np.abs(gaps - usual) > tolerance
@@ -103,9 +103,9 @@ def _check_heights(heights: np.ndarray) -> None:
     raise ValueError(f"its slices are unevenly spaced, {gaps.min():.4g} to {gaps.max():.4g} mm apart")
 
 
-def _check_line(places: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
+def _check_line(positions_mm: np.ndarray, step: np.ndarray, normal: np.ndarray) -> None:
     """Refuse slices that do not lie straight above each other."""
-    aside = places - places[0] - np.outer(np.arange(len(places)), step)
+    aside = positions_mm - positions_mm[0] - np.outer(np.arange(len(positions_mm)), step)
     slanted = np.linalg.norm(step - (step @ normal) * normal) > SHIFTED * np.linalg.norm(step)
     if slanted or np.linalg.norm(aside, axis=1).max() > 2 * max(ROUNDING, UNEVEN * float(np.linalg.norm(step))):
         raise ValueError("its slices are shifted against each other to the side")

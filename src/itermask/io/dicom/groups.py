@@ -10,7 +10,7 @@ from itermask.io.dicom.geometry import stack_slices
 
 SAME_DIRECTION, SAME_SIZE = 1e-3, 1e-3  # differences of cosines, and of pixel sizes in mm, that part no series
 SAME_ECHO, SAME_B = 0.05, 25.0  # ms; s/mm²
-SAME_PLACE = 0.01  # mm
+SAME_POSITION = 0.01  # mm
 PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -18,7 +18,7 @@ def parted(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Return the slices of a series by the volume they belong to.
 
     A slice whose echo time, b value or image type cannot be read joins the volume that it is like otherwise; where
-    there are several, the first that has no slice at its place.
+    there are several, the first that has no slice at its position.
     """
     groups: list[list[Frame]] = []
     for frame in sorted(frames, key=lambda frame: bool(frame.unknown)):  # those that are sure come first
@@ -33,8 +33,8 @@ def parted(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _taken(group: Sequence[Frame], frame: Frame) -> bool:
-    """Return whether a volume has a slice at the place of another."""
-    return any(_near(other.position, frame.position, SAME_PLACE) for other in group)
+    """Return whether a volume has a slice at the position of another."""
+    return any(_near(other.position, frame.position, SAME_POSITION) for other in group)
 
 
 def _alike(a: Frame, b: Frame) -> bool:

@@ -51,7 +51,7 @@ def overlay_images(
     for number, index in enumerate(slices, 1):
         frame = series.frames[index]
         picture = draw(scan.image[:, :, index].T, finding.anomaly[:, :, index].T, window, factor)
-        place = _place(scan.affine, index, factor)
+        pose = _pose(scan.affine, index, factor)
         header = headers[0] if frame.multiframe else headers[index]
         odd = bool(picture[..., 0].size % 2)  # GDCM ends the whole program on such an image
         result = hd.sc.SCImage.from_ref_dataset(
@@ -67,14 +67,14 @@ def overlay_images(
             manufacturer=MAKER,
             manufacturer_model_name=identity.model,
             software_versions=__version__,
-            pixel_spacing=(place["spacing"][1], place["spacing"][0]),
-            patient_orientation=_letters(place["orientation"]),
+            pixel_spacing=(pose["spacing"][1], pose["spacing"][0]),
+            patient_orientation=_letters(pose["orientation"]),
             transfer_syntax_uid=UNCOMPRESSED if odd else RLE,
             series_description=f"{MAKER} overlay ({NOTICE})",
         )
         if odd:
             result.compress(RLE, encoding_plugin="pydicom", generate_instance_uid=False)
-        _complete(result, frame, header, place, scan.spacing[2])
+        _complete(result, frame, header, pose, scan.spacing[2])
         yield result
 
 
@@ -111,7 +111,7 @@ def draw(image: np.ndarray, mask: np.ndarray, window: tuple[float, float], facto
     return np.asarray(picture)
 
 
-def _place(affine: np.ndarray, index: int, factor: int) -> dict[str, Any]:
+def _pose(affine: np.ndarray, index: int, factor: int) -> dict[str, Any]:
     """Position, orientation (LPS) and pixel sizes of an enlarged slice."""
     shift = 0.5 / factor - 0.5  # centre of the first small pixel, in large ones
     position = FLIP @ (affine @ [shift, shift, index, 1.0])[:3]
@@ -129,8 +129,8 @@ def _letters(orientation: np.ndarray) -> tuple[str, str]:
     return row, column
 
 
-def _complete(result: Any, frame: Any, header: Any, place: dict[str, Any], distance: float) -> None:
-    """Add what a picture tells of its source and its place in space."""
+def _complete(result: Any, frame: Any, header: Any, pose: dict[str, Any], distance: float) -> None:
+    """Add what a picture tells of its source and its position in space."""
     from pydicom.dataset import Dataset
     from pydicom.valuerep import DS
 
@@ -147,8 +147,8 @@ def _complete(result: Any, frame: Any, header: Any, place: dict[str, Any], dista
     result.DerivationDescription = f"Anomaly outlined by {MAKER} {__version__}. {NOTICE}"
     result.FrameOfReferenceUID = frame.reference
     result.PositionReferenceIndicator = header.get("PositionReferenceIndicator")
-    result.ImagePositionPatient = numbers(place["position"])
-    result.ImageOrientationPatient = numbers(place["orientation"].T.ravel())
+    result.ImagePositionPatient = numbers(pose["position"])
+    result.ImageOrientationPatient = numbers(pose["orientation"].T.ravel())
     result.SliceThickness = numbers([distance])[0]
     source = Dataset()
     source.ReferencedSOPClassUID = header.SOPClassUID

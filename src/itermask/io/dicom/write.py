@@ -47,7 +47,7 @@ def write_dicom(scan: Scan, series: Series, finding: Finding, out: Path | str, s
     Beside them lies the finding on one page, `dicom/summary-page.dcm` and `dicom/summary-pdf.dcm`. Where anything is
     marked there is also `dicom/key-images.dcm`; where nothing is, `overlay` is empty.
 
-    All is written to a temporary folder first, which then takes the place of earlier results. The same finding gives
+    All is written to a temporary folder first, which then replaces earlier results. The same finding gives
     the same UIDs.
 
     Args:
@@ -119,7 +119,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _exchange(made: Path, target: Path, earlier: Path) -> None:
-    """Put a folder in the place of another; if that fails, the other stays."""
+    """Replace a folder by another; if that fails, the earlier one stays."""
     if not target.exists():
         os.replace(made, target)
         return

@@ -68,19 +68,19 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
     image, brain, spacing = volume.images[0], volume.brain, volume.spacing
     groups = groups_from_intensity(image, brain) if volume.groups is None else np.where(brain, volume.groups, 0)
     clean = _any_contrast(image, brain, groups, rng, mix)
-    spoiled, where = clean, np.zeros(brain.shape, np.float32)
+    corrupted, where = clean, np.zeros(brain.shape, np.float32)
     if rng.random() < mix.anomalies:
         if rng.random() < 0.1:
-            spoiled, where = move_piece(clean, brain, rng, spacing)
+            corrupted, where = move_piece(clean, brain, rng, spacing)
         else:
-            spoiled, where = apply_anomalies(clean, brain, draw_anomalies(clean, groups, spacing, rng))
+            corrupted, where = apply_anomalies(clean, brain, draw_anomalies(clean, groups, spacing, rng))
     scanner = draw_scanner(rng)
-    low = min(float(clean[brain].min()), float(spoiled[brain].min()))
-    clean, spoiled = (apply_acquisition(one - low, brain, scanner, spacing) for one in (clean, spoiled))
-    change = spoiled - clean
-    spoiled = add_noise(spoiled, brain, scanner, rng)
-    limits = ROBUST.limits(spoiled, brain)
-    target, seen = ROBUST.apply(clean, brain, limits), ROBUST.apply(spoiled, brain, limits)
+    low = min(float(clean[brain].min()), float(corrupted[brain].min()))
+    clean, corrupted = (apply_acquisition(one - low, brain, scanner, spacing) for one in (clean, corrupted))
+    change = corrupted - clean
+    corrupted = add_noise(corrupted, brain, scanner, rng)
+    limits = ROBUST.limits(corrupted, brain)
+    target, seen = ROBUST.apply(clean, brain, limits), ROBUST.apply(corrupted, brain, limits)
 
     fine = fine_structure(seen, brain, spacing, cutoff)
     if rng.random() < mix.no_guidance:

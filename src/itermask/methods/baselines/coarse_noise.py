@@ -9,7 +9,7 @@ from scipy import ndimage
 def coarse_noise(shape: Sequence[int], spacing: Sequence[float], cell: float, rng: np.random.Generator) -> np.ndarray:
     """Return linearly interpolated Gaussian noise.
 
-    Standard normal values are drawn on a grid that is `cell` wide and lies at a random place, and interpolated at
+    Standard normal values are drawn on a grid that is `cell` wide and lies at a random position, and interpolated at
     the voxel centres. Source: the idea of Kascenas et al. 2022, noise of low resolution, scaled up.
 
     Args:

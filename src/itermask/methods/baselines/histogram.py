@@ -50,12 +50,12 @@ def match(values: np.ndarray, own: np.ndarray, wanted: Sequence[float]) -> np.nd
         >>> match(np.array([0.0, 5.0, 10.0, 12.0]), np.array([0.0, 10.0]), [0.0, 1.0]).tolist()
         [0.0, 0.5, 1.0, 1.2000000476837158]
     """
-    places, first = np.unique(own, return_index=True)
-    if places.size < 2:
-        raise ValueError(f"the brain's intensities are constant ({places[0]:g}) between the histogram's landmarks")
+    values_at, first = np.unique(own, return_index=True)
+    if values_at.size < 2:
+        raise ValueError(f"the brain's intensities are constant ({values_at[0]:g}) between the histogram's landmarks")
     goals = np.asarray(wanted, dtype=float)[first]
-    slopes = np.diff(goals) / np.diff(places)
-    matched = np.interp(values, places, goals)
-    matched = np.where(values < places[0], goals[0] + slopes[0] * (values - places[0]), matched)
-    matched = np.where(values > places[-1], goals[-1] + slopes[-1] * (values - places[-1]), matched)
+    slopes = np.diff(goals) / np.diff(values_at)
+    matched = np.interp(values, values_at, goals)
+    matched = np.where(values < values_at[0], goals[0] + slopes[0] * (values - values_at[0]), matched)
+    matched = np.where(values > values_at[-1], goals[-1] + slopes[-1] * (values - values_at[-1]), matched)
     return matched.astype(np.float32)

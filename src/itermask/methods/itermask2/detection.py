@@ -39,7 +39,7 @@ class Search:
 
     Attributes:
         prepared: the scan.
-        held: places of the slices with brain along its third axis.
+        held: indices of the slices with brain along its third axis.
         images: these slices (slices, X, Y).
         brains: boolean, same shape.
         reconstruct: hides and reconstructs pixels of them, see `itermask.core.slice_refinement`.

@@ -45,7 +45,7 @@ def operating_point(rule: OwnThreshold, searches: Sequence[Search], sizes: MaskS
 
 
 def largest_reached(rule: OwnThreshold, searches: Sequence[Search]) -> int:
-    """Return the place in `GAMMAS` of the largest that at least half of the curves exceed before their last point."""
+    """Return the index in `GAMMAS` of the largest that at least half of the curves exceed before their last point."""
     for index in range(len(GAMMAS) - 1, 0, -1):
         steps = [rule.stop_at(search.curve, GAMMAS[index]).step for search in searches]
         if np.mean([step < len(search.curve) - 1 for step, search in zip(steps, searches, strict=True)]) >= 0.5:

@@ -101,7 +101,7 @@ def error_and_reconstruction(
     seed = int(rng.integers(2**63))
     wanted = sampling_plan(method, scored)
     indices = sorted({at for at, _ in wanted})
-    number = {at: place for place, at in enumerate(indices)}
+    number = {at: index for index, at in enumerate(indices)}
 
     def parts() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for first in range(0, len(wanted), method.batch):

@@ -22,7 +22,7 @@ PUBLISHED = {"strips": 64, "ddim_steps": 100, "share": 0, "skip": False, "erode"
 
 @dataclass
 class MMCCD(CyclicUNet):
-    """The Cyclic UNet with a masked conditional diffusion in place of its forward network.
+    """The Cyclic UNet with a masked conditional diffusion instead of its forward network.
 
     Attributes:
         width: of a strip, pixels.

@@ -19,7 +19,7 @@ class Quality:
     """What is known of a scan's image quality.
 
     Attributes:
-        score: how spoiled the image looks; higher is worse. It is the logarithm of the odds of spoiled against clean
+        score: how corrupt the image looks; higher is worse. It is the logarithm of the odds of corrupted against clean
             that the reference's samples lead to, so its zero means nothing by itself: see `limits`.
         limits: the score from which a scan is borderline, and from which it is outside the range of clean scans of
             many scanners.
@@ -39,7 +39,7 @@ class Quality:
 
 
 def assess(scan: Scan, residual: np.ndarray | None = None) -> Quality:
-    """Measure how spoiled a scan's image is.
+    """Measure how corrupt a scan's image is.
 
     Args:
         scan: on its own grid, with its brain mask; skull and air may be there or not.

@@ -1,4 +1,4 @@
-"""Slow shading: a coil's uneven sensitivity, tissue piled up in one place, two halves that are no mirror images.
+"""Slow shading: a coil's uneven sensitivity, tissue piled up in one region, two halves that are no mirror images.
 
 The field is fitted to the slopes of the logarithm of the intensities. Slopes are small within tissue and large at
 edges, so edges are left out by weight, and no tissue, contrast or level needs to be known.
@@ -144,8 +144,8 @@ def _mirror(values: np.ndarray, known: np.ndarray, axis: int) -> tuple[np.ndarra
     """Return the map mirrored about the middle of what is known along an axis."""
     weights = known.sum(tuple(a for a in range(3) if a != axis))
     middle = np.average(np.arange(len(weights)), weights=weights)
-    places = np.rint(2 * middle - np.arange(len(weights))).astype(int)
-    fits = (places >= 0) & (places < len(weights))
-    taken = np.clip(places, 0, len(weights) - 1)
+    opposite = np.rint(2 * middle - np.arange(len(weights))).astype(int)
+    fits = (opposite >= 0) & (opposite < len(weights))
+    taken = np.clip(opposite, 0, len(weights) - 1)
     there = np.moveaxis(np.take(known, taken, axis), axis, 0) & fits[:, None, None]
     return np.take(values, taken, axis), np.moveaxis(there, 0, axis)

@@ -66,7 +66,7 @@ def numbers(
         "contrast of the two main tissues over their spread; higher is better",
     )
     known["inu_ratio"] = Number(
-        _inu_ratio(crop), "ratio", "brightness of the coil's bright over its dark places; 1 is even"
+        _inu_ratio(crop), "ratio", "brightness of the coil's bright over its dark regions; 1 is even"
     )
     for name, axis in zip(("fwhm_x", "fwhm_y", "fwhm_z"), range(3), strict=True):
         width = smoothness(crop, axis)

@@ -1,4 +1,4 @@
-"""What clean and spoiled scans look like: the fitted reference, and a scan's score against it.
+"""What clean and corrupted scans look like: the fitted reference, and a scan's score against it.
 
 `reference.json` lies beside this file. It was fitted by `benchmarks/quality.py` on clean scans of several scanners,
 real and virtual, and on the same scans with artifacts put on them; its `origin` says which.

@@ -1,14 +1,14 @@
-"""What neighbouring voxels tell: noise in flat places against edges, ripples, scales that no longer agree.
+"""What neighbouring voxels tell: noise in flat regions against edges, ripples, scales that no longer agree.
 
 Second differences `x[i−s] − 2 x[i] + x[i+s]` at a stride `s` are blind to slow shading and to contrast between tissues
-as such; their levels in the flattest places, at the median and at edges are compared within the scan.
+as such; their levels in the flattest regions, at the median and at edges are compared within the scan.
 """
 
 import numpy as np
 
 STRIDES = {"fine": 1.0, "middle": 2.0, "coarse": 4.0}  # mm; at least one, two and four voxels
 APART = 1.6  # mm, between lines that are examined
-FLAT, EDGY = 15.0, 85.0  # percentiles of the places
+FLAT, EDGY = 15.0, 85.0  # percentiles of the regions
 FEWEST = 12  # slices along an axis that is looked along
 
 
@@ -44,7 +44,7 @@ def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, .
 
     Returns:
         for every stride (`fine`, `middle`, `coarse`): `…_flat`, logarithm of the root mean square in the flattest
-        places; `…_rise`, the same at edges against it; `…_tail`, the differences' kurtosis; and `agree_…`, the
+        regions; `…_rise`, the same at edges against it; `…_tail`, the differences' kurtosis; and `agree_…`, the
         correlation between neighbouring strides.
 
     Example:
@@ -66,7 +66,7 @@ def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, .
         values *= good
         square = values * values
         count = max(int(good.sum()), 1)
-        levels = _places(square, good)
+        levels = _levels(square, good)
         flat, edgy = np.percentile(levels, [FLAT, EDGY]) if len(levels) else (np.nan, np.nan)
         fourth = float(np.vdot(square, square)) / count
         found[f"{name}_flat"] = float(np.log(max(flat, 1e-10)) / 2)
@@ -78,7 +78,7 @@ def axis_features(image: np.ndarray, inside: np.ndarray, spacing: tuple[float, .
     return found
 
 
-def _places(square: np.ndarray, good: np.ndarray, edges: tuple[int, int, int] = (4, 4, 6)) -> np.ndarray:
+def _levels(square: np.ndarray, good: np.ndarray, edges: tuple[int, int, int] = (4, 4, 6)) -> np.ndarray:
     """Return the mean of a map (0 where not good) in boxes of voxels that are at least two thirds good."""
     sizes = [n // edge * edge for n, edge in zip(square.shape, edges, strict=True)]
     if min(sizes) == 0:
@@ -106,7 +106,7 @@ def _agreement(
 
 
 def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
-    """Return the standard deviation of the noise in the flattest places, as a share of the level.
+    """Return the standard deviation of the noise in the flattest regions, as a share of the level.
 
     Differences along all axes at once (the product of three first differences) hold the least anatomy.
 
@@ -123,5 +123,5 @@ def noise_level(image: np.ndarray, inside: np.ndarray) -> float:
             corner = corner[tuple(second)] - corner[tuple(first)]
             good = good[tuple(second)] & good[tuple(first)]
     scale = np.sqrt(2.0 ** sum(size > 2 for size in image.shape))
-    levels = _places(corner * corner * good, good, (4, 4, 4))
+    levels = _levels(corner * corner * good, good, (4, 4, 4))
     return float(np.sqrt(np.percentile(levels, 2 * FLAT)) / scale) if len(levels) else float("nan")

@@ -170,7 +170,7 @@ def _planes(scan: Scan, finding: Finding) -> list[dict[str, Any]]:
     if len(instances) != scan.image.shape[2]:
         instances = ()
     for drawn in pictures.draw_planes(scan, finding):
-        where = f"{drawn.plane} slices at {', '.join(drawn.places)}"
+        where = f"{drawn.plane} slices at {', '.join(drawn.positions)}"
         marked = "with the anomaly outlined in red" if finding.anomaly.any() else "without any anomaly"
         rows = (
             ("Scan", "anomaly in red", drawn.scan, f"Scan, {where}, {marked}"),

@@ -37,7 +37,7 @@ class PlanePictures:
 
     Attributes:
         plane: one of `PLANES`.
-        places: where each slice lies, such as `S 24 mm`.
+        positions: where each slice lies, such as `S 24 mm`.
         file_axis: axis of the scan's array that the slices are cut across.
         file_slices: the slices' indices along that axis.
         scan: uint8 (rows, columns, 3), the scan with the anomaly's contour.
@@ -46,7 +46,7 @@ class PlanePictures:
     """
 
     plane: str
-    places: tuple[str, ...]
+    positions: tuple[str, ...]
     file_axis: int
     file_slices: tuple[int, ...]
     scan: np.ndarray
@@ -275,7 +275,7 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
         tile_width = max(pixels[1], round(width * scale))
         centre = np.array([(part.start + part.stop - 1) / 2 for part in box] + [1.0])
         rows: tuple[list, list, list] = ([], [], [])
-        places = []
+        positions = []
         for index in chosen:
             cut = tuple(index if other == axis else part for other, part in enumerate(box))
             tiles = (
@@ -284,17 +284,17 @@ def draw_planes(scan: Scan, finding: Finding, slices: int = SLICES) -> list[Plan
                 error_tile(error[cut].T, ceiling, pixels),
             )
             centre[axis] = index
-            places.append(_place((affine @ centre)[axis], axis))
+            positions.append(_position_text((affine @ centre)[axis], axis))
             for row, tile in zip(rows, tiles, strict=True):
-                row.append(_label(_pad(tile, tile_width), EDGES[plane], places[-1] if row is rows[0] else ""))
+                row.append(_label(_pad(tile, tile_width), EDGES[plane], positions[-1] if row is rows[0] else ""))
         file_axis = int(np.flatnonzero(order[:, 0] == axis)[0])
         flipped = order[file_axis, 1] < 0
         file_slices = tuple(brain.shape[axis] - 1 - index if flipped else index for index in chosen)
-        pictures.append(PlanePictures(plane, tuple(places), file_axis, file_slices, *map(_join, rows)))
+        pictures.append(PlanePictures(plane, tuple(positions), file_axis, file_slices, *map(_join, rows)))
     return pictures
 
 
-def _place(position: float, axis: int) -> str:
+def _position_text(position: float, axis: int) -> str:
     """Return a position in signed mm along a scanner axis; a letter such as L would name a side."""
     return f"{AXES[axis]} {signed(position)} mm"
 

@@ -47,7 +47,7 @@ def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
     """Return the thumbnail of a report as it is since it was last changed."""
     try:
         rows = ROW.findall(report.read_bytes())
-        pictures = [(_picture(png), places.count(b",") + 1) for png, plane, places in rows if plane == rows[0][1]]
+        pictures = [(_picture(png), positions.count(b",") + 1) for png, plane, positions in rows if plane == rows[0][1]]
     except UNREADABLE:
         return None
     if not pictures:

@@ -1,6 +1,6 @@
 """Bias field: uneven sensitivity of the receive coil; one side of the head is brighter than the other.
 
-Severity: the field in the brain's bright places over that in its dark ones (its 95th over its 5th percentile there),
+Severity: the field in the brain's bright regions over that in its dark ones (its 95th over its 5th percentile there),
 a factor of 1.2 a step; severity 1 is 1.2, severity 5 is 2.5, severity 10 is 6.2. The field is the exponential of a
 polynomial of third order in the volume's coordinates (Van Leemput et al. 1999), made by TorchIO's `BiasField`; its
 logarithm has mean 0 over the brain.
@@ -30,8 +30,8 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         ['coefficients', 'order', 'ratio']
     """
     grid = np.zeros((ORDER + 1,) * 3)
-    places = tuple(np.array(power) for power in zip(*_powers(ORDER), strict=True))
-    grid[places] = rng.uniform(-1, 1, len(places[0]))
+    indices = tuple(np.array(power) for power in zip(*_powers(ORDER), strict=True))
+    grid[indices] = rng.uniform(-1, 1, len(indices[0]))
     grid[0, 0, 0] = 0
     x, y, z = (np.linspace(-1, 1, size) if size > 1 else np.zeros(1) for size in subject.image.shape)
     field = np.polynomial.polynomial.polygrid3d(x, y, z, grid)[subject.brain]
@@ -40,7 +40,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
     if bright > dark:
         grid[0, 0, 0] = -field.mean()
         grid *= np.log(ratio) / (bright - dark)
-    return {"ratio": ratio, "coefficients": grid[places].tolist(), "order": ORDER}
+    return {"ratio": ratio, "coefficients": grid[indices].tolist(), "order": ORDER}
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:

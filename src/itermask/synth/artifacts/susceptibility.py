@@ -68,10 +68,10 @@ def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
     inside = np.maximum(1 - _square(offsets, parameters), 0)
     displacement = parameters["displacement_mm"] * inside**2
     slope = parameters["displacement_mm"] * -4 * inside * offsets[axis] / parameters["radius_mm"] ** 2
-    places = np.array(np.broadcast_arrays(*np.ogrid[box]), dtype=float)
-    places[axis] += displacement / spacing
+    coordinates = np.array(np.broadcast_arrays(*np.ogrid[box]), dtype=float)
+    coordinates[axis] += displacement / spacing
     corrupted = image.copy()
-    corrupted[box] = ndimage.map_coordinates(image, places, order=1, mode="nearest") * (1 + slope)
+    corrupted[box] = ndimage.map_coordinates(image, coordinates, order=1, mode="nearest") * (1 + slope)
     return corrupted
 
 

@@ -13,7 +13,7 @@ from itermask.synth.artifacts.base import Artifact, Parameters, Subject, choose_
 STRENGTH = 0.12  # of the reference intensity, for each step of severity
 MOST_LINES = 3
 THICKNESS = (1.0, 3.0)  # mm
-PLACES = (0.15, 0.85)  # range of the lines' places, share of the brain's extent
+POSITIONS = (0.15, 0.85)  # range of the lines' positions, share of the brain's extent
 
 
 def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Parameters:
@@ -36,7 +36,7 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
     lines = []
     for _ in range(int(rng.integers(1, MOST_LINES + 1))):
         count = max(1, round(rng.uniform(*THICKNESS) / subject.spacing[readout]))
-        start = min(low + int(rng.uniform(*PLACES) * (high - low)), max(low, high - count))
+        start = min(low + int(rng.uniform(*POSITIONS) * (high - low)), max(low, high - count))
         lines.append([start, min(start + count, high)])
     return {
         "axis": axis,

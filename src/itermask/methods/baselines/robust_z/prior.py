@@ -46,13 +46,13 @@ def stretched(prior: np.ndarray, shape: Sequence[int], bounds: Sequence[tuple[in
         >>> stretched(np.array([0.0, 1.0]).reshape(2, 1, 1), (6, 1, 1), [(1, 5), (0, 1), (0, 1)]).ravel().tolist()
         [0.0, 0.0, 0.25, 0.75, 1.0, 0.0]
     """
-    places = [
+    coordinates = [
         (np.arange(high - low) + 0.5) / (high - low) * size - 0.5
         for (low, high), size in zip(bounds, prior.shape, strict=True)
     ]
     found = np.zeros(shape, dtype=np.float32)
     inside = tuple(slice(low, high) for low, high in bounds)
-    found[inside] = ndimage.map_coordinates(prior, np.meshgrid(*places, indexing="ij"), order=1, mode="nearest")
+    found[inside] = ndimage.map_coordinates(prior, np.meshgrid(*coordinates, indexing="ij"), order=1, mode="nearest")
     return found
 
 
