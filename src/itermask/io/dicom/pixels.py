@@ -25,7 +25,7 @@ def read_pixels(series: Series) -> np.ndarray:
     place, images = None, np.empty(0)
     for index, frame in enumerate(series.frames):
         if frame.place != place:
-            place, images = frame.place, decode(frame.place)
+            place, images = frame.place, decode(frame.place, frame.stored)
         rows, columns = frame.size
         one = images.shape == frame.size and frame.number == 0
         if not one and not (images.ndim == 3 and images.shape[1:] == frame.size and frame.number < len(images)):
