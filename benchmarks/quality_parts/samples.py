@@ -211,7 +211,7 @@ def trial(data: Path, source: str, split: str, severities: Sequence[float], per:
 def faults_by(model: Model, data: Path, sample: Sample) -> dict[str, float]:
     """Scores of a sample that tell faults by what a model expects; none where the sample cannot be made."""
     try:
-        scan = spoiled(clean_scan(data, sample), sample)
+        scan = corrupted(clean_scan(data, sample), sample)
         prepared = prepare(scan, model.grid)
     except ValueError:
         return {}
