@@ -78,7 +78,7 @@ def test_pixels_are_those_that_the_whole_file_gives(shared_data, name):
     for series in find_series(shared_data / "dicom" / name).series:
         assert all(frame.stored for frame in series.frames)
         for frame in series.frames[::17]:
-            assert np.array_equal(decode(frame.place, frame.stored), decode(frame.place))
+            assert np.array_equal(decode(frame.dicom_file, frame.stored), decode(frame.dicom_file))
 
 
 def compressed(dataset, syntax):
