@@ -81,14 +81,14 @@ def one_a_subject(rows):
     return [row for row in rows if row["artifact"] or row["scan"] not in corrupted]
 
 
-def main(words=None):
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
     parser.add_argument("sites", nargs="*")
     parser.add_argument("--artifacts", nargs="*", default=list(CORRUPTED))
     parser.add_argument("--severity", type=float, default=5.0)
-    told = parser.parse_args(words)
+    told = parser.parse_args(arguments)
     rows = [json.loads(line) for line in told.out.read_text().splitlines()] if told.out.exists() else []
     if told.sites:
         look(told, rows)

@@ -105,10 +105,10 @@ def likely_table(rows: list[Row]) -> str:
             score, heads = reference.score(row["features"])
             if score >= reference.limits[0]:
                 found += 1
-                words = leading(heads)
-                named += words is not None
-                if words not in (None, true):
-                    wrong.append(words)
+                fault = leading(heads)
+                named += fault is not None
+                if fault not in (None, true):
+                    wrong.append(fault)
         right = named - len(wrong)
         other = max(set(wrong), key=wrong.count) if wrong else "–"
         sums += (len(these), found, named, right)

@@ -96,15 +96,15 @@ def describe(case: Case, about: About | None, healthy: bool | None = None) -> Ca
     return replace(case, group={**case.group, **about.group}, healthy=known, split=about.split)
 
 
-def nearest(words: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
+def nearest(names: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
     """Return the word that the innermost folder with any of them has in its name, in small letters; else "".
 
     Example:
         >>> nearest(["train", "val"], ["train", "sub-01", "anat"])
         'train'
     """
-    words = tuple(words)
-    return next((word for name in reversed(folders) for word in words if word in name.lower()), "")
+    names = tuple(names)
+    return next((word for name in reversed(folders) for word in names if word in name.lower()), "")
 
 
 class Found(NamedTuple):
