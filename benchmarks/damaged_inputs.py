@@ -227,7 +227,7 @@ def _seen(kind: Kind, input_folder: Path) -> Seen:
         RuntimeError: the command ended in another way.
     """
     if kind.arguments is None:
-        return kind.look(input_folder)
+        return kind.read_input(input_folder)
     sources: list[Source] = []
     reached: list[Scan] = []
 

@@ -45,7 +45,7 @@ def corrupted_scan(scan, name, severity):
     return replace(scan, image=made.image)
 
 
-def look(told, rows):
+def process(told, rows):
     """Process what has not been processed yet: a row for each scan as it is, and for each that is corrupted."""
     model = load_model(told.model, device="cpu")
     sites = {site: paths.split(",") for site, _, paths in (text.partition("=") for text in told.sites)}
@@ -91,7 +91,7 @@ def main(arguments=None):
     told = parser.parse_args(arguments)
     rows = [json.loads(line) for line in told.out.read_text().splitlines()] if told.out.exists() else []
     if told.sites:
-        look(told, rows)
+        process(told, rows)
     print("| scans | corrupted | AUROC of the order | without scanners |\n|---|---|---|---|")
     for chosen in (one_a_subject(rows), rows):
         corrupted = sum(bool(row["artifact"]) for row in chosen)

@@ -138,7 +138,7 @@ def main(arguments=None):
     told = parser.parse_args(arguments)
     rows = read_rows(told.out)
     if told.scans:
-        look(told, rows)
+        process(told, rows)
     columns = {"after": rows} if told.before is None else {"before": read_rows(told.before), "after": rows}
     print(table(columns))
     measured = rates(rows)
@@ -148,7 +148,7 @@ def main(arguments=None):
         save_card(Path(told.model), card | {"trust": measured})
 
 
-def look(told, rows):
+def process(told, rows):
     """Process what has not been processed yet, and write a row for each."""
     model = load_model(told.model, device="cpu")
     shapes = load_shapes(told.shapes) if told.shapes else {}

@@ -22,12 +22,12 @@ class Adapter:
 
     Attributes:
         name: key in `itermask.io.datasets.ADAPTERS`.
-        looks_for: an example of the names it goes by, for messages.
+        expected: an example of the names it goes by, for messages.
         collect: turns the images of a folder into sorted cases; no case where it finds none of its names.
     """
 
     name: str
-    looks_for: str
+    expected: str
     collect: Callable[[Tree], list[Case]]
 
     def __call__(self, root: Path) -> list[Case]:
@@ -40,7 +40,7 @@ class Adapter:
         cases = self.collect(tree)
         if not cases:
             count = len(tree.files)
-            raise InputError(f"{root}: no {self.name} case among its {count} images; looked for {self.looks_for}")
+            raise InputError(f"{root}: no {self.name} case among its {count} images; looked for {self.expected}")
         return cases
 
 

@@ -29,7 +29,7 @@ class Part:
         headline: what decided the verdict.
         numbers: score and the like in words.
         notes: sentences that a reader must know.
-        report: of the look, whose pictures are taken; None if there is none.
+        report: of the analysis, whose pictures are taken; None if there is none.
         aside: whether it was not meant to be processed; `notes` say why.
     """
 
