@@ -156,15 +156,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     disturbed = time.perf_counter() - started
     wanted, found = hashes(whole), hashes(parts)
     different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    looks = [entry["name"] for entry in log_entries(parts) if entry["state"] == "done"]
-    names = set(looks)
+    finished = [entry["name"] for entry in log_entries(parts) if entry["state"] == "done"]
+    names = set(finished)
     failed = {entry["name"] for entry in log_entries(parts) if entry["state"] == "failed"}
     rows = {
         "good scans, bad scans": f"{count}, {len(BAD)}",
         "uninterrupted: exit code, seconds": f"{code}, {seconds:.0f}",
         "kill -9 of the main process, of workers": "{main}, {worker} ({too late} too late)".format(**killed),
         "interrupted: seconds in all": f"{disturbed:.0f}",
-        "scans finished, finished twice": f"{len(names)}, {len(looks) - len(names)}",
+        "scans finished, finished twice": f"{len(names)}, {len(finished) - len(names)}",
         "scans failed": ", ".join(sorted(failed)),
         "files compared, different": f"{len(wanted)}, {len(different)}",
     }

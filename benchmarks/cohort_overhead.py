@@ -2,7 +2,7 @@
 
     python benchmarks/cohort_overhead.py runs/overhead --scans 1000
 
-Small made-up heads and a small untrained network, so that what surrounds a look stands out. Memory is read from
+Small made-up heads and a small untrained network, so that what surrounds the analysis stands out. Memory is read from
 /proc while the run lasts (Linux).
 """
 
@@ -120,15 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     again = time.perf_counter() - again
     lines = [json.loads(line) for line in (out / "logs" / "run-1of1.jsonl").read_text().splitlines() if line]
-    looks = [entry for entry in lines if entry.get("state") == "done"]
-    looking = np.median([sum(entry["timings"].values()) for entry in looks])
-    whole = np.median([entry["seconds"] for entry in looks])
-    beside = seconds * chosen.workers / chosen.scans - np.mean([entry["seconds"] for entry in looks])
+    finished = [entry for entry in lines if entry.get("state") == "done"]
+    analysing = np.median([sum(entry["timings"].values()) for entry in finished])
+    whole = np.median([entry["seconds"] for entry in finished])
+    beside = seconds * chosen.workers / chosen.scans - np.mean([entry["seconds"] for entry in finished])
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    print(f"{len(looks)} of {chosen.scans} scans, {chosen.workers} workers, {machine}\n")
+    print(f"{len(finished)} of {chosen.scans} scans, {chosen.workers} workers, {machine}\n")
     rows = {
         "wall-clock seconds, a scan": f"{seconds:.0f}, {seconds / chosen.scans:.3f}",
-        "a worker's seconds a scan (median)": f"{whole:.3f}; looking {looking:.3f}, the rest files and report",
+        "a worker's seconds a scan (median)": f"{whole:.3f}; analysis {analysing:.3f}, the rest files and report",
         "seconds a scan beside the workers": f"{beside:.3f}",
         "a second run with nothing to do, seconds": f"{again:.1f}",
     }

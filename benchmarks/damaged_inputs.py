@@ -227,12 +227,12 @@ def _seen(kind: Kind, input_folder: Path) -> Seen:
         RuntimeError: the command ended in another way.
     """
     if kind.arguments is None:
-        return kind.look(input_folder)
+        return kind.read_input(input_folder)
     sources: list[Source] = []
     reached: list[Scan] = []
 
-    def reading(*words: Any, **more: Any) -> list[Source]:
-        sources[:] = read_scans(*words, **more)
+    def reading(*command_line: Any, **more: Any) -> list[Source]:
+        sources[:] = read_scans(*command_line, **more)
         return sources
 
     def reach(*_: Any, scan: Scan, **__: Any) -> None:
@@ -252,7 +252,7 @@ def _seen(kind: Kind, input_folder: Path) -> Seen:
     raise InputError(lines[0].removeprefix("itermask: "))
 
 
-def command(words: list[str]) -> tuple[Any, str, str]:
+def command(command_line: list[str]) -> tuple[Any, str, str]:
     """Return exit code, standard output and standard error of `itermask`, called in this process.
 
     The code is None where the command came to load a model and was stopped there.
@@ -260,7 +260,7 @@ def command(words: list[str]) -> tuple[Any, str, str]:
     from itermask.cli.main import main as itermask
 
     before, output, errors = sys.argv, io.StringIO(), io.StringIO()
-    sys.argv = ["itermask", *words]
+    sys.argv = ["itermask", *command_line]
     code: Any = 0
     try:
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(output):

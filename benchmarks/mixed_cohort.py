@@ -45,7 +45,7 @@ def corrupted_scan(scan, name, severity):
     return replace(scan, image=made.image)
 
 
-def look(told, rows):
+def process(told, rows):
     """Process what has not been processed yet: a row for each scan as it is, and for each that is corrupted."""
     model = load_model(told.model, device="cpu")
     sites = {site: paths.split(",") for site, _, paths in (text.partition("=") for text in told.sites)}
@@ -81,17 +81,17 @@ def one_a_subject(rows):
     return [row for row in rows if row["artifact"] or row["scan"] not in corrupted]
 
 
-def main(words=None):
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
     parser.add_argument("sites", nargs="*")
     parser.add_argument("--artifacts", nargs="*", default=list(CORRUPTED))
     parser.add_argument("--severity", type=float, default=5.0)
-    told = parser.parse_args(words)
+    told = parser.parse_args(arguments)
     rows = [json.loads(line) for line in told.out.read_text().splitlines()] if told.out.exists() else []
     if told.sites:
-        look(told, rows)
+        process(told, rows)
     print("| scans | corrupted | AUROC of the order | without scanners |\n|---|---|---|---|")
     for chosen in (one_a_subject(rows), rows):
         corrupted = sum(bool(row["artifact"]) for row in chosen)

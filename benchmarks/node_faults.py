@@ -73,8 +73,8 @@ def run_node(config: Path, real: bool) -> None:
 
 
 def start_node(out: Path, real: bool = False) -> subprocess.Popen:
-    words = [sys.executable, __file__, str(out), "--node", "real" if real else "threshold"]
-    return subprocess.Popen(words, stderr=open(out / "log.txt", "ab"))
+    statement = [sys.executable, __file__, str(out), "--node", "real" if real else "threshold"]
+    return subprocess.Popen(statement, stderr=open(out / "log.txt", "ab"))
 
 
 def free_port() -> int:
@@ -96,14 +96,14 @@ def write_config(out: Path, archive: int | None, waits: dict[str, float], thread
     return ports
 
 
-def query(out: Path, words: str) -> list[tuple]:
+def query(out: Path, statement: str) -> list[tuple]:
     """What the node's database holds, read from outside."""
     path = out / "node" / "queue.sqlite"
     if not path.exists():
         return []
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
     try:
-        return connection.execute(words).fetchall()
+        return connection.execute(statement).fetchall()
     except sqlite3.OperationalError:  # it is being made
         return []
     finally:

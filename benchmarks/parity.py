@@ -75,12 +75,12 @@ def run(chosen: argparse.Namespace) -> str:
             networks["reconstruction"], reference_guidance(image, prepared.spacing), rng, method.mask_channel
         )
 
-        def watched(x: np.ndarray, mask: np.ndarray, look=reconstruct, kept=errors) -> np.ndarray:
-            found = look(x, mask)
+        def record_passes(x: np.ndarray, mask: np.ndarray, network=reconstruct, kept=errors) -> np.ndarray:
+            found = network(x, mask)
             kept.append(np.sort(((x - found) ** 2)[brain]))  # noqa: B023
             return found
 
-        curve = reference_curve(image, brain, watched)
+        curve = reference_curve(image, brain, record_passes)
         reconstruct(image, brain)  # the pass with nothing hidden, which the profile takes
         state = rng.bit_generator.state
         search = method.explore(prepared, runtime, np.random.default_rng(chosen.seed))

@@ -100,9 +100,9 @@ def table(columns):
     for what in sorted({line_of(row) for rows in columns.values() for row in rows}):
         cells = []
         for rows in columns.values():
-            words = [row["verdict"] for row in rows if line_of(row) == what]
-            for count in (sum(word != VERDICTS[0] for word in words), words.count(VERDICTS[2])):
-                cells.append(f"{count} of {len(words)}" if words else "–")
+            arguments = [row["verdict"] for row in rows if line_of(row) == what]
+            for count in (sum(word != VERDICTS[0] for word in arguments), arguments.count(VERDICTS[2])):
+                cells.append(f"{count} of {len(arguments)}" if arguments else "–")
         lines.append(f"| {what[-1]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -125,7 +125,7 @@ def read_rows(path):
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def main(words=None):
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
@@ -135,10 +135,10 @@ def main(words=None):
     parser.add_argument("--artifacts", nargs="*", default=sorted(ARTIFACTS))
     parser.add_argument("--severities", nargs="*", type=int, default=list(SEVERITIES))
     parser.add_argument("--card", action="store_true")
-    told = parser.parse_args(words)
+    told = parser.parse_args(arguments)
     rows = read_rows(told.out)
     if told.scans:
-        look(told, rows)
+        process(told, rows)
     columns = {"after": rows} if told.before is None else {"before": read_rows(told.before), "after": rows}
     print(table(columns))
     measured = rates(rows)
@@ -148,7 +148,7 @@ def main(words=None):
         save_card(Path(told.model), card | {"trust": measured})
 
 
-def look(told, rows):
+def process(told, rows):
     """Process what has not been processed yet, and write a row for each."""
     model = load_model(told.model, device="cpu")
     shapes = load_shapes(told.shapes) if told.shapes else {}

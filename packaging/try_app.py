@@ -39,9 +39,11 @@ def main(command: list[str]) -> int:
         make_tree(tree)
         out.mkdir()
         out.chmod(0o777)  # the app's user may be another
-        words = [word.replace("@DATA", str(tree)).replace("@OUT", str(out)) for word in command]
+        arguments = [word.replace("@DATA", str(tree)).replace("@OUT", str(out)) for word in command]
         for level in ("participant", "group"):
-            done = subprocess.run([*words, level, "--participant-label", "01", "--skip-bids-validation"], check=False)
+            done = subprocess.run(
+                [*arguments, level, "--participant-label", "01", "--skip-bids-validation"], check=False
+            )
             if done.returncode:
                 print(f"{level}: exit code {done.returncode}", file=sys.stderr)
                 return done.returncode

@@ -37,7 +37,7 @@ GREY = {"cmap": "gray", "vmin": -3, "vmax": 4.5}
 
 
 @dataclass(frozen=True)
-class Look:
+class Analysed:
     """One demo scan, processed."""
 
     prepared: Prepared
@@ -45,16 +45,16 @@ class Look:
     found: Detection
 
 
-def look_at_all(model: Model) -> dict[str, Look]:
+def analyse_all(model: Model) -> dict[str, Analysed]:
     """Return every demo scan of the model's sequence on the model's grid, with what was found."""
-    point, looks = model.calibration["operating_point"], {}
+    point, analysed = model.calibration["operating_point"], {}
     for name, scan in cases():
         if scan.sequence not in model.sequences:
             continue
         prepared = prepare(with_brain(scan)[0], model.grid)
         search = model.method.explore(prepared, model.runtime, np.random.default_rng(0))
-        looks[name] = Look(prepared, search, model.method.finalize(search, point))
-    return looks
+        analysed[name] = Analysed(prepared, search, model.method.finalize(search, point))
+    return analysed
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -84,9 +84,9 @@ def hide(axes: Axes, mask: np.ndarray, colour: tuple[float, float, float] = RED,
     axes.imshow(np.fliplr(mask.T)[..., None] * (*colour, alpha), origin="lower", interpolation="nearest")
 
 
-def draw_guidance(look: Look, cutoff: float, path: Path) -> None:
+def draw_guidance(one: Analysed, cutoff: float, path: Path) -> None:
     """What the network sees of a scan, part of which is hidden."""
-    prepared, rng = look.prepared, np.random.default_rng(18)
+    prepared, rng = one.prepared, np.random.default_rng(18)
     at = prepared.image.shape[2] // 2 + 2
     hidden = training_mask(prepared.brain, rng, MaskMix(0, 1, 0))
     seen = np.where(hidden, rng.standard_normal(prepared.image.shape), prepared.image)
@@ -99,9 +99,9 @@ def draw_guidance(look: Look, cutoff: float, path: Path) -> None:
     save(figure, path)
 
 
-def draw_training_masks(look: Look, path: Path) -> None:
+def draw_training_masks(one: Analysed, path: Path) -> None:
     """Examples of each kind of training mask."""
-    prepared, at = look.prepared, look.prepared.image.shape[2] // 2 + 2
+    prepared, at = one.prepared, one.prepared.image.shape[2] // 2 + 2
     kinds = [("ellipsoid", (1, 0, 0), 3), ("ellipsoid", (1, 0, 0), 13), ("smooth field", (0, 1, 0), 6)]
     kinds += [("smooth field", (0, 1, 0), 18), ("whole brain", (0, 0, 1), 0)]
     figure, axes = panels(len(kinds))
@@ -112,12 +112,12 @@ def draw_training_masks(look: Look, path: Path) -> None:
     save(figure, path)
 
 
-def draw_curve(looks: dict[str, Look], path: Path) -> None:
+def draw_curve(analysed: dict[str, Analysed], path: Path) -> None:
     """Threshold curves with the tangent at the stop, and their slopes."""
     figure = Figure(figsize=(8.2, 3.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name in (HEALTHY, PATIENT):
-        trace = looks[name].found.trace
+        trace = analysed[name].found.trace
         curve, slope, step = np.array(trace["curve"]), np.array(trace["slope"]), trace["step"]
         percent = 100 * np.arange(1, curve.size + 1) / curve.size
         where, level, gamma = percent[step], curve[step], trace["gamma"]
@@ -129,7 +129,7 @@ def draw_curve(looks: dict[str, Look], path: Path) -> None:
         right.plot(where, slope[step], "o", color=COLOURS[name], markersize=5)
     right.axhline(gamma, color="black", linewidth=1, linestyle="--")
     right.text(86.2, 1.25 * gamma, "gamma", fontsize=9)
-    top = 1.6 * max(looks[name].found.trace["own_threshold"] for name in (HEALTHY, PATIENT))
+    top = 1.6 * max(analysed[name].found.trace["own_threshold"] for name in (HEALTHY, PATIENT))
     left.set(xlim=(86, 100.2), ylim=(0, top), xlabel="brain revealed, %", ylabel="error threshold T")
     left.set_title("the threshold curve's end; dashed: slope gamma", fontsize=9)
     left.legend(frameon=False, fontsize=9, loc="upper left")
@@ -138,9 +138,9 @@ def draw_curve(looks: dict[str, Look], path: Path) -> None:
     save(figure, path)
 
 
-def draw_passes(look: Look, path: Path) -> None:
+def draw_passes(one: Analysed, path: Path) -> None:
     """The refinement, pass by pass, on the slice with most anomaly."""
-    prepared, found = look.prepared, look.found
+    prepared, found = one.prepared, one.found
     assert found.revealed is not None
     at = int(found.mask.sum(axis=(0, 1)).argmax())
     passes = found.trace["passes"]
@@ -155,11 +155,11 @@ def draw_passes(look: Look, path: Path) -> None:
     save(figure, path)
 
 
-def draw_first_look(look: Look, path: Path) -> None:
+def draw_first_result(one: Analysed, path: Path) -> None:
     """Everything of the brain hidden: what the guidance alone tells, and what is hidden next."""
-    prepared = look.prepared
-    at = int(look.found.mask.sum(axis=(0, 1)).argmax())
-    expected = look.search.reconstruct(prepared.image, prepared.brain)
+    prepared = one.prepared
+    at = int(one.found.mask.sum(axis=(0, 1)).argmax())
+    expected = one.search.reconstruct(prepared.image, prepared.brain)
     error = np.where(prepared.brain, (prepared.image - expected) ** 2, 0)
     mask = largest_errors(error[..., at][None], prepared.brain[..., at][None])[0]
     figure, (first, second, third, fourth) = panels(4)
@@ -171,9 +171,9 @@ def draw_first_look(look: Look, path: Path) -> None:
     save(figure, path)
 
 
-def draw_strips(look: Look, path: Path) -> None:
+def draw_strips(one: Analysed, path: Path) -> None:
     """Strips that MMCCD hides, one after the other, and how often each pixel is hidden."""
-    prepared, at = look.prepared, look.prepared.image.shape[2] // 2 + 2
+    prepared, at = one.prepared, one.prepared.image.shape[2] // 2 + 2
     image, brain = prepared.image[..., at], prepared.brain[..., at]
     noise = np.random.default_rng(0).standard_normal(image.shape)
     single, shared = strip_schedule(image.shape, 4, 24), strip_schedule(image.shape, 4, 24, 16)
@@ -191,7 +191,7 @@ def draw_strips(look: Look, path: Path) -> None:
     save(figure, path)
 
 
-def draw_profile(looks: dict[str, Look], model: Model, path: Path) -> None:
+def draw_profile(analysed: dict[str, Analysed], model: Model, path: Path) -> None:
     """The demo scans' profiles and scores beside the healthy range."""
     card = model.calibration
     healthy = np.array(card["healthy"]["profile_distance"])
@@ -202,10 +202,10 @@ def draw_profile(looks: dict[str, Look], model: Model, path: Path) -> None:
     left.text(0, 1.1, "healthy", fontsize=8, color="0.4")
     borderline, outside = limits(list(healthy))
     right.hist(np.log2(healthy), bins=12, color="0.75")
-    for height, (name, look) in enumerate(looks.items()):
-        z = profiles.standardise(look.found.profile)
+    for height, (name, one) in enumerate(analysed.items()):
+        z = profiles.standardise(one.found.profile)
         left.plot(range(len(z)), list(z.values()), "o-", color=COLOURS[name], markersize=3, linewidth=1, label=name)
-        score = compare_scores(look.found, card)[0]["profile_distance"]["value"]
+        score = compare_scores(one.found, card)[0]["profile_distance"]["value"]
         right.axvline(np.log2(score), color=COLOURS[name], linewidth=2)
         right.text(np.log2(score), 9.4 - 0.9 * height, f" {name}", color=COLOURS[name], fontsize=8)
     left.set_xticks(range(len(z)), [each.replace("_", " ") for each in z], rotation=60, ha="right", fontsize=7)
@@ -227,14 +227,14 @@ def main() -> None:
     mpl.use("agg")
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/pictures")
     model = load_model("t1w-2mm", device="cpu")
-    looks = look_at_all(model)
-    draw_guidance(looks[HEALTHY], model.card["method_settings"]["cutoff"], out / "guidance.png")
-    draw_training_masks(looks[HEALTHY], out / "training-masks.png")
-    draw_curve(looks, out / "threshold-curve.png")
-    draw_passes(looks[PATIENT], out / "passes.png")
-    draw_first_look(looks[PATIENT], out / "first-look.png")
-    draw_strips(looks[HEALTHY], out / "strips.png")
-    draw_profile(looks, model, out / "profile.png")
+    analysed = analyse_all(model)
+    draw_guidance(analysed[HEALTHY], model.card["method_settings"]["cutoff"], out / "guidance.png")
+    draw_training_masks(analysed[HEALTHY], out / "training-masks.png")
+    draw_curve(analysed, out / "threshold-curve.png")
+    draw_passes(analysed[PATIENT], out / "passes.png")
+    draw_first_result(analysed[PATIENT], out / "first-look.png")
+    draw_strips(analysed[HEALTHY], out / "strips.png")
+    draw_profile(analysed, model, out / "profile.png")
 
 
 if __name__ == "__main__":

@@ -119,8 +119,8 @@ def test_what_must_not_be_is_seen(tmp_path):
 
     truth = scan(1)
     results = [
-        attempt(Kind("test", make, corrupted, look), truth, (0, 0))["result"]
-        for look in (fails, changes, lambda folder: scan(2), lambda folder: scan(1))
+        attempt(Kind("test", make, corrupted, read_input), truth, (0, 0))["result"]
+        for read_input in (fails, changes, lambda folder: scan(2), lambda folder: scan(1))
     ]
     assert results == ["traceback", "changed", "verdict", "right"]
 

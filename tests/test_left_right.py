@@ -25,7 +25,7 @@ from itermask.pipeline import analyze
 from itermask.prepare.atlas import template
 from itermask.results.regions import regions_of
 from itermask.results.report import embed, pictures
-from itermask.results.report import text as words
+from itermask.results.report import text as report_text
 from itermask.types import Finding
 
 RADIUS = 11.0  # mm of a lesion
@@ -101,7 +101,7 @@ def middle(mask, affine):
 
 
 @dataclass(frozen=True)
-class Looked:
+class Processed:
     """A head that was processed: where its lesion is in words, MNI mm and scanner mm, and what was written."""
 
     words: str
@@ -121,7 +121,7 @@ class Looked:
 
 
 @pytest.fixture(scope="module", params=[(how, words) for how in STORED for words in PLACES], ids=" with ".join)
-def looked(request, model, tmp_path_factory):
+def processed(request, model, tmp_path_factory):
     how, words = request.param
     folder = tmp_path_factory.mktemp("head")
     scan, series, truth = stored(how, *with_lesion(PLACES[words]), folder)
@@ -129,40 +129,40 @@ def looked(request, model, tmp_path_factory):
     out = write_finding(finding.scan, finding, folder / "out")
     if series is not None:
         write_dicom(finding.scan, series, finding, out)
-    return Looked(words, np.array(PLACES[words]), middle(truth, scan.affine), truth, finding, out)
+    return Processed(words, np.array(PLACES[words]), middle(truth, scan.affine), truth, finding, out)
 
 
-def dicom_of(looked, name):
+def dicom_of(processed, name):
     """Datasets of a result by its name; skips where the head is no DICOM series."""
-    if not (looked.out / "dicom").exists():
+    if not (processed.out / "dicom").exists():
         pytest.skip("not a DICOM series")
-    return [pydicom.dcmread(path) for path in sorted((looked.out / "dicom").glob(name))]
+    return [pydicom.dcmread(path) for path in sorted((processed.out / "dicom").glob(name))]
 
 
-def test_the_mask_lies_on_the_lesion(looked):
-    stored = nib.load(looked.out / "anomaly.nii.gz")
+def test_the_mask_lies_on_the_lesion(processed):
+    stored = nib.load(processed.out / "anomaly.nii.gz")
     mask = np.asarray(stored.dataobj) > 0
-    assert 2 * (mask & looked.truth).sum() > 0.85 * (mask.sum() + looked.truth.sum())
-    np.testing.assert_allclose(middle(mask, stored.affine), looked.place, atol=HALF_VOXEL)
+    assert 2 * (mask & processed.truth).sum() > 0.85 * (mask.sum() + processed.truth.sum())
+    np.testing.assert_allclose(middle(mask, stored.affine), processed.place, atol=HALF_VOXEL)
 
 
-def test_the_list_of_regions_says_where(looked):
-    largest = looked.listed[0]
-    assert (largest["side"], largest["place"].startswith(looked.words)) == (looked.side, True)
-    np.testing.assert_allclose(largest["position_mm"], looked.place, atol=2 * HALF_VOXEL)
-    np.testing.assert_allclose(largest["position_mni_mm"], looked.mni, atol=NEAR)
-    assert looked.truth[tuple(largest["voxel"])]
+def test_the_list_of_regions_says_where(processed):
+    largest = processed.listed[0]
+    assert (largest["side"], largest["place"].startswith(processed.words)) == (processed.side, True)
+    np.testing.assert_allclose(largest["position_mm"], processed.place, atol=2 * HALF_VOXEL)
+    np.testing.assert_allclose(largest["position_mni_mm"], processed.mni, atol=NEAR)
+    assert processed.truth[tuple(largest["voxel"])]
 
 
-def test_the_words_say_the_side_and_no_other(looked):
-    other = {"left": "right", "right": "left"}[looked.side]
-    report = (looked.out / "report.html").read_text()
-    for text in (looked.finding.headline, looked.finding.questions[2]["sentence"]):
-        assert looked.words in text
+def test_the_words_say_the_side_and_no_other(processed):
+    other = {"left": "right", "right": "left"}[processed.side]
+    report = (processed.out / "report.html").read_text()
+    for text in (processed.finding.headline, processed.finding.questions[2]["sentence"]):
+        assert processed.words in text
         assert other not in text
-    assert looked.finding.headline in html.unescape(report)
-    row = words.region_rows(regions_of(looked.finding.scan, looked.finding)[0])[0]
-    assert (row["side"], row["part"]) == (looked.side, looked.listed[0]["place"])
+    assert processed.finding.headline in html.unescape(report)
+    row = report_text.region_rows(regions_of(processed.finding.scan, processed.finding)[0])[0]
+    assert (row["side"], row["part"]) == (processed.side, processed.listed[0]["place"])
     assert f">{row['part']}</td>" in report
 
 
@@ -177,9 +177,9 @@ def letter_at(tile, edge):
     return list(TOWARDS)[int(np.argmax(fits))]
 
 
-def test_the_lesion_is_outlined_on_the_side_whose_letter_is_its_own(looked):
-    scan, finding = looked.finding.scan, looked.finding
-    offset = looked.place - middle(finding.brain, finding.affine)
+def test_the_lesion_is_outlined_on_the_side_whose_letter_is_its_own(processed):
+    scan, finding = processed.finding.scan, processed.finding
+    offset = processed.place - middle(finding.brain, finding.affine)
     planes = pictures.draw_planes(scan, finding)
     assert {plane.plane for plane in planes} == set(pictures.PLANES)
     for plane in planes:
@@ -196,17 +196,17 @@ def test_the_lesion_is_outlined_on_the_side_whose_letter_is_its_own(looked):
             assert abs(truly) < 12 or np.sign(along) == np.sign(truly)
 
 
-def test_the_viewer_lies_over_the_lesion(looked):
-    found = embed.embed(looked.finding.scan, looked.finding, 10**7)
+def test_the_viewer_lies_over_the_lesion(processed):
+    found = embed.embed(processed.finding.scan, processed.finding, 10**7)
     volume = nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(found.volumes["error"])))
     marked = np.asarray(volume.dataobj) > found.about["start"]
-    np.testing.assert_allclose(middle(marked, volume.affine), looked.place, atol=HALF_VOXEL)
-    assert found.volumes["error"] in (looked.out / "report.html").read_text()
+    np.testing.assert_allclose(middle(marked, volume.affine), processed.place, atol=HALF_VOXEL)
+    assert found.volumes["error"] in (processed.out / "report.html").read_text()
 
 
-def test_the_segmentation_says_where(looked):
-    (made,) = dicom_of(looked, "segmentation.dcm")
-    assert looked.words in made.SegmentSequence[0].SegmentLabel
+def test_the_segmentation_says_where(processed):
+    (made,) = dicom_of(processed, "segmentation.dcm")
+    assert processed.words in made.SegmentSequence[0].SegmentLabel
     shared = made.SharedFunctionalGroupsSequence[0]
     spacing = [float(size) for size in shared.PixelMeasuresSequence[0].PixelSpacing]
     rows, columns = np.reshape(shared.PlaneOrientationSequence[0].ImageOrientationPatient, (2, 3)).astype(float)
@@ -216,19 +216,19 @@ def test_the_segmentation_says_where(looked):
         if segment.ReferencedSegmentNumber == 1:
             corner = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
             places += [corner + x * spacing[1] * rows + y * spacing[0] * columns for y, x in np.argwhere(frame)]
-    np.testing.assert_allclose(FLIP @ np.mean(places, axis=0), looked.place, atol=HALF_VOXEL)
+    np.testing.assert_allclose(FLIP @ np.mean(places, axis=0), processed.place, atol=HALF_VOXEL)
 
 
-def test_the_structured_report_says_where(looked):
-    (made,) = dicom_of(looked, "scores.dcm")
+def test_the_structured_report_says_where(processed):
+    (made,) = dicom_of(processed, "scores.dcm")
     texts = [element.value for element in made.iterall() if element.keyword == "TextValue"]
-    assert f"Place: {looked.listed[0]['place']}" in texts
-    assert f"{looked.finding.headline}." in texts
-    assert looked.words in looked.finding.headline
+    assert f"Place: {processed.listed[0]['place']}" in texts
+    assert f"{processed.finding.headline}." in texts
+    assert processed.words in processed.finding.headline
 
 
-def test_the_overlay_outlines_the_lesion(looked):
-    images = dicom_of(looked, "overlay/*.dcm")
+def test_the_overlay_outlines_the_lesion(processed):
+    images = dicom_of(processed, "overlay/*.dcm")
     places = []
     for image in images:
         rows, columns = np.reshape(image.ImageOrientationPatient, (2, 3)).astype(float)
@@ -238,4 +238,4 @@ def test_the_overlay_outlines_the_lesion(looked):
             assert FLIP @ direction @ towards > 0.8
         outline = np.argwhere((image.pixel_array == pictures.CONTOUR).all(axis=2))
         places += [corner + x * spacing[1] * rows + y * spacing[0] * columns for y, x in outline]
-    np.testing.assert_allclose(FLIP @ np.mean(places, axis=0), looked.place, atol=2 * HALF_VOXEL)
+    np.testing.assert_allclose(FLIP @ np.mean(places, axis=0), processed.place, atol=2 * HALF_VOXEL)

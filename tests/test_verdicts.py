@@ -46,7 +46,7 @@ def test_the_table_has_a_column_for_each_run():
 
 
 @pytest.fixture(scope="module")
-def looked(tmp_path_factory):
+def processed(tmp_path_factory):
     """Two heads, processed as they are, with one artifact and with lesions."""
     folder = tmp_path_factory.mktemp("verdicts")
     tiny_model(folder / "model")
@@ -59,8 +59,8 @@ def looked(tmp_path_factory):
     return folder, list(map(str, words))
 
 
-def test_every_scan_is_processed_as_it_is_corrupted_and_with_lesions(looked):
-    rows = verdicts.read_rows(looked[0] / "out.tsv")
+def test_every_scan_is_processed_as_it_is_corrupted_and_with_lesions(processed):
+    rows = verdicts.read_rows(processed[0] / "out.tsv")
     for name in ("sub-21_T1w.nii.gz", "sub-22_T1w.nii.gz"):
         kinds = [one["kind"] for one in rows if one["scan"] == name]
         assert (kinds.count("healthy"), kinds.count("artifact")) == (1, 1)
@@ -68,8 +68,8 @@ def test_every_scan_is_processed_as_it_is_corrupted_and_with_lesions(looked):
     assert all(one["verdict"] in (*VERDICTS, NOT_JUDGED) for one in rows)
 
 
-def test_a_second_run_processes_nothing_again(looked, monkeypatch, capsys):
-    folder, words = looked
+def test_a_second_run_processes_nothing_again(processed, monkeypatch, capsys):
+    folder, words = processed
     before = (folder / "out.tsv").read_bytes()
     tried = []
 
@@ -84,8 +84,8 @@ def test_a_second_run_processes_nothing_again(looked, monkeypatch, capsys):
     assert len(tried) == refused < 13  # only those that could not be made the first time
 
 
-def test_the_card_and_the_report_say_what_was_measured(looked):
-    folder, _ = looked
+def test_the_card_and_the_report_say_what_was_measured(processed):
+    folder, _ = processed
     measured = json.loads((folder / "model" / "card.json").read_text())["trust"]
     assert measured["healthy"][1] == 2
     assert measured["artifacts"] == {"severity 5": [pytest.approx(1, abs=1), 2]}

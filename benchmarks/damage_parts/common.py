@@ -34,14 +34,14 @@ class Kind:
         name: of the kind.
         make: writes an undamaged input into a folder.
         damage: damages the input in a folder; returns a text that says how.
-        look: reads the input in a folder as the package does before anything is computed.
+        read_input: reads the input in a folder as the package does before anything is computed.
         arguments: of `itermask run` on the input, or None where that command does not take it.
     """
 
     name: str
     make: Callable[[Path], None]
     damage: Callable[[Path, np.random.Generator], str]
-    look: Callable[[Path], Seen]
+    read_input: Callable[[Path], Seen]
     arguments: Callable[[Path], list[str]] | None = None
 
 

@@ -1,4 +1,4 @@
-"""DICOM folders, made from the series `mprage-siemens`: few and small slices, with everything that readers look at."""
+"""DICOM folders, made from the series `mprage-siemens`: few and small slices, with everything that readers read."""
 
 import copy
 import functools
@@ -44,7 +44,7 @@ def load(data: Path) -> tuple[Dataset, ...]:
     return tuple(made)
 
 
-def _look(folder: Path) -> Seen:
+def _read(folder: Path) -> Seen:
     (source,) = read_scans(folder)
     return Seen({"scan": (source.scan.image, source.scan.affine, None)}, (*source.scan.notes, *source.aside))
 
@@ -194,7 +194,7 @@ def kinds(slices: Sequence[Dataset]) -> list[Kind]:
     write = once(make)
     arguments = lambda folder: ["run", str(folder), str(folder.parent / "out")]  # noqa: E731
     return [
-        Kind("DICOM bytes", write, _damage_file, _look, arguments),
-        Kind("DICOM tags", write, _damage_tags, _look, arguments),
-        Kind("DICOM folder", write, _damage_folder, _look, arguments),
+        Kind("DICOM bytes", write, _damage_file, _read, arguments),
+        Kind("DICOM tags", write, _damage_tags, _read, arguments),
+        Kind("DICOM folder", write, _damage_folder, _read, arguments),
     ]

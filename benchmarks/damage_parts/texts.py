@@ -43,7 +43,7 @@ def _make_toml(folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _look_at_toml(folder: Path) -> Seen:
+def _read_toml(folder: Path) -> Seen:
     from itermask.apps.node.config import read_config as read_node
     from itermask.errors import InputError
     from itermask.evaluation.benchmark.plan import read_plan
@@ -69,7 +69,7 @@ def _make_tables(folder: Path) -> None:
     (folder / "table.tsv").write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
 
 
-def _look_at_tables(folder: Path) -> Seen:
+def _read_tables(folder: Path) -> Seen:
     from itermask.apps.cohort.lists import list_jobs
     from itermask.errors import InputError
     from itermask.training.table import read_table
@@ -99,6 +99,6 @@ def _damage(folder: Path, rng: np.random.Generator) -> str:
 def kinds() -> list[Kind]:
     """Return the kinds of damaged texts."""
     return [
-        Kind("TOML", once(_make_toml), _damage, _look_at_toml),
-        Kind("TSV", once(_make_tables), _damage, _look_at_tables),
+        Kind("TOML", once(_make_toml), _damage, _read_toml),
+        Kind("TSV", once(_make_tables), _damage, _read_tables),
     ]

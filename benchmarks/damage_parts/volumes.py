@@ -42,12 +42,12 @@ def save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
     nib.save(image, path)
 
 
-def _look(folder: Path) -> Seen:
+def _read(folder: Path) -> Seen:
     scan = read_scan(folder / SCAN)
     return Seen({"scan": (scan.image, scan.affine, None)}, scan.notes)
 
 
-def _look_with_mask(folder: Path) -> Seen:
+def _read_with_mask(folder: Path) -> Seen:
     scan, _ = with_brain(read_scan(folder / SCAN, None, folder / MASK))
     return Seen({"scan": (scan.image, scan.affine, scan.brain_mask)}, scan.notes)
 
@@ -167,14 +167,14 @@ def kinds(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> list[Kind
     arguments = lambda folder: ["run", str(folder / SCAN), str(folder.parent / "out")]  # noqa: E731
     with_mask = lambda folder: [*arguments(folder), "--brain-mask", str(folder / MASK)]  # noqa: E731
     return [
-        Kind("NIfTI bytes", once(make), _damage_file(SCAN), _look, arguments),
-        Kind("NIfTI header", once(make), _damage_header, _look, arguments),
-        Kind("brain mask", once(make_pair), damage_mask, _look_with_mask, with_mask),
-        Kind("BIDS tree", once(make_tree), _damage_tree, _look_at_tree),
+        Kind("NIfTI bytes", once(make), _damage_file(SCAN), _read, arguments),
+        Kind("NIfTI header", once(make), _damage_header, _read, arguments),
+        Kind("brain mask", once(make_pair), damage_mask, _read_with_mask, with_mask),
+        Kind("BIDS tree", once(make_tree), _damage_tree, _read_tree),
     ]
 
 
-def _look_at_tree(folder: Path) -> Seen:
+def _read_tree(folder: Path) -> Seen:
     """Read each scan of a tree as a cohort run does: one that is refused costs no other."""
     from itermask.errors import InputError
 

@@ -96,9 +96,9 @@ def load(data: Path, source: str, name: str, skull: bool) -> Scan:
     return Scan(image, affine, name.rsplit("_", 1)[1], brain, name)
 
 
-def seed_of(*words: object) -> int:
+def seed_of(*parts: object) -> int:
     """The same seed for the same words."""
-    return zlib.crc32("/".join(map(str, words)).encode())
+    return zlib.crc32("/".join(map(str, parts)).encode())
 
 
 def clean_scan(data: Path, sample: Sample) -> Scan:
@@ -222,7 +222,7 @@ def faults_by(model: Model, data: Path, sample: Sample) -> dict[str, float]:
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:
     """Features of a sample; None where the artifact cannot be put on the scan. `store` keeps the corrupted brains."""
-    words = (
+    parts = (
         sample.source,
         sample.subject,
         sample.variant,
@@ -231,7 +231,7 @@ def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] 
         sample.severity,
         sample.known,
     )
-    path = None if store is None else store / ("_".join(map(str, words)) + ".npz")
+    path = None if store is None else store / ("_".join(map(str, parts)) + ".npz")
     if path is not None and path.exists():
         kept = np.load(path)
         if "image" not in kept:

@@ -122,12 +122,12 @@ def likely_table(rows: list[Row], healthy: Healthy) -> str:
     for true, these in sorted(kinds.items()):
         found, named, wrong = 0, 0, []
         for row in these:
-            score, words = scored(row, reference, healthy)
+            score, fault = scored(row, reference, healthy)
             if score >= reference.limits[0]:
                 found += 1
-                named += words is not None
-                if words not in (None, true):
-                    wrong.append(words)
+                named += fault is not None
+                if fault not in (None, true):
+                    wrong.append(fault)
         right = named - len(wrong)
         other = max(set(wrong), key=wrong.count) if wrong else "–"
         sums += (len(these), found, named, right)

@@ -52,7 +52,7 @@ class Way:
     spacing: float = 1.0
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """Its name in the table."""
         return "reference" if self.reference else f"default path at {self.spacing:g} mm"
 
@@ -202,7 +202,7 @@ def passes(model: Model, source: str, path: Path, rounds: int, device: str) -> s
         box = " × ".join(map(str, seen(way, model, prepared[way])))
         peak = fresh(peak_of, way, source, path, device) / MB
         figures = [f"{a_pass[way]:.3g}", f"{count}", f"{seconds:.3g}{'' if way in found else '*'}"]
-        rows.append([way.network, way.words, box, *figures, f"{slowest / seconds:.0f} ×", f"{peak:.0f}"])
+        rows.append([way.network, way.label, box, *figures, f"{slowest / seconds:.0f} ×", f"{peak:.0f}"])
     return table(HEADER, rows)
 
 

@@ -39,7 +39,7 @@ def at_size(name: str, path: Path, size: float, device: str) -> tuple[tuple[int,
 
 
 def small(path: Path, sequence: str) -> Scan:
-    """A scan on voxels of `SMALL` mm with its brain mask, so that a look takes little time."""
+    """A scan on voxels of `SMALL` mm with its brain mask, so that an analysis takes little time."""
     scan, _ = with_brain(read_scan(path, sequence))
     step = max(1, round(SMALL / scan.spacing[0]))
     assert scan.brain_mask is not None
@@ -49,7 +49,7 @@ def small(path: Path, sequence: str) -> Scan:
 
 
 def many(name: str, paths: list[Path], count: int, device: str) -> list[tuple[int, int]]:
-    """Memory in bytes after so many scans in one process; every look writes its files."""
+    """Memory in bytes after so many scans in one process; every analysis writes its files."""
     model = load_model(name, device=device)
     model = replace(model, grid=grid_of(model, SMALL))
     scans = [small(path, model.sequence) for path in paths]

@@ -75,8 +75,8 @@ def launch(command: Sequence[Any]) -> Launched:
 
     A small process starts it, because Linux counts the memory of whoever starts a process as its own.
     """
-    words = [sys.executable, "-S", "-c", LAUNCHER, *map(str, command)]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    command_line = [sys.executable, "-S", "-c", LAUNCHER, *map(str, command)]
+    done = subprocess.run(command_line, stdout=subprocess.PIPE, text=True, check=True)
     wall, processor, peak, status = json.loads(done.stdout)
     if status:
         raise RuntimeError(f"{' '.join(map(str, command))} failed")

@@ -21,7 +21,7 @@ from speed_parts.equality import dice
 from speed_parts.measure import interleaved, machine, table
 
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-LOOKED_AT = 3  # scans whose masks are compared
+MOST_SCANS = 3  # scans whose masks are compared
 HEADER = ("way", "s a pass", "first scan of a runtime, s", "a later scan, s", "Dice with PyTorch float32")
 
 
@@ -45,7 +45,7 @@ def timed(model: Model, prepared: Prepared) -> tuple[float, np.ndarray]:
 def run(chosen: argparse.Namespace) -> str:
     """The part's table in Markdown."""
     model = load_model(chosen.model, device="cpu")
-    paths = sorted(Path(chosen.data / "oasis-t1").glob("*_T1w.nii.gz"))[:LOOKED_AT]
+    paths = sorted(Path(chosen.data / "oasis-t1").glob("*_T1w.nii.gz"))[:MOST_SCANS]
     scans = [prepare(with_brain(read_scan(path, model.sequence))[0], model.grid) for path in paths]
     models = {name: replace(model, runtime=runtime) for name, runtime in open_ways(model).items()}
     first = {name: timed(one, scans[0])[0] for name, one in models.items()}

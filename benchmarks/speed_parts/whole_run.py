@@ -38,8 +38,8 @@ def command(path: Path, out: Path, model: str, device: str) -> list[Any]:
 
 def stages(path: Path, out: Path, model: str, device: str) -> dict[str, float]:
     """Seconds by stage of a run in a fresh process, and `COUNTS`."""
-    words = [sys.executable, Path(__file__).with_name("stages.py"), path, out, model, device]
-    return json.loads(subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, check=True, text=True).stdout)
+    arguments = [sys.executable, Path(__file__).with_name("stages.py"), path, out, model, device]
+    return json.loads(subprocess.run(list(map(str, arguments)), stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 def floors(path: Path, model: Model, counts: dict[str, float], folder: Path) -> dict[str, tuple[str, float]]:
@@ -71,9 +71,9 @@ def by_stage(runs: list[dict[str, float]], lowest: dict[str, tuple[str, float]],
     rows, rest = [], whole
     for stage in (name for name in runs[0] if name not in COUNTS):
         seconds = [one[stage] for one in runs]
-        words, floor = lowest.get(stage, ("", np.nan))
+        arguments, floor = lowest.get(stage, ("", np.nan))
         known = [f"{floor:.3f}", f"{np.median(seconds) / floor:.1f} ×"] if floor > 0 else ["", ""]
-        rows.append([stage, spread(seconds), words, *known])
+        rows.append([stage, spread(seconds), arguments, *known])
         rest -= min(seconds)
     rows.append(["start and end of the process, in the fastest runs", f"{rest:.2f}", "", "", ""])
     return table(("stage", "seconds", "at least", "floor, s", "above the floor"), rows)

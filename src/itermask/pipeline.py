@@ -1,6 +1,6 @@
 """The one way from a scan to a finding; every other part of the package comes through here.
 
-It takes a scan that was read and a model that was loaded, and knows no files; `itermask.run_scans` stands above it.
+It takes a scan that was read and a model that was loaded, and knows no files; `itermask.run_scans` calls it.
 """
 
 import platform

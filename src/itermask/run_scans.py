@@ -88,8 +88,8 @@ def run(
             the first such scan raises and ends the iterator.
 
     Returns:
-        the finding, on the scan's own grid, with the scan as `finding.scan`; for several scans an iterator, which looks
-        at a scan when the next finding is asked for.
+        the finding, on the scan's own grid, with the scan as `finding.scan`; for several scans an iterator, which
+        processes a scan when its finding is asked for.
 
     Raises:
         InputError: a scan, its sequence, its brain or the model cannot be used; one line says why.

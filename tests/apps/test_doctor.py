@@ -30,7 +30,7 @@ def bundled(tmp_path, monkeypatch):
 def test_this_installation_would_run():
     found = examine(quick=True)
     assert found.would_run, found.reasons
-    assert found.look is None
+    assert found.demo is None
     states = {one.name: one for one in found.runtimes}
     assert states["cpu"].works
     assert found.torch.version in states["cpu"].description
@@ -65,7 +65,7 @@ def test_damaged_weights_are_told_and_the_answer_is_no(bundled, command):
     found = json.loads(output)
     assert (code, errors, found["would_run"]) == (1, "", False)
     assert "model.safetensors" in found["models"][0]["problem"]
-    assert "model.safetensors" in found["look"]["problem"]
+    assert "model.safetensors" in found["demo"]["problem"]
     assert len(found["reasons"]) == 2
     code, output, _ = command("doctor", "--quick")
     assert code == 1

@@ -125,14 +125,14 @@ def test_a_cohort_is_summed_up(command, tmp_path):
     assert (ahead["counts"], ahead["to_do"]) == ({"new": 2}, 2)
     assert not out.exists()
     found = told(command(*arguments), code=1)
-    assert [found[key] for key in ("scans", "looked_at", "kept", "failed", "not_looked_at")] == [2, 1, 0, 1, 0]
+    assert [found[key] for key in ("scans", "processed", "kept", "failed", "not_processed")] == [2, 1, 0, 1, 0]
     (failure,) = found["failures"]
     assert failure["name"] == "b_T1w"
     assert "every voxel is 0" in failure["reason"]
     assert sum(found["verdicts"].values()) == 1
     assert found["tables"] == [str(out / "group_T1w.tsv")]
     again = told(command(*arguments), code=1)
-    assert [again[key] for key in ("looked_at", "kept", "failed")] == [0, 1, 1]
+    assert [again[key] for key in ("processed", "kept", "failed")] == [0, 1, 1]
     assert "--shard" in told(command(*arguments, "--shard", "0/2"), code=2)["error"]
 
 
@@ -140,5 +140,5 @@ def test_the_group_level_alone_says_nothing_of_scans(command, tmp_path):
     tree = write_bids(tmp_path / "tree", 1)
     arguments = ["bids", tree, tmp_path / "out", "group", "--skip-bids-validation", "--json"]
     found = told(command(*arguments))
-    assert (found["looked_at"], found["kept"], found["failed"], found["not_looked_at"]) == (None, None, 0, 1)
+    assert (found["processed"], found["kept"], found["failed"], found["not_processed"]) == (None, None, 0, 1)
     assert "no such folder" in told(command("bids", tmp_path / "none", tmp_path / "out", "--json"), code=2)["error"]

@@ -8,7 +8,7 @@ from itermask.cli.main import app
 COMMANDS = typer.main.get_command(app).commands
 WITH_DEVICE = {"run", "bids", "cohort", "demo", "train", "calibrate", "benchmark", "doctor"}
 WITH_JSON = {"run", "bids", "cohort", "evaluate", "models", "series", "doctor"}
-LOOKING = ("run", "bids", "cohort")
+PROCESSING = ("run", "bids", "cohort")
 
 
 def option(command, name):
@@ -24,7 +24,7 @@ def test_every_command_with_a_device_names_all_of_them():
 
 @pytest.mark.parametrize("name", ["--model", "--seed", "--sensitivity", "--gamma", "--n4"])
 def test_commands_that_process_scans_share_options(name):
-    assert len({option(command, name).help for command in LOOKING}) == 1
+    assert len({option(command, name).help for command in PROCESSING}) == 1
 
 
 @pytest.mark.parametrize("name", ["--workers", "--memory", "--shard", "--dask", "--time-limit", "--dry-run"])

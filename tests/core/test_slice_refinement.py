@@ -183,10 +183,10 @@ def test_hidden_errors_are_those_of_the_hidden_pixels():
 def test_one_pass_takes_what_exceeds_the_threshold():
     images, brains, reconstruct = slices(2)
     first = reconstruct(np.arange(3), brains, 0)
-    looked = threshold_first_pass(images, brains, first, 0.3)
-    np.testing.assert_array_equal(looked.masks, slice_errors(images, first, brains) > 0.3)
-    assert looked.trace == [brains.sum(), looked.masks.sum()]
-    assert looked.settled.all()
+    first_pass = threshold_first_pass(images, brains, first, 0.3)
+    np.testing.assert_array_equal(first_pass.masks, slice_errors(images, first, brains) > 0.3)
+    assert first_pass.trace == [brains.sum(), first_pass.masks.sum()]
+    assert first_pass.settled.all()
     with pytest.raises(ValueError, match="NaN"):
         threshold_first_pass(images, brains, first, np.nan)
 

@@ -92,7 +92,7 @@ def test_a_root_without_a_case_names_everything_looked_for(tmp_path):
         read_dataset(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
-    assert all(adapter.looks_for in message for adapter in (*SPECIFIC, *GENERIC))
+    assert all(adapter.expected in message for adapter in (*SPECIFIC, *GENERIC))
     assert "participant_id" in message
 
 

@@ -39,7 +39,7 @@ def test_links_in_circles_end(folder, target):
     if target == "loop":
         assert reasons(left_out)["loop"] == ("a broken link", True)
     elif target != "..":
-        assert reasons(left_out)["loop"] == ("a link to a folder that is looked through already", False)
+        assert reasons(left_out)["loop"] == ("a link to a folder that is read already", False)
 
 
 def test_two_folders_that_link_to_each_other(folder):

@@ -26,7 +26,7 @@ NETWORKS = {
 }
 
 
-def look(method, point=None, contrast=-4.0):
+def found_by(method, point=None, contrast=-4.0):
     """Detection, ball and runtime of a scan with a lesion."""
     prepared, ball, normal = with_ball(contrast)
     runtime = KnowsNormal(normal.image)
@@ -38,7 +38,7 @@ def look(method, point=None, contrast=-4.0):
 
 @pytest.mark.parametrize("contrast", [-4.0, 4.0])
 def test_a_lesion_is_found_in_one_pass(contrast):
-    found, ball, runtime = look(Inpainting(), {"threshold": 2.0}, contrast)
+    found, ball, runtime = found_by(Inpainting(), {"threshold": 2.0}, contrast)
     prepared, _, _ = with_ball(contrast)
     assert len(runtime.seen) == 1
     np.testing.assert_array_equal(runtime.seen[0][2] > 0, prepared.brain)
@@ -52,8 +52,8 @@ def test_a_lesion_is_found_in_one_pass(contrast):
 
 
 def test_it_is_itermask3d_with_two_settings():
-    one, _, _ = look(Inpainting(), {"threshold": 0.5})
-    other, _, _ = look(IterMask3D(iterate=False, stop="fixed"), {"threshold": 0.5})
+    one, _, _ = found_by(Inpainting(), {"threshold": 0.5})
+    other, _, _ = found_by(IterMask3D(iterate=False, stop="fixed"), {"threshold": 0.5})
     assert one.error.tobytes() == other.error.tobytes()
     assert one.trace == other.trace
     assert Inpainting().published_point() == IterMask3D(stop="fixed").published_point() == {"threshold": 1.0}
@@ -61,10 +61,10 @@ def test_it_is_itermask3d_with_two_settings():
 
 
 def test_smoothing_and_specks_work_as_in_itermask3d():
-    plain, _, _ = look(Inpainting(), {"threshold": 0.5})
-    smooth, _, _ = look(Inpainting(smoothing=4.0), {"threshold": 0.5})
+    plain, _, _ = found_by(Inpainting(), {"threshold": 0.5})
+    smooth, _, _ = found_by(Inpainting(smoothing=4.0), {"threshold": 0.5})
     assert smooth.error.max() < plain.error.max()
-    none, _, _ = look(Inpainting(smallest=1e6), {"threshold": 0.5})
+    none, _, _ = found_by(Inpainting(smallest=1e6), {"threshold": 0.5})
     assert plain.mask.any()
     assert not none.mask.any()
 
@@ -85,7 +85,7 @@ def test_the_threshold_rises_with_the_errors_of_healthy_scans():
 
 
 def test_without_refinement_the_curve_is_read_off_the_one_pass():
-    found, ball, runtime = look(IterMask3D(iterate=False, steps=50), {"gamma": 0.02})
+    found, ball, runtime = found_by(IterMask3D(iterate=False, steps=50), {"gamma": 0.02})
     prepared, _, _ = with_ball()
     assert len(runtime.seen) == 1
     errors = np.sort(found.error[prepared.brain])
@@ -95,15 +95,15 @@ def test_without_refinement_the_curve_is_read_off_the_one_pass():
     np.testing.assert_array_equal(found.mask, (found.error > found.threshold) & prepared.brain)
     assert (found.trace["curve_passes"], found.trace["passes"]) == (1, 1)
     assert (found.mask & ball).sum() > 0.9 * ball.sum()
-    lower, _, _ = look(IterMask3D(iterate=False, steps=50), {"gamma": 0.02, "threshold_limit": 1.0})
+    lower, _, _ = found_by(IterMask3D(iterate=False, steps=50), {"gamma": 0.02, "threshold_limit": 1.0})
     assert lower.threshold < found.threshold
     assert json.loads(json.dumps(found.trace)) == found.trace
 
 
 def test_refinement_at_a_fixed_threshold_is_refinement_at_the_same_own_one():
     same = {"steps": 20, "window": 25.0, "focused": False, "min_shrink": 0.01}
-    own, ball, _ = look(IterMask3D(**same), {"gamma": 0.2})
-    fixed, _, runtime = look(IterMask3D(**same, stop="fixed"), {"threshold": own.threshold})
+    own, ball, _ = found_by(IterMask3D(**same), {"gamma": 0.2})
+    fixed, _, runtime = found_by(IterMask3D(**same, stop="fixed"), {"threshold": own.threshold})
     assert fixed.error.tobytes() == own.error.tobytes()
     assert fixed.mask.tobytes() == own.mask.tobytes()
     assert fixed.profile == own.profile  # so the curve was run
@@ -114,8 +114,8 @@ def test_refinement_at_a_fixed_threshold_is_refinement_at_the_same_own_one():
 
 
 def test_one_pass_gives_another_profile_than_many():
-    once, _, _ = look(Inpainting(), {"threshold": 1.0})
-    many, _, _ = look(Inpainting(iterate=True), {"threshold": 1.0})
+    once, _, _ = found_by(Inpainting(), {"threshold": 1.0})
+    many, _, _ = found_by(Inpainting(iterate=True), {"threshold": 1.0})
     assert once.profile.keys() != many.profile.keys()
     assert "hidden_mean" in many.profile
 

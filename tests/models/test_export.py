@@ -11,7 +11,7 @@ from tiny_model import tiny_model, tiny_scan
 
 from itermask.errors import InputError, MissingExtraError
 from itermask.models.export import export_model, loop_text, main
-from itermask.models.export_loop import look
+from itermask.models.export_loop import find_anomalies
 from itermask.models.folder import load_model, read_card, save_card
 from itermask.prepare.prepare import prepare
 from itermask.runtime.torch_runtime import TorchRuntime
@@ -55,7 +55,7 @@ def test_the_loop_is_the_methods_own_to_the_bit_with_the_same_network(folder, ex
     runtime = TorchRuntime(model.runtime.networks, "cpu", torch.float32)
     settings, point = model.method.settings(), model.calibration["operating_point"]
     network = lambda given: runtime("reconstruction", given[0])[None]  # noqa: E731
-    found = look(prepared.image, prepared.brain, prepared.spacing, network, settings, point)
+    found = find_anomalies(prepared.image, prepared.brain, prepared.spacing, network, settings, point)
     assert np.array_equal(found["mask"], detection.mask)
     assert np.array_equal(found["error"], detection.error)
     assert found["threshold"] == detection.threshold

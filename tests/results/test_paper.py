@@ -35,7 +35,7 @@ def test_what_differs_is_counted_and_what_is_not_recorded_is_said():
     text = methods_text([Used(SETTINGS, VERSIONS)] * 2 + [other])
     assert "itermask 0.2.0 (2 scans) and of a version that was not recorded (1 scan)" in text
     assert "deepbet (2 scans) and supplied files (1 scan)" in text
-    assert "The model looked along MNI axes in 1 of 3 scans (nilearn 0.10)." in text
+    assert "The model processed along MNI axes in 1 of 3 scans (nilearn 0.10)." in text
 
 
 @given(st.permutations([Used(SETTINGS | {"seed": seed, "model": f"m{seed % 2}"}, VERSIONS) for seed in range(4)]))

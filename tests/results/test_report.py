@@ -13,7 +13,7 @@ import pytest
 from itermask.results.regions import regions_of
 from itermask.results.report import charts, pictures, write_report
 from itermask.results.report import page as page_module
-from itermask.results.report import text as words
+from itermask.results.report import text as report_text
 from itermask.results.report.page import NOTICE, render
 from itermask.types import UNKNOWN, VERDICTS, Finding, Scan, Source
 
@@ -167,7 +167,7 @@ def test_the_largest_regions_are_listed_and_the_others_counted():
     assert f"{count} connected regions are marked" in page
     rest = sum(region.volume_ml for region in regions[page_module.LISTED :])
     assert f"the other {count - page_module.LISTED} have {rest:.2f} ml together" in page
-    assert words.position_text(regions[0].position_mm) in rows[0]
+    assert report_text.position_text(regions[0].position_mm) in rows[0]
     assert "Side" not in page
     header = nib.Nifti1Header()
     header["sform_code"] = 4
@@ -186,10 +186,10 @@ def test_the_largest_regions_are_listed_and_the_others_counted():
 def test_a_verdict_has_its_reason(reasons, says):
     _, finding = head()
     search = SEARCH if reasons is None else SEARCH | {"verdict_reasons": reasons}
-    told = words.reason(replace(finding, search=search))
+    told = report_text.reason(replace(finding, search=search))
     assert says in told
     assert bool(told) == bool(says)
-    assert words.reason(replace(finding, search=search, verdict=UNKNOWN)) == ""
+    assert report_text.reason(replace(finding, search=search, verdict=UNKNOWN)) == ""
 
 
 def test_a_stack_is_viewed_in_its_own_plane():

@@ -12,7 +12,7 @@ from test_report import head, oblique_affine
 from itermask.cli.demo import cases
 from itermask.models.folder import load_model
 from itermask.results.regions import regions_of
-from itermask.results.report import text as words
+from itermask.results.report import text as report_text
 from itermask.results.report import write_report
 from itermask.run_scans import run
 
@@ -130,7 +130,7 @@ def test_a_click_on_a_region_moves_the_crosshair_there(page, case):
     for number in (2, 1):
         page.click(f"#regions tbody tr:nth-child({number})")
         place = page.inner_text("#where")
-        assert place.startswith(words.position_text(regions[number - 1].position_mm))
+        assert place.startswith(report_text.position_text(regions[number - 1].position_mm))
         assert "in the finding’s own mask" in place
         if number == 2:
             assert (picture(page) != before).mean() > 0.01
@@ -142,7 +142,7 @@ def test_everything_is_reachable_by_keyboard(page, case):
     page.focus("#regions tbody tr:nth-child(1) button")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    assert page.inner_text("#where").startswith(words.position_text(regions[1].position_mm))
+    assert page.inner_text("#where").startswith(report_text.position_text(regions[1].position_mm))
     page.focus("#canvas")
     before = page.inner_text("#where")
     page.keyboard.press("PageUp")
@@ -184,7 +184,7 @@ def test_places_in_a_tilted_scan_are_the_scanners(browser, tmp_path):
     page.goto((tmp_path / "tilted.html").as_uri())
     page.wait_for_selector("canvas[data-state=ready]", state="attached")
     (region,), _ = regions_of(scan, finding)
-    assert page.inner_text("#where").startswith(words.position_text(region.position_mm))
+    assert page.inner_text("#where").startswith(report_text.position_text(region.position_mm))
     assert "in the finding’s own mask" in page.inner_text("#where")
     page.close()
 

@@ -214,10 +214,10 @@ def _summary(
     return {
         "out": str(out),
         "scans": len(jobs),
-        "looked_at": None if tally is None else tally.done,
+        "processed": None if tally is None else tally.done,
         "kept": None if tally is None else tally.kept,
         "failed": failed,
-        "not_looked_at": len(jobs) - len(records),
+        "not_processed": len(jobs) - len(records),
         "verdicts": Counter(str(record.figures["verdict"]) for record in records if "verdict" in record.figures),
         "failures": [
             {"name": record.name, "scan": record.scan, "reason": record.reason}

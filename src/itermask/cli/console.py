@@ -13,7 +13,7 @@ from rich.console import Console
 from itermask.cli.streams import one_line
 from itermask.errors import InputError
 
-WIDE = 1000  # columns where nobody looks: lines of a table stay whole
+WIDE = 1000  # columns outside a terminal: lines of a table stay whole
 
 
 def console(stderr: bool = False) -> Console:

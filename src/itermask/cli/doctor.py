@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from itermask.apps.doctor import Examination
     from itermask.apps.doctor.brain import Tool
-    from itermask.apps.doctor.scan import Outlook
+    from itermask.apps.doctor.scan import Forecast
 
 YES, NO = "[green]yes[/green]", "[yellow]no[/yellow]"
 
@@ -76,7 +76,7 @@ def _print(found: "Examination", lines: "Console") -> None:
     if not any(one.problem is None for one in found.brain_extraction):
         lines.print("Without one, give --brain-mask, or scans without skull.")
     models = [
-        (one.name, one.sequence, one.method, f"{one.dims}D {one.looks_at}" if one.dims else "", one.license)
+        (one.name, one.sequence, one.method, f"{one.dims}D {one.input_form}" if one.dims else "", one.license)
         for one in found.models
     ]
     _section(
@@ -89,9 +89,9 @@ def _print(found: "Examination", lines: "Console") -> None:
             adds = f"{one.adds} ({', '.join(one.missing)})" if one.adds else ", ".join(one.missing)
             lines.print(f"  {escape(one.install)} adds {escape(adds)}")
     lines.print()
-    if found.look is not None and found.look.problem is None:
-        look = found.look
-        lines.print(f"A bundled scan, processed with {look.model} in {look.seconds:.1f} s: {look.verdict}.")
+    if found.demo is not None and found.demo.problem is None:
+        demo = found.demo
+        lines.print(f"A bundled scan, processed with {demo.model} in {demo.seconds:.1f} s: {demo.verdict}.")
     for note in found.notes:
         lines.print(f"[yellow]note:[/yellow] {escape(note)}")
     for reason in found.reasons:
@@ -108,7 +108,7 @@ def _say(path: Path, as_json: bool, **how: "str | Path | None") -> None:
         print_json(found.as_dict())
     else:
         lines = console()
-        for label, text in _outlook(found):
+        for label, text in _forecast(found):
             lines.print(f"[bold]{label}[/bold]  {escape(text)}")
         for note in found.notes:
             lines.print(f"[yellow]note:[/yellow] {escape(note)}")
@@ -121,7 +121,7 @@ def _say(path: Path, as_json: bool, **how: "str | Path | None") -> None:
         raise typer.Exit(1)
 
 
-def _outlook(found: "Outlook") -> Iterator[tuple[str, str]]:
+def _forecast(found: "Forecast") -> Iterator[tuple[str, str]]:
     """Yield labels and texts of what is known of a scan."""
     yield "scan", found.scan
     for label, text in found.about:

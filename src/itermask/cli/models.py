@@ -35,5 +35,5 @@ def models(
         return
     table = Table("model", "sequence", "method", "processes", "learned from", "licence", box=None, pad_edge=False)
     for each in found:
-        table.add_row(each.name, each.sequence, each.method, each.looks_at, each.learned_from, each.license)
+        table.add_row(each.name, each.sequence, each.method, each.input_form, each.learned_from, each.license)
     console().print(table, soft_wrap=False)

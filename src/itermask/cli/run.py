@@ -69,24 +69,24 @@ def run(
         check_out(out, scan, brain_mask)
         settings = RunSettings(gamma=gamma, sensitivity=sensitivity, seed=seed, n4=n4, align=align)
         sources = read_scans(scan, sequence, brain_mask, series)
-        look = _Run(scan, brain_mask, model, settings, device, threads, dicom, as_json)
+        runner = _Run(scan, brain_mask, model, settings, device, threads, dicom, as_json)
         if len(sources) == 1:
-            look.at(sources[0], out)
-            look.name_aside(sources[0])
+            runner.at(sources[0], out)
+            runner.name_aside(sources[0])
             return
     failed = 0
     for source in sources:
         assert source.series is not None  # only of DICOM there are several
         folder = out / f"series-{source.series.label}"
         try:
-            look.at(source, folder)
+            runner.at(source, folder)
         except InputError as error:
             if as_json:
                 print_json({"error": str(error), "scan": str(scan), "series": plain_series(source.series)}, None)
             else:
                 print(f"itermask: {error}", file=sys.stderr)
             failed += 1
-    look.name_aside(sources[0])
+    runner.name_aside(sources[0])
     if failed:
         raise typer.Exit(1 if failed < len(sources) else 2)
 

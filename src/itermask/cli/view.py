@@ -17,7 +17,9 @@ def view(
     ] = None,
     host: Annotated[
         Optional[str],
-        typer.Option(help="IP address to listen at; else this machine alone can look. Others need what follows."),
+        typer.Option(
+            help="IP address to listen at; else only this machine can open the page. Others need what follows."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port, 0 for a free one.")] = 8115,
     password_file: Annotated[
@@ -29,7 +31,7 @@ def view(
         Optional[list[str]], typer.Option(help="Further host name under which the page answers; may be repeated.")
     ] = None,
     unprotected: Annotated[
-        bool, typer.Option("--unprotected", help="Let other machines look without password or HTTPS.")
+        bool, typer.Option("--unprotected", help="Let other machines open the page without password or HTTPS.")
     ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
@@ -51,7 +53,7 @@ def view(
     server.start()
     if not server.is_local:
         how = "with a password and HTTPS" if password and certificate else "without password or encryption"
-        print(f"itermask: other machines can look too, by {server.host} and {how}", file=sys.stderr)
+        print(f"itermask: other machines can open the page too, by {server.host} and {how}", file=sys.stderr)
     print(server.address, flush=True)
     if not no_browser:
         _open(server.address)

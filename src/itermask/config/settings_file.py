@@ -20,7 +20,7 @@ import msgspec
 from itermask.errors import InputError
 
 Kind = TypeVar("Kind")
-WORDS = {
+TYPE_NAMES = {
     "int": "a whole number",
     "float": "a number",
     "str": "a text in quotes",
@@ -125,11 +125,11 @@ def check_ranges(
         (shares, lambda number: 0 <= number <= 1, "a share from 0 to 1"),
         (counts, lambda number: number >= 1 and number == int(number), "a whole number, at least 1"),
     )
-    for names, holds, words in rules:
+    for names, holds, wanted_text in rules:
         for name in names.split():
             value = getattr(owner, name)
             if not (_finite(value) and holds(value)):
-                raise ValueError(f"{name} must be {words}, not {_shown(value)}")
+                raise ValueError(f"{name} must be {wanted_text}, not {_shown(value)}")
 
 
 def _finite(number: float) -> bool:
@@ -207,9 +207,9 @@ def _explained(error: msgspec.ValidationError, values: Any) -> str:
         values = values[step] if isinstance(values, Mapping) or isinstance(step, int) else None
     wanted, _, _ = text.removeprefix("Expected ").partition(", got")
     length = re.search(r"of length (\d+)", wanted)
-    kinds = [WORDS.get(one, one) for one in re.findall(r"\w+", wanted.split("`")[1] if "`" in wanted else wanted)]
-    words = f"a list of {length[1]} values" if length else " or ".join(one for one in kinds if one != "nothing")
-    return f"{key or 'it'} must be {words}, not {values!r}"
+    kinds = [TYPE_NAMES.get(one, one) for one in re.findall(r"\w+", wanted.split("`")[1] if "`" in wanted else wanted)]
+    wanted_text = f"a list of {length[1]} values" if length else " or ".join(one for one in kinds if one != "nothing")
+    return f"{key or 'it'} must be {wanted_text}, not {values!r}"
 
 
 def _key(steps: list[str | int]) -> str:

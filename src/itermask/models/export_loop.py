@@ -1,7 +1,7 @@
 """IterMask3D's loop around a network that any runtime executes; `itermask.models.export` writes it as one file.
 
-`look` takes a brain on the model's grid and returns what PyTorch's path returns for it, up to the rounding of the
-runtime. NumPy and SciPy are all that it needs.
+`find_anomalies` takes a brain on the model's grid and returns what PyTorch's path returns for it, up to the rounding
+of the runtime. NumPy and SciPy are all that it needs.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ BULK = 80.0  # percent of the brain that is taken to be normal in any scan
 Network = Callable[[np.ndarray], np.ndarray]  # float32 (1, channels, X, Y, Z) → (1, 1, X, Y, Z)
 
 
-def look(
+def find_anomalies(
     image: np.ndarray,
     brain: np.ndarray,
     spacing: tuple[float, float, float],
@@ -29,7 +29,7 @@ def look(
     point: Mapping[str, float],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Look at one brain.
+    """Find anomalies in one brain.
 
     1. The guidance: the image's high frequencies, which the network always sees.
     2. The threshold curve: starting with the whole brain hidden, a smaller share is hidden in every pass; what is
@@ -128,7 +128,7 @@ def load_network(path: str) -> Network:
 
 
 def main(arguments: list[str]) -> int:
-    """Look at the brain in an `.npz` file with `image`, `brain` and `spacing`, and write what is found.
+    """Find anomalies in the brain of an `.npz` file with `image`, `brain` and `spacing`, and write what is found.
 
     Example:
         >>> main([])
@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
     with np.load(arguments[1], allow_pickle=False) as box:
         image, brain, spacing = box["image"], box["brain"] > 0, tuple(box["spacing"].tolist())
     network = load_network(arguments[0])
-    found = look(image, brain, spacing, network, card["method_settings"], card["operating_point"])
+    found = find_anomalies(image, brain, spacing, network, card["method_settings"], card["operating_point"])
     np.savez_compressed(arguments[2], **found)
     print(", ".join(f"{name} {found[name]:.6g}" for name in ("threshold", "mask_size", "mean_error", "passes")))
     return 0

@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Model:
-    """A trained method, ready to look at scans.
+    """A trained method, ready to process scans.
 
     Attributes:
         name: folder name.

@@ -23,7 +23,7 @@ ROUNDS = 4  # of one kind
 LEAST = 0.03  # of a mask that lies on a brain; scans' own masks reach 0.05 at the least
 BETTER = 1.2  # so many times better a moved or stretched mask must fit; for the scans' own masks none does
 THICK = 2.0  # times as long as wide: in such voxels a brain's shape cannot be told well enough
-MOST_POINTS = 20_000  # near the border that are looked at
+MOST_POINTS = 20_000  # near the border that are compared
 EMPTY_SHARE = 0.05  # of a mask in what is empty in a stripped scan
 
 

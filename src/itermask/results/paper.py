@@ -72,7 +72,7 @@ def methods_text(used: Iterable[Used]) -> str:
         f"Brain masks came from {_listed(_brain(scan) for scan in scans)}.",
     ]
     for name, text in (("bias_correction", "Slow brightness changes were removed first"),
-                        ("alignment", "The model looked along MNI axes")):  # fmt: skip
+                        ("alignment", "The model processed along MNI axes")):  # fmt: skip
         tools = [str(scan.settings[name]) for scan in scans if scan.settings.get(name) not in UNCHANGED]
         if tools:
             share = "" if len(tools) == len(scans) else f" in {len(tools)} of {len(scans)} scans"

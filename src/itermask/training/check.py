@@ -18,7 +18,7 @@ from itermask.training.loop import Trainer
 from itermask.training.table import Entry
 
 FEW_TRAINING, FEW_VALIDATION = 20, 20  # subjects below which a model or its range means little
-LOOKED_AT = 40  # scans whose brains are measured
+MOST_SCANS = 40  # scans whose brains are measured
 ROOM = 1_000_000  # voxels of a planned box; the bundled 2 mm model has 614 400
 MARGIN = 8.0  # mm around the largest brain of a planned box
 FINEST = 0.05  # mm in which planned voxel sizes are rounded
@@ -136,7 +136,7 @@ def _header(path: Path) -> Any:
 
 
 def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:
-    """Return what scans are like, of at most `LOOKED_AT` of them, taken evenly.
+    """Return what scans are like, of at most `MOST_SCANS` of them, taken evenly.
 
     Args:
         entries: scans to train on, at least one.
@@ -145,7 +145,7 @@ def fingerprint(entries: Sequence[Entry], sequence: str) -> Fingerprint:
     Raises:
         InputError: a scan or mask that cannot be read.
     """
-    chosen = [entries[number] for number in np.unique(np.linspace(0, len(entries) - 1, LOOKED_AT).astype(int))]
+    chosen = [entries[number] for number in np.unique(np.linspace(0, len(entries) - 1, MOST_SCANS).astype(int))]
     spacings, extents, thick = [], [], 0
     for entry in chosen:
         scan = read_scan(entry.path, sequence)

@@ -40,7 +40,7 @@ class Panel:
         """Return a picture, uint8 (rows, columns, 3); None where it would cost too much, or cannot be made.
 
         Args:
-            average: weights to look with.
+            average: weights to draw the panel with.
             volume: of a healthy validation scan.
             interval: seconds of training since the last picture.
         """

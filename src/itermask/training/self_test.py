@@ -71,7 +71,7 @@ def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, floa
     names = ["healthy", *ARTIFACTS, *KINDS]
     tried, done = [], 0
     for name in names:
-        looks = []
+        results = []
         for number, scan in enumerate(chosen):
             made = _made(scan, name, number)
             done += 1
@@ -80,15 +80,15 @@ def self_test(model: Model, scans: Sequence[Scan], progress: Callable[[str, floa
                     finding = analyze(made[0], model)
                 except InputError:
                     continue
-                looks.append((finding.verdict, made[1] is not None and _dice(finding.anomaly, made[1]) >= OVERLAP))
+                results.append((finding.verdict, made[1] is not None and _dice(finding.anomaly, made[1]) >= OVERLAP))
             if progress:
                 progress("self-test", done / (len(names) * len(chosen)))
         what = name if name == "healthy" else (
             f"{name}, severity {SEVERITY}" if name in ARTIFACTS else f"{name} lesion, {LESION_ML:.0f} mL"
         )  # fmt: skip
-        outside = sum(verdict == VERDICTS[2] for verdict, _ in looks)
-        noticed = sum(verdict in VERDICTS[1:] for verdict, _ in looks)
-        tried.append(Tried(what, len(looks), outside, noticed, sum(m for _, m in looks) if name in KINDS else None))
+        outside = sum(verdict == VERDICTS[2] for verdict, _ in results)
+        noticed = sum(verdict in VERDICTS[1:] for verdict, _ in results)
+        tried.append(Tried(what, len(results), outside, noticed, sum(m for _, m in results) if name in KINDS else None))
     return tried
 
 

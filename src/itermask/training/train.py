@@ -213,8 +213,8 @@ def calibrate_folder(
     model = load_model(folder, device=device, threads=threads)
     started = time.perf_counter()
     slices = by_slices(model.method, model.grid)
-    looks = [(prepare_entry(entry, model.sequence, model.grid, slices), entry.subject) for entry in entries]
-    scans = [HealthyScan(prepared, subject) for prepared, subject in looks if prepared.brain.any()]
+    prepared_scans = [(prepare_entry(entry, model.sequence, model.grid, slices), entry.subject) for entry in entries]
+    scans = [HealthyScan(prepared, subject) for prepared, subject in prepared_scans if prepared.brain.any()]
     calibration = recentre(model, scans, report) if model.calibration else calibrate(model, scans, report)
     calibration["computed_with"] = model.runtime.description
     calibration["seconds"] = round(time.perf_counter() - started, 1)

@@ -84,7 +84,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "model": {"Description": "Model that processed the scan"},
     "brain_mask": {"Description": "Where the brain mask comes from: given, stripped (there was no skull), or a tool"},
     "bias_correction": {"Description": "Whether slow brightness changes were taken out first, and with what"},
-    "alignment": {"Description": "Whether the model looked along MNI axes, and what aligned the scan"},
+    "alignment": {"Description": "Whether the model processed along MNI axes, and what aligned the scan"},
     "notes": {"Description": "What a reader of the result must know"},
     "report": {"Description": "The scan's report, relative to this file"},
     "scan": {"Description": "The scan's file, relative to the data set or as it was given"},

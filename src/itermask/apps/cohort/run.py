@@ -48,7 +48,7 @@ class Tally:
         done: done in this run.
         failed: failed in this run.
         failed_before: failed in an earlier run, and not tried again.
-        to_do: scans that were found to need work, with those not looked into yet.
+        to_do: scans that need work, with those not checked yet.
     """
 
     total: int
@@ -170,7 +170,7 @@ class _Run:
         self.work: dict[str, dict[str, Any]] = {}  # of tasks that are under way
 
     def tasks(self, jobs: Iterable[Job]) -> Iterator[Task]:
-        """Yield what is to be done, looked into when a worker asks for it."""
+        """Yield what is to be done, checked when a worker asks for it."""
         for job in jobs:
             work = work_of(job, self.plan, self.hashes)
             state = self._state(job, work)

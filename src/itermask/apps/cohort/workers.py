@@ -34,7 +34,7 @@ ATTEMPTS = 2
 STARTS = 3  # workers in a row that may die before they are ready
 PATIENCE = 10.0  # seconds that a process which has closed its pipe gets to end
 START_LIMIT = 600.0  # seconds that a process gets to be ready
-LOOK = 5.0  # seconds between checks of workers that say nothing
+CHECK_EVERY = 5.0  # seconds between checks of workers that say nothing
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
@@ -89,7 +89,7 @@ def work_locally(
 
 
 def work_here(tasks: Iterable[Task], plan: Plan) -> Generator[Outcome]:
-    """Do tasks one after the other in this process: for looking into what goes wrong, with nothing to save it."""
+    """Do tasks one after the other in this process: for debugging. A crash ends the run."""
     for task in tasks:
         yield carry_out(task, plan)
 
@@ -168,7 +168,7 @@ class _Pool:
     def next_events(self, time_limit: float | None) -> list[_Worker]:
         """Wait until some workers have something to say, are dead, or have taken too long."""
         by_pipe: dict[Any, _Worker] = {worker.pipe: worker for worker in self.workers}
-        heard = [by_pipe[pipe] for pipe in wait(list(by_pipe), min(LOOK, time_limit or LOOK))]
+        heard = [by_pipe[pipe] for pipe in wait(list(by_pipe), min(CHECK_EVERY, time_limit or CHECK_EVERY))]
         return heard + [worker for worker in self.workers if worker not in heard and worker.late(time_limit)]
 
     def heard(self, worker: _Worker, queue: deque[tuple[Task, int]], time_limit: float | None) -> Outcome | None:

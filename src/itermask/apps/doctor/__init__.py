@@ -33,7 +33,7 @@ class Examination:
         brain_extraction: the tools for scans with a skull.
         models: the bundled models, each loaded.
         extras: the optional parts.
-        look: a real run on a bundled scan; None if it was left out.
+        demo: a real run on a bundled scan; None if it was left out.
         reasons: why a scan would not run; empty if it would.
         notes: what is not as it should be, though a scan would run.
     """
@@ -45,7 +45,7 @@ class Examination:
     brain_extraction: list[Tool]
     models: list[ModelState]
     extras: list[Extra]
-    look: DemoRun | None
+    demo: DemoRun | None
     reasons: list[str]
     notes: list[str]
 
@@ -70,14 +70,14 @@ def examine(quick: bool = False, device: str = "auto") -> Examination:
     runtimes = [] if torch.problem else try_runtimes()
     models = find_models()
     machine, tools = this_machine(), find_tools()
-    look = None if quick or torch.problem else run_demo(device)
-    reasons = list(_reasons(torch, runtimes, models, look, device))
-    notes = list(_notes(machine, tools, models, look))
-    return Examination(__version__, machine, torch, runtimes, tools, models, find_extras(), look, reasons, notes)
+    demo = None if quick or torch.problem else run_demo(device)
+    reasons = list(_reasons(torch, runtimes, models, demo, device))
+    notes = list(_notes(machine, tools, models, demo))
+    return Examination(__version__, machine, torch, runtimes, tools, models, find_extras(), demo, reasons, notes)
 
 
 def _reasons(
-    torch: Torch, runtimes: list[RuntimeState], models: list[ModelState], look: DemoRun | None, device: str
+    torch: Torch, runtimes: list[RuntimeState], models: list[ModelState], demo: DemoRun | None, device: str
 ) -> list[str]:
     """Return why a scan would not run."""
     if torch.problem:
@@ -93,12 +93,12 @@ def _reasons(
         found += [f"--device {one.name}: {one.description}" for one in runtimes if one.name == wanted and not one.works]
     if not any(model.problem is None for model in models):
         found.append("no bundled model can be used; install itermask again, or give one with --model")
-    if look is not None and look.problem is not None:
-        found.append(f"the run on a bundled scan failed: {look.problem}")
+    if demo is not None and demo.problem is not None:
+        found.append(f"the run on a bundled scan failed: {demo.problem}")
     return found
 
 
-def _notes(machine: Machine, tools: list[Tool], models: list[ModelState], look: DemoRun | None) -> list[str]:
+def _notes(machine: Machine, tools: list[Tool], models: list[ModelState], demo: DemoRun | None) -> list[str]:
     """Return what a person may want to fix."""
     found = [f"model {model.name} cannot be used: {model.problem}" for model in models if model.problem is not None]
     found += [f"{tool.name} is installed but {tool.problem}" for tool in tools if tool.version and tool.problem]
@@ -108,6 +108,6 @@ def _notes(machine: Machine, tools: list[Tool], models: list[ModelState], look: 
         )
     if machine.free_temp_gib < TEMP_GIB:
         found.append(f"only {machine.free_temp_gib:.1f} GiB are free in {machine.temp}; DICOM zips are unpacked there")
-    if look is not None and look.verdict not in (None, VERDICTS[0]):
-        found.append(f"the bundled scan is of a healthy brain, but was found {look.verdict}: do not trust this machine")
+    if demo is not None and demo.verdict not in (None, VERDICTS[0]):
+        found.append(f"the bundled scan is of a healthy brain, but was found {demo.verdict}: do not trust this machine")
     return found

@@ -20,7 +20,7 @@ class ModelState:
         sequence: that it has learned.
         method: its method.
         dims: spatial axes that its networks work on, 2 or 3.
-        looks_at: such as `volumes, 2×2×2 mm`.
+        input_form: such as `volumes, 2×2×2 mm`.
         spacing: voxel size in mm; a third of 0 means a scan's own slices.
         learned_from: name of the data.
         license: of the weights.
@@ -34,7 +34,7 @@ class ModelState:
     sequence: str = ""
     method: str = ""
     dims: int | None = None
-    looks_at: str = ""
+    input_form: str = ""
     spacing: tuple[float, ...] = ()
     learned_from: str = ""
     license: str = ""
@@ -63,7 +63,7 @@ def about_model(name: str, folder: Path) -> ModelState:
         sequence=", ".join(taken_sequences(card)),
         method=card["method"],
         dims=dims,
-        looks_at=f"{'slices' if takes_slices(card) else 'volumes'}, {size}",
+        input_form=f"{'slices' if takes_slices(card) else 'volumes'}, {size}",
         spacing=tuple(card["spacing"]),
         learned_from=card["data"].get("name", ""),
         license=card["license"],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """What would happen to a scan.
 
     Attributes:
@@ -71,7 +71,7 @@ def foresee(
     sequence: str | None = None,
     brain_mask: Path | str | None = None,
     model: str | None = None,
-) -> Outlook:
+) -> Forecast:
     """Read a scan and say what `itermask run` would do with it; no brain is extracted and no model runs.
 
     Whatever would be refused is told in `refusal`. Only a run can tell whether a brain can be judged.
@@ -93,8 +93,8 @@ def foresee(
         for part in _steps(found[0], model, "said" if sequence else ""):
             known |= part
     except (InputError, MissingExtraError) as error:
-        return Outlook(**known, refusal=" ".join(str(error).split()))
-    return Outlook(**known)
+        return Forecast(**known, refusal=" ".join(str(error).split()))
+    return Forecast(**known)
 
 
 def _steps(source: "Source", wanted: str | None, said: str) -> Iterator[dict[str, Any]]:

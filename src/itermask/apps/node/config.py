@@ -123,7 +123,7 @@ class Look:
         gamma: stop slope in place of the model's; 0 leaves it.
         seed: of the noise fill.
         n4: whether slow brightness changes are taken out first.
-        align: whether the model looks along MNI axes.
+        align: whether the model processes along MNI axes.
         minutes: after which a scan is given up.
         models: sequence → model folder or bundled name; for others the bundled model.
         sequences: part of a series description → sequence, where the header is not to be believed.

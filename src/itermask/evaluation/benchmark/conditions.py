@@ -90,14 +90,14 @@ def lesions_of(protocol: ProtocolSpec) -> Mapping[str, float]:
     return protocol.lesions or {}
 
 
-def seed_for(seed: int, *words: str) -> int:
+def seed_for(seed: int, *parts: str) -> int:
     """Return the same seed for the same words, on every machine.
 
     Example:
         >>> seed_for(0, "ixi-001", "ghosting") == seed_for(0, "ixi-001", "ghosting")
         True
     """
-    return zlib.crc32("/".join((*words, str(seed))).encode())
+    return zlib.crc32("/".join((*parts, str(seed))).encode())
 
 
 def corrupt_scan(

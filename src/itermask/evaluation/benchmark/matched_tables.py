@@ -19,7 +19,7 @@ def matched_sections(results: Results, protocol: ProtocolSpec) -> list[Section]:
     title = protocol.title or "At matched false alarms"
     sections = []
     for data in protocol.data:
-        methods = [spec.name for spec in results.plan.methods if spec.looks_at(data)]
+        methods = [spec.name for spec in results.plan.methods if spec.processes(data)]
         healthy = {method: healthy_brain(results, protocol, method, data) for method in methods}
         groups = lesion_groups(protocol)
         found = {

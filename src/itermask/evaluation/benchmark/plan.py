@@ -46,7 +46,7 @@ class MethodSpec:
         if self.settings is not None and not self.config:
             raise ValueError("has settings, which only go with a config")
 
-    def looks_at(self, data: str) -> bool:
+    def processes(self, data: str) -> bool:
         """Return whether it processes the data of a name.
 
         Example:

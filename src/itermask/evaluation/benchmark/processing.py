@@ -112,7 +112,7 @@ def rows_in(out: Path) -> list[Row]:
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what makes a look the same as another."""
+    """Return what makes two analyses the same."""
     return tuple(str(row[key]) for key in ("method", "model", "sensitivity", "data", "subject", "condition", "seed"))
 
 
@@ -143,7 +143,7 @@ def process_all(
     for spec in plan.methods:
         for subject in subjects:
             about = _mark(plan, spec, models) | {"data": subject.data.name, "subject": subject.name}
-            if spec.looks_at(subject.data.name):
+            if spec.processes(subject.data.name):
                 wanted |= {key_of(about | {"condition": c.label}): keeps(subject, c) for c in subject.conditions}
     rows = {}
     for row in rows_in(out):
@@ -158,7 +158,7 @@ def process_all(
     with open(path, "a") as lines:
         for spec in plan.methods:
             settings = RunSettings(seed=plan.seed, sensitivity=spec.sensitivity)
-            seen = [subject for subject in mine if spec.looks_at(subject.data.name)]
+            seen = [subject for subject in mine if spec.processes(subject.data.name)]
             for count, subject in enumerate(seen):
                 model = models.model(spec, sequence_of(subject.data))
                 for row in _process_subject(subject, model, settings, _mark(plan, spec, models), rows, out):

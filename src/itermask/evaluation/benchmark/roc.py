@@ -49,7 +49,7 @@ def roc_section(results: Results, protocol: ProtocolSpec, data: str) -> Section:
     for severity in protocol.severities:
         panel = panels.setdefault(f"severity {severity:g}", {})
         for spec in results.plan.methods:
-            parts = comparisons(results, protocol, spec.name, data, severity) if spec.looks_at(data) else {}
+            parts = comparisons(results, protocol, spec.name, data, severity) if spec.processes(data) else {}
             if not parts:
                 continue
             one = pooled(parts)

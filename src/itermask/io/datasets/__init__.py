@@ -21,7 +21,7 @@ from itermask.io.datasets.ixi import IXI
 from itermask.io.datasets.msseg import MSSEG
 from itermask.io.datasets.oasis1 import OASIS1
 from itermask.io.datasets.open_ms import OPEN_MS
-from itermask.io.datasets.table import LOOKS_FOR, read_table
+from itermask.io.datasets.table import EXPECTED, read_table
 from itermask.io.datasets.tree import Tree, walk
 
 SPECIFIC = (BRATS, ISLES, ATLAS, MSSEG, OPEN_MS, IXI, OASIS1, ADNI)
@@ -66,9 +66,9 @@ def read_dataset(root: Path | str, kind: str = "auto") -> list[Case]:
         raise InputError(f"{root}: holds several data sets ({', '.join(found)}); name the folder of one, or its kind")
     if found:
         return next(iter(found.values()))
-    names = "; ".join(f"{adapter.name}: {adapter.looks_for}" for adapter in (*SPECIFIC, *GENERIC))
+    names = "; ".join(f"{adapter.name}: {adapter.expected}" for adapter in (*SPECIFIC, *GENERIC))
     count = len(tree.files)
-    raise InputError(f"{root}: no data set recognised among its {count} images; looked for {names}; {LOOKS_FOR}")
+    raise InputError(f"{root}: no data set recognised among its {count} images; looked for {names}; {EXPECTED}")
 
 
 def _recognise(tree: Tree) -> dict[str, list[Case]]:

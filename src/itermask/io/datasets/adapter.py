@@ -22,12 +22,12 @@ class Adapter:
 
     Attributes:
         name: key in `itermask.io.datasets.ADAPTERS`.
-        looks_for: an example of the names it goes by, for messages.
+        expected: an example of the names it goes by, for messages.
         collect: turns the images of a folder into sorted cases; no case where it finds none of its names.
     """
 
     name: str
-    looks_for: str
+    expected: str
     collect: Callable[[Tree], list[Case]]
 
     def __call__(self, root: Path) -> list[Case]:
@@ -40,7 +40,7 @@ class Adapter:
         cases = self.collect(tree)
         if not cases:
             count = len(tree.files)
-            raise InputError(f"{root}: no {self.name} case among its {count} images; looked for {self.looks_for}")
+            raise InputError(f"{root}: no {self.name} case among its {count} images; looked for {self.expected}")
         return cases
 
 
@@ -96,15 +96,15 @@ def describe(case: Case, about: About | None, healthy: bool | None = None) -> Ca
     return replace(case, group={**case.group, **about.group}, healthy=known, split=about.split)
 
 
-def nearest(words: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
+def nearest(names: Iterable[str], folders: tuple[str, ...] | list[str]) -> str:
     """Return the word that the innermost folder with any of them has in its name, in small letters; else "".
 
     Example:
         >>> nearest(["train", "val"], ["train", "sub-01", "anat"])
         'train'
     """
-    words = tuple(words)
-    return next((word for name in reversed(folders) for word in words if word in name.lower()), "")
+    names = tuple(names)
+    return next((word for name in reversed(folders) for word in names if word in name.lower()), "")
 
 
 class Found(NamedTuple):

@@ -47,7 +47,7 @@ class _Name:
 
     path: Path
     entities: dict[str, str]
-    words: tuple[str, ...]
+    labels: tuple[str, ...]
     suffix: str
 
 
@@ -73,7 +73,9 @@ def collect(tree: Tree) -> list[Case]:
             lesions[subject].append(name)
         elif name.suffix == "mask" and "brain" in (name.entities.get("desc"), name.entities.get("label")):
             brains[subject].append(name)
-        elif canonical_sequence(name.suffix) in _SEQUENCES and not name.words and "derivatives" not in file.folders[1:]:
+        elif (
+            canonical_sequence(name.suffix) in _SEQUENCES and not name.labels and "derivatives" not in file.folders[1:]
+        ):
             images[file.path] = name
     gathering = Gathering(tree.root)
     for image in part_runs(_found(name) for name in images.values()):
@@ -118,7 +120,7 @@ def _found(name: _Name) -> Found:
 def _is_lesion(name: _Name, folders: tuple[str, ...]) -> bool:
     if name.suffix.lower() not in _MASK_SUFFIXES:
         return False
-    said = [name.entities.get("label", ""), name.entities.get("desc", ""), name.suffix, *name.words]
+    said = [name.entities.get("label", ""), name.entities.get("desc", ""), name.suffix, *name.labels]
     if any("lesion" in word.lower() for word in said):
         return True
     below = folders[folders.index("derivatives") + 1 :] if "derivatives" in folders else ()

@@ -11,7 +11,7 @@ from itermask.io.names import SEQUENCES, canonical_sequence, is_file, sequence_o
 _SEQUENCES = (*SEQUENCES, "ADC")
 _FILES = {"lesion": LESION, "brain_mask": BRAIN}
 _OWN = frozenset({"path", "sequence", *_FILES})
-LOOKS_FOR = "a .tsv or .csv file with the columns participant_id and T1w, FLAIR, … or path"
+EXPECTED = "a .tsv or .csv file with the columns participant_id and T1w, FLAIR, … or path"
 
 
 def read_table(table: Path) -> list[Case]:
@@ -38,7 +38,7 @@ def read_table(table: Path) -> list[Case]:
     """
     table = Path(table)
     if not table.is_file():
-        raise InputError(f"{table}: not a table; looked for {LOOKS_FOR}")
+        raise InputError(f"{table}: not a table; looked for {EXPECTED}")
     rows = read_rows(table)
     header = list(rows[0]) if rows else []
     sequences = {name: sequence for name in header if (sequence := _sequence(name)) in _SEQUENCES}
@@ -46,7 +46,7 @@ def read_table(table: Path) -> list[Case]:
         if (other := next(twin for twin in sequences if sequences[twin] == sequence)) != name:
             raise InputError(f"{table}: the columns {other} and {name} are both {sequence}; keep one")
     if not ("path" in header or (sequences and "participant_id" in header)):
-        raise InputError(f"{table}: no case in it; looked for {LOOKS_FOR}")
+        raise InputError(f"{table}: no case in it; looked for {EXPECTED}")
     gathering = Gathering(table)
     known: dict[tuple[str, str], About] = {}
     splits: dict[str, str] = {}
@@ -75,7 +75,7 @@ def read_table(table: Path) -> list[Case]:
             raise InputError(f"{where}: subject {subject} is in two splits; put it in one")
     cases = [describe(case, known[case.subject, case.session]) for case in gathering.cases()]
     if not cases:
-        raise InputError(f"{table}: no row names an image; looked for {LOOKS_FOR}")
+        raise InputError(f"{table}: no row names an image; looked for {EXPECTED}")
     return cases
 
 

@@ -69,7 +69,7 @@ def part(group: list[Frame], groups: list[list[Frame]]) -> str:
     """Return in what a volume differs from the others of its series, in words; empty for the only one."""
     if len(groups) == 1:
         return ""
-    words = (
+    descriptions = (
         plane_of,
         lambda frame: f"{frame.size[1]}×{frame.size[0]}",
         lambda frame: "" if frame.header.echo_time is None else f"echo time {frame.header.echo_time:.4g} ms",
@@ -79,7 +79,7 @@ def part(group: list[Frame], groups: list[list[Frame]]) -> str:
         lambda frame: f"stack {frame.stack}" if frame.stack else "",
         lambda frame: f"study {frame.study}",
     )
-    said = [word(group[0]) for word in words if len({word(other[0]) for other in groups}) > 1]
+    said = [word(group[0]) for word in descriptions if len({word(other[0]) for other in groups}) > 1]
     return ", ".join(text for text in said if text)
 
 

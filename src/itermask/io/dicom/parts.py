@@ -59,8 +59,8 @@ def parts_of(finding: Finding) -> tuple[np.ndarray, list[Part]]:
         left = numbers == MOST + 1
         volume = float(left.sum() * abs(np.linalg.det(finding.affine[:3, :3])) / 1000)
         excess = rounded(float(finding.error[left].mean()) - finding.threshold)
-        words = f"{count - MOST} further regions"
-        parts.append(Part(MOST + 1, "further anomalies", words.capitalize(), round(volume, 2), excess, ""))
+        text = f"{count - MOST} further regions"
+        parts.append(Part(MOST + 1, "further anomalies", text.capitalize(), round(volume, 2), excess, ""))
     return numbers, parts
 
 

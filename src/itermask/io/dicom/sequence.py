@@ -139,13 +139,13 @@ def _something_else(header: SequenceHeader) -> str:
 
 def _by_text(header: SequenceHeader) -> str | None:
     """The sequence that the description names, or else the acquisition contrast of enhanced images."""
-    words = _text(header)
-    if (header.b_value or 0) > 0 or DIFFUSION.search(words) or "DIFFUSION" in header.image_type:
+    text = _text(header)
+    if (header.b_value or 0) > 0 or DIFFUSION.search(text) or "DIFFUSION" in header.image_type:
         return "DWI"
-    t1, t2, pd = T1.search(words), T2.search(words), PD.search(words)
-    if T2_STAR.search(words):
+    t1, t2, pd = T1.search(text), T2.search(text), PD.search(text)
+    if T2_STAR.search(text):
         return "T2starw"
-    if FLAIR.search(words) and not t1:
+    if FLAIR.search(text) and not t1:
         return "FLAIR"
     named = [name for name, found in (("T1w", t1), ("T2w", t2), ("PDw", pd)) if found]
     if len(named) == 1:
@@ -191,10 +191,10 @@ def _agree(said: str, timed: str, header: SequenceHeader) -> bool:
 
 def _with_agent(header: SequenceHeader) -> bool:
     """Whether a contrast agent was given."""
-    words = _text(header)
-    plain = PLAIN.search(words)
+    text = _text(header)
+    plain = PLAIN.search(text)
     agent = header.agent.strip().lower() not in {"", "no", "none", "n", "0", "without"}
-    return not plain and (agent or bool(ENHANCED.search(words)))
+    return not plain and (agent or bool(ENHANCED.search(text)))
 
 
 def _facts(header: SequenceHeader) -> list[str]:

@@ -100,7 +100,7 @@ def find_series(paths: Path | str | Sequence[Path | str]) -> Found:
     type, echo time and b value.
 
     Args:
-        paths: what to look through; folders with all that is below them.
+        paths: files, zips, and folders with all that is below them.
 
     Returns:
         the series in the order of their numbers, and what was left out.

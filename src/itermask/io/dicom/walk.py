@@ -112,7 +112,7 @@ def _below(top: Path, left_out: list[LeftOut]) -> list[Path]:
         real = os.path.realpath(folder)
         if real in seen:
             if linked:
-                left_out.append(LeftOut(shown(folder), "a link to a folder that is looked through already"))
+                left_out.append(LeftOut(shown(folder), "a link to a folder that is read already"))
             continue
         seen.add(real)
         try:

@@ -1,4 +1,4 @@
-"""How the any-scan method looks for anomalies in one scan."""
+"""The any-scan method's detection: anomalies in one scan."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

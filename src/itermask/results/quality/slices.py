@@ -6,7 +6,7 @@ from scipy import ndimage
 from itermask.results.quality.crop import EMPTY
 from itermask.results.quality.texture import APART, difference, thinned
 
-FEWEST = 12  # slices with brain along an axis that is looked along
+FEWEST = 12  # slices with brain along an axis that is measured
 POLE = 32.0  # mm; a slice of this thickness at the pole of a ball of 65 mm radius is as large as its largest section
 COVERED = 0.25  # share of the brain's largest section that a slice must fill
 

@@ -9,7 +9,7 @@ import numpy as np
 STRIDES = {"fine": 1.0, "middle": 2.0, "coarse": 4.0}  # mm; at least one, two and four voxels
 APART = 1.6  # mm, between lines that are examined
 FLAT, EDGY = 15.0, 85.0  # percentiles of the regions
-FEWEST = 12  # slices along an axis that is looked along
+FEWEST = 12  # slices along an axis that is measured
 
 
 def thinned(volume: np.ndarray, spacing: tuple[float, ...], axis: int) -> np.ndarray:

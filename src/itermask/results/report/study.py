@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from itermask import __version__
-from itermask.results.report import text as words
+from itermask.results.report import text as report_text
 from itermask.results.report.sheet import AMBER, EDGE, GREEN, NOTICE, QUIET, RED, Page, as_files
 from itermask.results.report.thumbnails import first_row
 
@@ -29,7 +29,7 @@ class Part:
         headline: what decided the verdict.
         numbers: score and the like in words.
         notes: sentences that a reader must know.
-        report: of the look, whose pictures are taken; None if there is none.
+        report: of the analysis, whose pictures are taken; None if there is none.
         aside: whether it was not meant to be processed; `notes` say why.
     """
 
@@ -84,7 +84,7 @@ def draw_study(about: Sequence[str], tone: str, line: str, parts: Sequence[Part]
     if aside and page.room > LEAST:
         page.put(_short(f"Not meant to be processed: {'; '.join(aside)}."), 8, QUIET)
     page.y = EDGE
-    page.put(f"{words.TRUST} {NOTICE}", 7, QUIET)
+    page.put(f"{report_text.TRUST} {NOTICE}", 7, QUIET)
     return page
 
 
