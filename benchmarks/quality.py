@@ -7,8 +7,9 @@
     python benchmarks/quality.py alike --insert docs/quality.md   # does a severity look alike on 1 and 2 mm?
 
 `learn` and `try` append to files in `--out` and go on where they stopped; they take about 0.4 s a scan of 2 mm and 3 s
-one of 1 mm on one core. `--share 0/2` takes every second sample only, so that two can run side by side. With `--keep`
-the corrupted brains are stored, so that features can be changed without corrupting scans again.
+one of 1 mm on one core, `try` one more, for the bundled model measures shading and distortion. `--share 0/2` takes
+every second sample only, so that two can run side by side. With `--keep` the corrupted brains are stored, so that
+features can be changed without corrupting scans again.
 """
 
 import argparse
@@ -22,7 +23,9 @@ from typing import Any
 
 from quality_parts import alike, fit, samples, tables
 
+from itermask import load_model
 from itermask.evaluation.benchmark.write import between_marks
+from itermask.models.folder import Model
 from itermask.synth.artifacts import ARTIFACTS
 
 SIZES = {"ixi-t1": (45, 25, 3), "novosibirsk-t1": (8, 30, 3), "lgg-flair": (12, 0, 2)}
@@ -51,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--keep", action="store_true", help="store the corrupted brains in it")
     options.add_argument("--source", default="oasis-t1", help="data set to try")
     options.add_argument("--split", default="test")
+    options.add_argument("--model", default="any-2mm", help="measures shading and distortion of what is tried")
     options.add_argument("--severities", type=float, nargs="*", default=[3.0, 5.0])
     options.add_argument("--subjects", type=int, default=1000, help="how many of them")
     options.add_argument("--share", default="0/1", help="i/n: the samples i, i + n, …")
@@ -67,14 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         collect(lesions(chosen.data), "learn-lesion", chosen)
     elif chosen.step == "try":
         wanted = samples.trial(chosen.data, chosen.source, chosen.split, chosen.severities, chosen.subjects)
-        collect(wanted, f"try-{chosen.source}-{chosen.split}", chosen)
+        collect(wanted, f"try-{chosen.source}-{chosen.split}", chosen, load_model(chosen.model, device="cpu"))
     elif chosen.step == "fit":
         rows = [row for row in learned(chosen.out) if row["source"] in ORIGIN["scans"]]
         reference = fit.fit(rows, tuple(sorted(ARTIFACTS)), chosen.penalty, ORIGIN)
         REFERENCE.write_text(json.dumps(reference.to_json()) + "\n")
         print(f"{REFERENCE}: {len(rows)} samples, {len(reference.names)} features, limits {reference.limits}")
     else:
-        made = alike.table(chosen.data) if chosen.step == "alike" else tables.all_tables(chosen.out, chosen.penalty)
+        made = alike.table(chosen.data) if chosen.step == "alike" else all_tables(chosen)
         for name, text in made.items():
             if chosen.insert:
                 between_marks(chosen.insert, name, text)
@@ -82,8 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(text, end="\n\n")
 
 
-def collect(wanted: Iterable[samples.Sample], name: str, chosen: argparse.Namespace) -> None:
-    """Measure what has not been measured yet."""
+def all_tables(chosen: argparse.Namespace) -> dict[str, str]:
+    """Tables of all that was tried, scored as a scan is with the model that measured shading and distortion."""
+    healthy = load_model(chosen.model, device="cpu").calibration["healthy"]
+    return tables.all_tables(chosen.out, chosen.penalty, healthy)
+
+
+def collect(
+    wanted: Iterable[samples.Sample], name: str, chosen: argparse.Namespace, model: Model | None = None
+) -> None:
+    """Measure what has not been measured yet; shading and distortion too, if a model is given."""
     chosen.out.mkdir(parents=True, exist_ok=True)
     store = chosen.out / "brains" if chosen.keep else None
     if store is not None:
@@ -95,7 +107,9 @@ def collect(wanted: Iterable[samples.Sample], name: str, chosen: argparse.Namesp
     for number, sample in enumerate(wanted):
         if number % step != first or json.dumps(asdict(sample)) in done:
             continue
-        row = {"sample": asdict(sample), "features": samples.measure(chosen.data, sample, store)}
+        row: dict[str, Any] = {"sample": asdict(sample), "features": samples.measure(chosen.data, sample, store)}
+        if model is not None and row["features"] is not None:
+            row["faults"] = samples.faults_by(model, chosen.data, sample)
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         count += 1

@@ -17,16 +17,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from rich.progress import track
-from scipy import ndimage
 
 from itermask.prepare.brain import Deepbet
+from itermask.synth.tissues import brain_from_labels
 from itermask.types import Scan
-
-
-def brain_from_labels(labels: np.ndarray) -> np.ndarray:
-    """Anatomical labels → brain mask: labels > 0, closed by 3 voxels, holes filled."""
-    padded = np.pad(labels > 0, 5)
-    return ndimage.binary_fill_holes(ndimage.binary_closing(padded, iterations=3))[5:-5, 5:-5, 5:-5]
 
 
 def held_out(participants: list[dict[str, str]], count: int = 22) -> set[str]:

@@ -10,8 +10,11 @@ import numpy as np
 from quality_parts.virtual import virtual_scan
 from scipy import ndimage
 
+from itermask.models.folder import Model
+from itermask.prepare.prepare import prepare
 from itermask.results.quality.crop import EMPTY, crop_brain
 from itermask.results.quality.features import features
+from itermask.results.quality.model_faults import MODEL_FAULTS
 from itermask.synth.artifacts import ARTIFACTS, corrupt
 from itermask.synth.lesions import insert_lesion, load_shapes
 from itermask.types import Scan, top_axis
@@ -203,6 +206,18 @@ def trial(data: Path, source: str, split: str, severities: Sequence[float], per:
             row = (turn + number) % len(names)
             for severity in severities:
                 yield replace(starts[row], artifact=artifact, severity=severity, known=(turn + number // 2) % 2 == 0)
+
+
+def faults_by(model: Model, data: Path, sample: Sample) -> dict[str, float]:
+    """Scores of a sample that tell faults by what a model expects; none where the sample cannot be made."""
+    try:
+        scan = corrupted(clean_scan(data, sample), sample)
+        prepared = prepare(scan, model.grid)
+    except ValueError:
+        return {}
+    point = model.calibration["operating_point"]
+    found = model.method.detect(prepared, model.runtime, np.random.default_rng(0), point, None)
+    return {name: value for name, value in found.scores.items() if name in MODEL_FAULTS}
 
 
 def measure(data: Path, sample: Sample, store: Path | None) -> dict[str, float] | None:

@@ -1,6 +1,7 @@
 """Tables of how well the score tells corrupted scans from clean ones, and how often the likely fault is right."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import numpy as np
 from quality_parts import fit
 from quality_parts.samples import LESION
 
+from itermask.results.quality.assess import Quality
+from itermask.results.quality.model_faults import with_model_faults
 from itermask.results.quality.reference import Reference, bundled
 from itermask.results.quality.text import FAULTS, leading
 from itermask.synth.artifacts import ARTIFACTS
 
 Row = dict[str, Any]
+Healthy = Mapping[str, Sequence[float]]
 
 
 def auroc(clean: np.ndarray, corrupted: np.ndarray) -> float:
@@ -24,9 +28,17 @@ def auroc(clean: np.ndarray, corrupted: np.ndarray) -> float:
     return float((order > 0).mean() + (order == 0).mean() / 2)
 
 
-def by_artifact(rows: list[Row], reference: Reference) -> dict[tuple[str, float], float]:
+def scored(row: Row, reference: Reference, healthy: Healthy) -> tuple[float, str | None]:
+    """Score of a sample and the likely fault, as `itermask.results.quality.model_faults` adds them; see there."""
+    score, heads = reference.score(row["features"])
+    alone = Quality(score, reference.limits, "outside", leading(heads), {}, {})
+    found = with_model_faults(alone, row.get("faults", {}), healthy)
+    return found.score, found.likely
+
+
+def by_artifact(rows: list[Row], reference: Reference, healthy: Healthy) -> dict[tuple[str, float], float]:
     """(artifact, severity) → AUROC against the clean scans among the rows."""
-    scores = np.array([reference.score(row["features"])[0] for row in rows])
+    scores = np.array([scored(row, reference, healthy)[0] for row in rows])
     clean = np.array([not row["artifact"] for row in rows])
     found = {}
     for name, severity in sorted({(row["artifact"], row["severity"]) for row in rows if row["artifact"]}):
@@ -35,18 +47,26 @@ def by_artifact(rows: list[Row], reference: Reference) -> dict[tuple[str, float]
     return found
 
 
-def all_tables(out: Path, penalty: float) -> dict[str, str]:
-    """Name of the marks → table, for all that lies in the folder of features."""
+def all_tables(out: Path, penalty: float, healthy: Healthy) -> dict[str, str]:
+    """Name of the marks → table, for all that lies in the folder of features.
+
+    Args:
+        out: the folder.
+        penalty: of the fit.
+        healthy: scores of the model's healthy scans.
+    """
     learned = _read(out / "learn.jsonl") + _read(out / "learn-thick.jsonl") + _read(out / "learn-lesion.jsonl")
     tried = {path.stem.removeprefix("try-"): _read(path) for path in sorted(out.glob("try-*.jsonl"))}
-    made = {"quality-artifacts": artifacts_table(tried), "quality-healthy": healthy_table(learned, tried, penalty)}
-    made["quality-likely"] = likely_table([row for rows in tried.values() for row in rows])
+    made = {"quality-artifacts": artifacts_table(tried, healthy)}
+    made["quality-likely"] = likely_table([row for rows in tried.values() for row in rows], healthy)
+    if learned:
+        made["quality-healthy"] = healthy_table(learned, tried, penalty, healthy)
     return made
 
 
-def artifacts_table(tried: dict[str, list[Row]]) -> str:
+def artifacts_table(tried: dict[str, list[Row]], healthy: Healthy) -> str:
     """AUROC of every artifact at every severity, one column for a data set and severity."""
-    found = {source: by_artifact(rows, bundled()) for source, rows in tried.items()}
+    found = {source: by_artifact(rows, bundled(), healthy) for source, rows in tried.items()}
     columns = [(source, s) for source, one in found.items() for s in sorted({severity for _, severity in one})]
     lines = [
         "| artifact | " + " | ".join(f"{source}, {s:g}" for source, s in columns) + " |",
@@ -62,7 +82,7 @@ def artifacts_table(tried: dict[str, list[Row]]) -> str:
     return "\n".join(lines)
 
 
-def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: float) -> str:
+def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: float, healthy: Healthy) -> str:
     """Clean scans within the range; for the data learned from, by weights that were fitted without their data set."""
     lines = [
         "| clean scans | reference fitted on | scans | within | borderline | outside |",
@@ -81,13 +101,13 @@ def healthy_table(learned: list[Row], tried: dict[str, list[Row]], penalty: floa
             ]
             if rows:
                 label = f"{source}, {'as they are' if real else 'virtual scanners'}"
-                lines.append(_healthy_line(label, "all but it", rows, reference))
+                lines.append(_healthy_line(label, "all but it", rows, reference, healthy))
     for source, rows in tried.items():
-        lines.append(_healthy_line(source, "train", [row for row in rows if not row["artifact"]], bundled()))
+        lines.append(_healthy_line(source, "train", [row for row in rows if not row["artifact"]], bundled(), healthy))
     return "\n".join(lines)
 
 
-def likely_table(rows: list[Row]) -> str:
+def likely_table(rows: list[Row], healthy: Healthy) -> str:
     """How often the likely fault is the true one, of corrupted scans that are not within the range."""
     lines = [
         "| true fault | corrupted scans | not within | named | named rightly | most often named otherwise |",
@@ -102,10 +122,9 @@ def likely_table(rows: list[Row]) -> str:
     for true, these in sorted(kinds.items()):
         found, named, wrong = 0, 0, []
         for row in these:
-            score, heads = reference.score(row["features"])
+            score, fault = scored(row, reference, healthy)
             if score >= reference.limits[0]:
                 found += 1
-                fault = leading(heads)
                 named += fault is not None
                 if fault not in (None, true):
                     wrong.append(fault)
@@ -119,8 +138,8 @@ def likely_table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _healthy_line(label: str, fitted: str, rows: list[Row], reference: Reference) -> str:
-    scores = np.array([reference.score(row["features"])[0] for row in rows])
+def _healthy_line(label: str, fitted: str, rows: list[Row], reference: Reference, healthy: Healthy) -> str:
+    scores = np.array([scored(row, reference, healthy)[0] for row in rows])
     low, high = reference.limits
     within, outside = int((scores < low).sum()), int((scores >= high).sum())
     share = 100 * within / max(1, len(rows))
@@ -131,4 +150,8 @@ def _healthy_line(label: str, fitted: str, rows: list[Row], reference: Reference
 
 def _read(path: Path) -> list[Row]:
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    return [row["sample"] | {"features": row["features"]} for row in rows if row["features"] is not None]
+    return [
+        row["sample"] | {name: row[name] for name in ("features", "faults") if name in row}
+        for row in rows
+        if row["features"] is not None
+    ]

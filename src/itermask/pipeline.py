@@ -25,6 +25,7 @@ from itermask.prepare.prepare import prepare
 from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
 from itermask.results.quality import Quality
 from itermask.results.quality import assess as assess_quality
+from itermask.results.quality.model_faults import with_model_faults
 from itermask.results.regions import find_regions
 from itermask.results.scoring import compare_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
@@ -252,8 +253,10 @@ def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Qual
         quality: of the image; None where it was not measured.
     """
     voxel_ml = float(abs(np.linalg.det(finding.affine[:3, :3]))) / 1000
-    quality = None if quality is None else for_scanner(quality, model)
     healthy = model.calibration.get("healthy", {})
+    if quality is not None:
+        scores = {name: placed["value"] for name, placed in finding.scores.items()}
+        quality = with_model_faults(for_scanner(quality, model), scores, healthy)
     to_mni = None if plausible.registration is None else plausible.registration.to_mni
     regions, _ = find_regions(finding.anomaly, finding.error, finding.affine, to_template=to_mni, most=MOST_COMPARED)
     largest = max(regions, key=lambda region: region.mean_error * region.volume_ml, default=None)

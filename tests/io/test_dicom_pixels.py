@@ -16,6 +16,7 @@ from pydicom.uid import (
 from tiny_dicom import SHAPE, enhanced, save, slices, some_image
 
 from itermask.errors import InputError, MissingExtraError
+from itermask.io.dicom.decode import decode
 from itermask.io.dicom.pixels import read_pixels
 from itermask.io.dicom.series import find_series
 
@@ -61,6 +62,23 @@ def test_stored_bits_and_signs(tmp_path, stored, signed):
     bits = {"BitsAllocated": allocated, "BitsStored": stored, "HighBit": stored - 1, "PixelRepresentation": signed}
     save(tmp_path, slices(image.astype(kind), **bits))
     assert np.array_equal(read_pixels(only(tmp_path)), image)
+
+
+@pytest.mark.parametrize("make", [slices, enhanced])
+def test_no_header_is_read_twice(tmp_path, monkeypatch, make):
+    paths, reads, read = save(tmp_path, make()), [], pydicom.dcmread
+    monkeypatch.setattr(pydicom, "dcmread", lambda *given, **options: reads.append(given) or read(*given, **options))
+    assert np.array_equal(read_pixels(only(tmp_path)), some_image())
+    assert len(reads) == len(paths)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["ge-implicit", "mprage-siemens"])
+def test_pixels_are_those_that_the_whole_file_gives(shared_data, name):
+    for series in find_series(shared_data / "dicom" / name).series:
+        assert all(frame.stored for frame in series.frames)
+        for frame in series.frames[::17]:
+            assert np.array_equal(decode(frame.dicom_file, frame.stored), decode(frame.dicom_file))
 
 
 def compressed(dataset, syntax):

@@ -6,7 +6,8 @@ from tiny_model import oblique, stored_as
 from tiny_template import FLAIR, T1W, T2W, template_scan
 
 from itermask.prepare.atlas import part_name, part_of, template
-from itermask.prepare.register import register, rotation_of, small_copy
+from itermask.prepare.register import register, rotation_of
+from itermask.prepare.small_copy import small_copy
 
 PSR = np.array([[1, -1], [2, 1], [0, 1]])
 LPS = np.array([[0, -1], [1, -1], [2, 1]])

@@ -16,7 +16,8 @@ from itermask.io.nifti import read_scan
 from itermask.io.scans import read_scans
 from itermask.prepare.brain import with_brain
 from itermask.prepare.plausibility import assess
-from itermask.prepare.register import register, small_copy
+from itermask.prepare.register import register
+from itermask.prepare.small_copy import small_copy
 from itermask.results.regions import find_regions, with_regions
 from itermask.run_scans import run
 from itermask.types import VERDICTS, Source

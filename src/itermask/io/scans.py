@@ -7,9 +7,8 @@ from itermask.errors import InputError
 from itermask.io.dicom.aside import left_aside
 from itermask.io.dicom.files import is_dicom
 from itermask.io.dicom.read import read_dicom
-from itermask.io.dicom.series import Series
+from itermask.io.dicom.series import Found, Series
 from itermask.io.nifti import NIFTI_ENDINGS, read_scan
-from itermask.io.stream import reason
 from itermask.types import Scan
 
 
@@ -33,6 +32,7 @@ def read_scans(
     sequence: str | None = None,
     brain_mask: Path | str | None = None,
     series: str | None = None,
+    found: Found | None = None,
 ) -> list[Source]:
     """Read the scan that a path holds.
 
@@ -41,6 +41,7 @@ def read_scans(
         sequence: of the scan; if None, taken from the file's name, its sidecar or the DICOM header.
         brain_mask: NIfTI mask on the scan's own grid.
         series: of DICOM: which one, see `itermask.io.dicom.read.read_dicom`; `all` gives several scans.
+        found: of DICOM: its series, where `itermask.io.dicom.series.find_series` has been called before.
 
     Returns:
         one scan, or for `all` every series that can be read.
@@ -56,17 +57,9 @@ def read_scans(
     """
     path = Path(path)
     if not path.name.lower().endswith(NIFTI_ENDINGS) and is_dicom(path):
-        read = read_dicom(path, series, sequence, brain_mask)
+        read = read_dicom(path, series, sequence, brain_mask, found)
         taken = [each.series.label for each in read]
         return [Source(each.scan, each.series, left_aside(each.found, taken)) for each in read]
     if series is not None:
         raise InputError(f"--series {series}: {path} is no DICOM folder, zip or file; leave the option out")
     return [Source(read_scan(path, sequence, brain_mask))]
-
-
-def _is_dicom(path: Path) -> bool:
-    """Return whether a path is for DICOM; a path that cannot be is refused."""
-    try:
-        return is_dicom(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({reason(error)}); check the path") from error

@@ -32,6 +32,11 @@ def check_card(card: Any, path: Path) -> None:
 
     Raises:
         InputError: says which file and which key.
+
+    Example:
+        >>> check_card({"format_version": 1}, Path("card.json"))
+        Traceback (most recent call last):
+        itermask.errors.InputError: card.json: model format version 1, this program reads version 2; ...
     """
     if not isinstance(card, dict):
         raise InputError(f"{path}: a model card is a JSON object")

@@ -64,6 +64,10 @@ def choose_model(
 
     Raises:
         InputError: no bundled model for the sequence.
+
+    Example:
+        >>> choose_model("FLAIR", spacing=(0.9, 0.9, 6.0), shape=(256, 256, 3)).folder.name
+        'flair-2d'
     """
     cards = {name: read_card(folder) for name, folder in bundled_models().items()}
     fitting = [name for name, card in cards.items() if sequence in taken_sequences(card)]

@@ -46,6 +46,14 @@ def export_model(name: str | Path, out: Path, formats: tuple[str, ...] | None = 
     Raises:
         InputError: a model of another method, or with settings that the loop does not know; nothing is written.
         MissingExtraError: neither package is installed, or one that is asked for is not.
+
+    Example:
+        >>> from itermask.models.folder import save_model
+        >>> weights = model.runtime.networks["reconstruction"].state_dict()
+        >>> state = {f"reconstruction.{key}": value for key, value in weights.items()}
+        >>> save_model(folder / "small", state, model.card)
+        >>> [path.name for path in export_model(folder / "small", folder / "out", ("openvino",))]
+        ['network.xml', 'network.bin', 'card.json', 'loop.py']
     """
     folder = find_model(name, None)
     card = read_card(folder)
@@ -116,7 +124,12 @@ def _write_openvino(network: "nn.Module", shape: tuple[int, ...], path: Path) ->
 
 
 def loop_text() -> str:
-    """Return `loop.py`: the guidance, the refinement and the loop, the sources of this package in one file."""
+    """Return `loop.py`: the guidance, the refinement and the loop, the sources of this package in one file.
+
+    Example:
+        >>> "def refine" in loop_text(), "import itermask" in loop_text()
+        (True, False)
+    """
     head = [
         '"""IterMask3D around an exported network, in one file: python loop.py network.onnx box.npz found.npz',
         "",
@@ -151,7 +164,12 @@ def _parts(module: ModuleType) -> tuple[str, list[str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Export a model: name or folder, and the folder to write to; exit code 2 and a line where that cannot be."""
+    """Export a model: name or folder, and the folder to write to; exit code 2 and a line where that cannot be.
+
+    Example:
+        >>> main([])
+        2
+    """
     if len(arguments) != 2:
         print("python -m itermask.models.export MODEL OUT", file=sys.stderr)
         return 2

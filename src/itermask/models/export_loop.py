@@ -52,6 +52,15 @@ def find_anomalies(
 
     Raises:
         ValueError: an empty brain, NaN, or a constant image.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((8, 8, 8), dtype=np.float32)
+        >>> settings = {"cutoff": 0.08, "guidance": True, "mask_channel": False, "focused": False, "steps": 5}
+        >>> settings |= {"fit_limit": 10.0, "window": 1.25, "tangent_alone": False, "min_shrink": 0.2}
+        >>> seen = image > 0.2
+        >>> found = look(image * seen, seen, (2.0, 2.0, 2.0), lambda given: given[:, :1], settings, {"gamma": 0.5})
+        >>> found["error"].shape
+        (8, 8, 8)
     """
     rng = np.random.default_rng(seed)
     fine = high_frequency(image, spacing, settings["cutoff"])
@@ -94,6 +103,17 @@ def load_network(path: str) -> Network:
 
     Args:
         path: of the file; `network.bin` lies beside an `.xml` file.
+
+    Example:
+        >>> from itermask.models.export import export_model
+        >>> from itermask.models.folder import save_model
+        >>> weights = model.runtime.networks["reconstruction"].state_dict()
+        >>> state = {f"reconstruction.{key}": value for key, value in weights.items()}
+        >>> save_model(folder / "small", state, model.card)
+        >>> written = export_model(folder / "small", folder, ("openvino",))
+        >>> network = load_network(str(folder / "network.xml"))
+        >>> network(np.zeros((1, 3, 16, 16, 16), np.float32)).shape
+        (1, 1, 16, 16, 16)
     """
     try:
         import openvino
@@ -108,7 +128,13 @@ def load_network(path: str) -> Network:
 
 
 def main(arguments: list[str]) -> int:
-    """Find anomalies in the brain of an `.npz` file with `image`, `brain` and `spacing`, and write what is found."""
+    """Find anomalies in the brain of an `.npz` file with `image`, `brain` and `spacing`, and write what is found.
+
+    Example:
+        >>> main([])
+        python loop.py NETWORK (network.onnx or network.xml) BOX.npz FOUND.npz
+        2
+    """
     import json
     from pathlib import Path
 

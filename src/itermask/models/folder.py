@@ -102,6 +102,10 @@ def load_model(
         InputError: nothing there, an incomplete or damaged folder, or one of another format version; a device that is
             not there, or less than one thread.
         MissingExtraError: the device or a network needs something that is not installed.
+
+    Example:
+        >>> load_model(sequence="T1w", device="cpu").name
+        'any-2mm'
     """
     choice = find(name, sequence or "T1w", scan)
     folder = choice.folder
@@ -119,7 +123,11 @@ def load_model(
 
 
 def check_dims(method: Method, grid: Grid) -> None:
-    """Refuse a method with networks for volumes on a scan's own slices, with `ValueError`."""
+    """Refuse a method with networks for volumes on a scan's own slices, with `ValueError`.
+
+    Example:
+        >>> check_dims(model.method, model.grid)
+    """
     if grid.slices and method.dims == 3 and method.network_specs():
         raise ValueError(f"the method {method.name} processes volumes, so the third voxel size must not be 0")
 
@@ -129,6 +137,10 @@ def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module
 
     Raises:
         InputError: the weights are missing, damaged or of other networks.
+
+    Example:
+        >>> sorted(load_networks(find_model("t1w-2mm"), read_card(find_model("t1w-2mm"))))
+        ['reconstruction']
     """
     import torch
     from safetensors import SafetensorError
@@ -169,6 +181,13 @@ def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]
 
     Raises:
         InputError: a weight is NaN or infinite: training went wrong.
+
+    Example:
+        >>> weights = model.runtime.networks["reconstruction"].state_dict()
+        >>> state = {f"reconstruction.{key}": value for key, value in weights.items()}
+        >>> save_model(folder / "small", state, model.card)
+        >>> load_model(folder / "small", device="cpu").name
+        'small'
     """
     import torch
     from safetensors.torch import save
@@ -193,7 +212,13 @@ def save_model(folder: Path, state: "Mapping[str, Tensor]", card: dict[str, Any]
 
 
 def save_card(folder: Path, card: dict[str, Any]) -> None:
-    """Check and write a card, to a temporary name first."""
+    """Check and write a card, to a temporary name first.
+
+    Example:
+        >>> save_card(folder, model.card | {"license": "CC BY 4.0"})
+        >>> read_card(folder)["license"]
+        'CC BY 4.0'
+    """
     check_card(card, folder / CARD)
     partial = folder / f".{CARD}.part"
     partial.write_text(json.dumps(card, indent=1) + "\n")

@@ -105,6 +105,12 @@ def align(scan: Scan) -> Alignment:
             that no head in a scanner could need: turned by more than 60°, hardly overlapping with the template, or no
             more similar to it than before.
         MissingExtraError: SimpleITK or nilearn is not installed.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> align(replace(scan, brain_mask=None))
+        Traceback (most recent call last):
+        ValueError: alignment needs a brain mask
     """
     align_name()
     if scan.brain_mask is None or not scan.brain_mask.any():

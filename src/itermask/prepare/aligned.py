@@ -117,6 +117,11 @@ def fit_aligned_box(
 
     Raises:
         ValueError: the brain mask is empty, the affine is not invertible, or `to_axes` is not rigid.
+
+    Example:
+        >>> placement = fit_aligned_box(scan.brain_mask, scan.affine, np.eye(4), (4.0, 4.0, 4.0), (16, 16, 16), 8)
+        >>> placement.to_box(scan.image).shape
+        (16, 24, 16)
     """
     if not brain.any():
         raise ValueError("the brain mask is empty")

@@ -20,6 +20,10 @@ def n4_name() -> str:
 
     Raises:
         MissingExtraError: SimpleITK is not installed.
+
+    Example:
+        >>> n4_name().split()[0]
+        'N4'
     """
     if importlib.util.find_spec("SimpleITK") is None:
         raise MissingExtraError("N4 bias correction needs SimpleITK; install it with pip install 'itermask[prepare]'")
@@ -42,6 +46,11 @@ def bias_field(scan: Scan) -> np.ndarray:
         ValueError: no brain mask, a brain with values that are not positive (the field is a factor), or a volume
             with fewer than 4 voxels along an axis.
         MissingExtraError: SimpleITK is not installed.
+
+    Example:
+        >>> field = bias_field(scan)
+        >>> field.shape == scan.image.shape, bool((field > 0).all())
+        (True, True)
     """
     n4_name()
     import SimpleITK as sitk  # noqa: N813

@@ -78,6 +78,9 @@ class IntensityScale:
         return ((scaled + 3) / (self.top + 3) * (high - low) + low).astype(np.float32)
 
 
+ROBUST = IntensityScale(kind="robust", background=0.0)  # the scale of the any-scan method
+
+
 def compress(z: np.ndarray) -> np.ndarray:
     """Leave values within ±`KNEE` as they are and let larger ones grow with the logarithm only.
 

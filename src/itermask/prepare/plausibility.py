@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 from itermask.core.boxes import box_of
 from itermask.errors import InputError
 from itermask.prepare.atlas import Template, part_name, template
-from itermask.prepare.register import Registration, SmallCopy, register, small_copy
+from itermask.prepare.register import Registration, register
+from itermask.prepare.small_copy import SmallCopy, small_copy
 from itermask.types import Scan
 
 ADULT_ML = (700.0, 2200.0)  # brains of adults, with the fluid around them
@@ -104,6 +105,10 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
     Raises:
         InputError: what the mask holds cannot be a brain, or too little of one.
         ValueError: it holds NaN, one intensity only, or too few voxels to be placed.
+
+    Example:
+        >>> assess(scan, Population("any")).judged
+        True
     """
     brain = scan.brain_mask
     assert brain is not None

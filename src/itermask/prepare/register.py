@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from itermask.core.boxes import box_of
+from itermask.prepare.small_copy import SmallCopy
 
 if TYPE_CHECKING:
     from itermask.prepare.atlas import Template
 
-REDUCED = 4.0  # mm; voxels of the scan's small copy
 COARSE, FINE = 8.0, 5.0  # mm; smoothing (full width at half maximum) and distance of the points compared
 STEPS = {COARSE: 14, FINE: 10}
 SPREAD_SIZE, SPREAD_SHAPE = 0.08, 0.05  # prior: standard deviations of the logarithm of a brain's size and stretch
@@ -63,71 +62,6 @@ class Registration:
 
 
 @dataclass(frozen=True)
-class SmallCopy:
-    """A scan's brain in coarse voxels.
-
-    Attributes:
-        mask: float32, share of each voxel that is brain.
-        masked: float32, mean of scaled intensity × mask; the brain's 2nd and 98th percentile are 0 and 1.
-        affine: 4×4, voxel indices → scanner millimetres.
-    """
-
-    mask: np.ndarray
-    masked: np.ndarray
-    affine: np.ndarray
-
-    @property
-    def centre(self) -> np.ndarray:
-        """Centre of the mask's mass, scanner millimetres."""
-        return np.asarray(self.affine[:3, :3] @ ndimage.center_of_mass(self.mask) + self.affine[:3, 3])
-
-
-def small_copy(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> SmallCopy:
-    """Return a brain in voxels of about 4 mm, along the scan's own axes.
-
-    Args:
-        image: 3D intensities.
-        brain: boolean of the same shape, not empty.
-        affine: 4×4, voxel indices → scanner millimetres.
-
-    Raises:
-        ValueError: the brain is constant, or holds NaN or infinite voxels.
-
-    Example:
-        >>> type(small_copy(scan.image, scan.brain_mask, scan.affine)).__name__
-        'SmallCopy'
-    """
-    window = box_of(brain)
-    inside = brain[window]
-    values = image[window][inside].astype(np.float32)
-    if not np.isfinite(values).all():
-        raise ValueError("the brain holds NaN or infinite voxels")
-    low, high = np.percentile(values[:: max(1, len(values) // 100_000)], [2, 98])
-    if not high > low:
-        raise ValueError("the brain's intensities are constant")
-    scaled = np.zeros(inside.shape, dtype=np.float32)
-    scaled[inside] = np.clip((values - low) / (high - low), -0.2, 1.2)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    factors = np.maximum(1, np.rint(REDUCED / spacing)).astype(int)
-    margin = np.ceil(12.0 / (spacing * factors)).astype(int)  # coarse voxels around the brain, so that edges have room
-    reduced = [_block_mean(volume, factors, margin) for volume in (inside.astype(np.float32), scaled)]
-    coarse = np.eye(4)
-    coarse[:3, :3] = np.diag(factors)
-    coarse[:3, 3] = [cut.start for cut in window] + (factors - 1) / 2 - margin * factors
-    return SmallCopy(reduced[0], reduced[1], affine @ coarse)
-
-
-def _block_mean(volume: np.ndarray, factors: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Return means over blocks of voxels, with `margin` empty blocks around."""
-    ends = [-size % factor for size, factor in zip(volume.shape, factors, strict=True)]
-    padded = np.pad(volume, [(0, end) for end in ends])
-    for axis, factor in enumerate(factors):
-        if factor > 1:
-            padded = np.add.reduceat(padded, np.arange(0, padded.shape[axis], factor), axis=axis) / factor
-    return np.pad(padded, [(int(size), int(size)) for size in margin]).astype(np.float32)
-
-
-@dataclass(frozen=True)
 class _Level:
     """The template's points at one smoothness: points around the template's centre, brain, tissues."""
 
@@ -145,7 +79,14 @@ def _level(smoothing: float) -> _Level:
 
 
 def level_of(template: "Template", smoothing: float) -> _Level:
-    """Return a template's points, smoothed, `smoothing` mm apart, as far as 16 mm around its brain."""
+    """Return a template's points, smoothed, `smoothing` mm apart, as far as 16 mm around its brain.
+
+    Example:
+        >>> from itermask.prepare.atlas import template
+        >>> level = level_of(template(), smoothing=8.0)
+        >>> len(level.places) == len(level.brain), level.tissues.shape[0]
+        (True, 3)
+    """
     sigma = smoothing / 2.355 / template.spacing
     brain = ndimage.gaussian_filter(template.brain, sigma)
     tissues = [ndimage.gaussian_filter(tissue, sigma) for tissue in template.tissues]
@@ -219,6 +160,15 @@ def fit(
 
     Returns:
         matrix, centre, cost (mean squared difference, with the prior).
+
+    Example:
+        >>> from itermask.prepare.atlas import template
+        >>> from itermask.prepare.small_copy import small_copy
+        >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
+        >>> sampler, level = _Sampler(copy, 8.0), level_of(template(), 8.0)
+        >>> matrix, centre, cost = fit(sampler, level, np.eye(3), copy.centre, steps=2, shear=False)
+        >>> matrix.shape, centre.shape, cost > 0
+        ((3, 3), (3,), True)
     """
     total, damping, last = len(level.points), 1e-3, np.inf
     best = (matrix, centre, np.inf)
@@ -358,7 +308,7 @@ def register(
         the registration; whether it can be believed is for the caller to judge.
 
     Example:
-        >>> from itermask.prepare.register import small_copy
+        >>> from itermask.prepare.small_copy import small_copy
         >>> copy = small_copy(scan.image, scan.brain_mask, scan.affine)
         >>> type(register(copy)).__name__
         'Registration'

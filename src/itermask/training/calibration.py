@@ -72,7 +72,8 @@ def calibrate(
 
     point = model.method.calibrate(searches, sizes)
     detections = [model.method.finalize(search, point) for search in searches]
-    scores = {name: [detection.scores[name] for detection in detections] for name in detections[0].scores}
+    measured = [name for name in detections[0].scores if all(name in one.scores for one in detections)]
+    scores = {name: [detection.scores[name] for detection in detections] for name in measured}
     calibration: dict[str, Any] = {"operating_point": point, "default_score": "mask_size"}
     unit = focal_unit(scans, detections)
     if unit > 0:

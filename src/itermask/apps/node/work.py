@@ -13,6 +13,7 @@ from itermask.apps.node.rules import Facts, Rule, decide, facts_of_scan, said_se
 from itermask.errors import InputError
 
 if TYPE_CHECKING:
+    from itermask.io.dicom.series import Found
     from itermask.io.scans import Source
     from itermask.models.folder import Model
     from itermask.types import Finding, Scan
@@ -84,6 +85,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     Returns:
         `reason` and `alert`, if it cannot be processed; else `verdict` and what else the page shows, see `figures`.
     """
+    from itermask.apps.node.explain import turned_away
     from itermask.io.dicom.write import check_dicom, write_dicom
     from itermask.io.outputs import write_finding
     from itermask.io.scans import read_scans
@@ -93,9 +95,10 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
     look, clock, began = task.look, _Clock(), time.process_time()
     try:
         tell({"stage": "reading", "share": 0.0})
-        if away := _turned_away(task):
+        found = _found(task)
+        if found is not None and (away := turned_away(found, task.rules, look)):
             return {"reason": away, "alert": False}
-        (source,) = read_scans(task.source)
+        (source,) = read_scans(task.source, found=found)
         scan = _named(source, task)
         if source.series is None and not (said := decide(task.rules, _facts(scan, task))).process:
             return {"reason": f"{said.why} says that it is not processed", "alert": False}
@@ -157,14 +160,11 @@ def _named(source: "Source", task: Task) -> "Scan":
     return replace(source.scan, name=task.name, sequence=said or source.scan.sequence)
 
 
-def _turned_away(task: Task) -> str:
-    """Why the rules leave a DICOM series out, told by its headers alone; empty where they do not."""
-    from itermask.apps.node.explain import turned_away
+def _found(task: Task) -> "Found | None":
+    """The series that rules are asked about by their headers alone; None where there are no rules or it is NIfTI."""
     from itermask.io.dicom.series import find_series
 
-    if not task.rules or not task.source.is_dir():
-        return ""
-    return turned_away(find_series(task.source), task.rules, task.look)
+    return find_series(task.source) if task.rules and task.source.is_dir() else None
 
 
 def _facts(scan: "Scan", task: Task) -> Facts:

@@ -39,7 +39,7 @@ def _digest(header: Header) -> bytes:
     for keyword in SAME.split():
         digest.update(f"{keyword}={header.values.get(keyword)}\n".encode("utf-8", "replace"))
     try:
-        pixels = decode(header.dicom_file)
+        pixels = decode(header.dicom_file, header.stored)
         digest.update(f"{pixels.shape}".encode() + pixels.astype("<f8").tobytes())
     except (InputError, ValueError):
         with header.dicom_file.open() as file:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from itermask.io.dicom.decode import Stored
 from itermask.io.dicom.header import Header
 from itermask.io.dicom.sequence import SequenceHeader
 from itermask.io.dicom.values import number, numbers, text, texts, whole
@@ -48,6 +49,7 @@ class Frame:
         tiles: in how many slices the header says that the image is cut (a Siemens mosaic); 1 for a plain image.
         unknown: those of `EchoTime`, `DiffusionBValue` and `ImageType` that the header holds, but nobody can read.
         padded: whether the file has more than its pixels, see `Header`.
+        stored: where and how the file's pixels lie, see `Header`.
     """
 
     dicom_file: DicomFile
@@ -75,6 +77,7 @@ class Frame:
     tiles: int = 1
     unknown: frozenset[str] = frozenset()
     padded: bool = False
+    stored: Stored | None = None
 
 
 def frames_of(header: Header) -> list[Frame]:
@@ -172,6 +175,7 @@ def _frame(source: Header, nth: int, multiframe: bool, values: Mapping[str, Any]
         tiles=max(1, whole(values.get(str(TILES))) or 1) if _made_by(values, "SIEMENS") else 1,
         unknown=frozenset(_unknown(source, values, header)),
         padded=source.padded,
+        stored=source.stored,
     )
 
 

@@ -5,8 +5,9 @@ import struct
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
+from itermask.io.dicom.decode import Stored, stored_plainly
 from itermask.io.dicom.extras import pydicom
 from itermask.io.dicom.values import ESSENTIAL, drop_unusable, whole
 from itermask.io.dicom.walk import DicomFile
@@ -30,6 +31,7 @@ KEYWORDS = """
     EchoPulseSequence EchoPlanarPulseSequence InversionRecovery ComplexImageComponent ImagePositionPatient
     ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices Rows Columns NumberOfFrames
     RescaleSlope RescaleIntercept SamplesPerPixel PhotometricInterpretation BitsAllocated
+    BitsStored PixelRepresentation
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
     MRAcquisitionType PatientID PatientName PatientBirthDate PatientAge BodyPartExamined AnatomicRegionSequence
     StudyDescription RequestedProcedureDescription PerformedProcedureStepDescription ManufacturerModelName
@@ -47,12 +49,23 @@ class Header:
         unusable: keywords of the elements whose values could not, see `itermask.io.dicom.values.drop_unusable`.
         padded: whether zeros follow its pixels, or it has more bytes of pixels than its size needs: they were added
             behind, or some bytes before.
+        stored: where and how its pixels lie, so that the header need not be read again for them; None where only the
+            whole file tells, as of compressed ones.
     """
 
     dicom_file: DicomFile
     values: Any
     unusable: frozenset[str] = frozenset()
     padded: bool = False
+    stored: Stored | None = None
+
+
+class _Pixels(NamedTuple):
+    """The bytes of a file's pixels: how many, if only zeros follow, and where they begin; 0 if that is not known."""
+
+    held: int = 0
+    padded: bool = False
+    begin: int = 0
 
 
 class NoImageError(ValueError):
@@ -71,7 +84,7 @@ def read_header(dicom_file: DicomFile) -> Header:
         MissingExtraError: pydicom is not installed.
     """
     dicom = pydicom()
-    values, unusable, pixels, padded = None, set[str](), 0, False
+    values, unusable, pixels = None, set[str](), _Pixels()
     try:
         with dicom_file.open() as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values; what matters is refused
@@ -82,7 +95,7 @@ def read_header(dicom_file: DicomFile) -> Header:
                 tags = [*KEYWORDS.split(), *PRIVATE]
                 values = dicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=tags)
                 unusable = drop_unusable(values)
-                pixels, padded = _length_of_pixels(file, values)
+                pixels = _find_pixels(file, values)
     except NoImageError:
         raise
     except Exception as error:  # whatever damage does to a reader
@@ -91,12 +104,13 @@ def read_header(dicom_file: DicomFile) -> Header:
         raise NoImageError("not a DICOM file", lost=dicom_file.name.lower().endswith((".dcm", ".ima")))
     if damaged := sorted(unusable & ESSENTIAL):
         raise NoImageError(f"an unusable value in its header ({', '.join(damaged)})", lost=True)
-    more = _check(values, pixels)
-    return Header(dicom_file, values, frozenset(unusable), padded or more)
+    more = _check(values, pixels.held)
+    stored = stored_plainly(values, pixels.begin, pixels.held) if pixels.begin else None
+    return Header(dicom_file, values, frozenset(unusable), pixels.padded or more, stored)
 
 
-def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:
-    """Return the bytes that an open file has for its pixels, from where its header ends, and if only zeros follow.
+def _find_pixels(file: BinaryIO, values: Any) -> _Pixels:
+    """Return which bytes of an open file are its pixels, from where its header ends.
 
     Raises:
         NoImageError: something else follows the pixels, so that bytes were lost or added before.
@@ -107,12 +121,12 @@ def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:
     little = values.original_encoding[1] is not False
     explicit = values.original_encoding[0] is False
     if not little or start[:4] != PIXELS:
-        return rest, False
+        return _Pixels(rest)
     at = 8 if explicit else 4
     (length,) = struct.unpack("<I", start[at : at + 4].ljust(4, b"\0"))
     after = rest - at - 4 - length
     if length == UNDEFINED:
-        return rest, False
+        return _Pixels(rest)
     if after < 0:
         raise NoImageError(f"truncated: {rest - at - 4} of {length} bytes of pixels", lost=True)
     file.seek(begin + at + 4 + length)
@@ -120,7 +134,7 @@ def _length_of_pixels(file: BinaryIO, values: Any) -> tuple[int, bool]:
     padded = after > 0 and not behind.strip(b"\0")
     if not _are_elements(behind, after, explicit) or (padded and after % 2):  # whole files have even lengths
         raise NoImageError("damaged: something else follows its pixels", lost=True)
-    return length, padded
+    return _Pixels(length, padded, begin + at + 4)
 
 
 def _are_elements(behind: bytes, size: int, explicit: bool) -> bool:

@@ -25,7 +25,7 @@ def read_pixels(series: Series) -> np.ndarray:
     dicom_file, images = None, np.empty(0)
     for index, frame in enumerate(series.frames):
         if frame.dicom_file != dicom_file:
-            dicom_file, images = frame.dicom_file, decode(frame.dicom_file)
+            dicom_file, images = frame.dicom_file, decode(frame.dicom_file, frame.stored)
         rows, columns = frame.size
         one = images.shape == frame.size and frame.number == 0
         if not one and not (images.ndim == 3 and images.shape[1:] == frame.size and frame.number < len(images)):

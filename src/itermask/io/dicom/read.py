@@ -33,6 +33,7 @@ def read_dicom(
     series: str | None = None,
     sequence: str | None = None,
     brain_mask: Path | str | None = None,
+    found: Found | None = None,
 ) -> list[DicomScan]:
     """Read one series of a folder, a zip or a file, or all of them.
 
@@ -43,6 +44,7 @@ def read_dicom(
         series: which one: label, number, UID, a part of the description, or `all`; None takes the only one that fits.
         sequence: of the scan; if None it is guessed from the header.
         brain_mask: NIfTI mask on the scan's grid, its axes in any order.
+        found: what `find_series` has found there, so that no header is read again; None to look now.
 
     Returns:
         one scan, or for `all` every series that can be read.
@@ -54,7 +56,7 @@ def read_dicom(
     where = ", ".join(shown(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths))
     wanted = None if sequence is None else canonical_sequence(sequence)
     try:
-        found = find_series(paths)
+        found = find_series(paths) if found is None else found
         chosen = choose_series(found, series, wanted)
     except InputError as error:
         raise error if str(error).startswith(where) else type(error)(f"{where}: {error}") from error

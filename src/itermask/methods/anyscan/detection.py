@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
+from itermask.core.distortion import DISTORTION, distortion
 from itermask.core.error_maps import check_image
 from itermask.core.masks import remove_small_parts
+from itermask.core.shading import SHADING, shading
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
 from itermask.methods.anyscan.maps import (
@@ -19,6 +22,7 @@ from itermask.methods.anyscan.maps import (
 )
 from itermask.methods.anyscan.training import ANOMALY_LOGITS, network_input
 from itermask.methods.calibration import OperatingPoint
+from itermask.prepare.intensity import ROBUST
 from itermask.types import Detection, Prepared, Progress
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from itermask.runtime.base import Runtime
 
 ROLE = "restoration"
+MARGIN = 2  # voxels around the mask that do not count for the shading
 POINT = "evidence"  # the operating point's only number
 
 
@@ -122,20 +127,39 @@ def explore(
 def finalize(method: "AnyScan", search: Search, point: OperatingPoint) -> Detection:
     """Flag where the evidence exceeds its threshold and a quarter of its own region's top.
 
-    Scores: `mask_size` (share of the brain) and `mean_error` (over the brain).
+    Scores: `mask_size` (share of the brain), `mean_error` (over the brain), `shading` and `distortion` (see the modules
+    of `itermask.core` by these names; left out where they cannot be measured).
     """
     brain, error, threshold = search.prepared.brain, search.evidence, point[POINT]
     mask = above_share_of_region(error, threshold) & brain
     mask = remove_small_parts(mask, method.smallest / float(np.prod(search.prepared.spacing)))
+    scores = {"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())}
     return Detection(
         mask=mask,
         error=error,
         reconstruction=search.expected,
-        scores={"mask_size": float(mask.sum() / brain.sum()), "mean_error": float(error[brain].mean())},
+        scores=scores | faults(search, mask),
         profile={},
         threshold=threshold,
         trace={"threshold": threshold, "bright_share": float(search.bright[mask].mean()) if mask.any() else None},
     )
+
+
+def faults(search: Search, mask: np.ndarray) -> dict[str, float]:
+    """Return the scores that tell faults of the image from anatomy by what is expected; without what is not measurable.
+
+    Args:
+        search: of the scan.
+        mask: boolean, what is flagged.
+    """
+    prepared = search.prepared
+    image, expected = (ROBUST.undo(one, prepared.limits) for one in (prepared.image, search.expected))
+    calm = prepared.brain & ~ndimage.binary_dilation(mask, iterations=MARGIN)
+    found = {
+        SHADING: shading(image, expected, calm, prepared.spacing),
+        DISTORTION: distortion(image, expected, prepared.brain, prepared.spacing),
+    }
+    return {name: value for name, value in found.items() if not np.isnan(value)}
 
 
 def published_point() -> OperatingPoint:

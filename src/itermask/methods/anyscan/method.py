@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from itermask.runtime.base import Runtime
 
 
+UNSEEN = 2.0  # times the healthy scans of calibration: how large masks are on scanners that nobody has trained on
+
+
 @dataclass
 class AnyScan(Method[detection.Search]):
     """Restoration of partly hidden brains in any contrast.
@@ -82,7 +85,7 @@ class AnyScan(Method[detection.Search]):
 
     def calibrate(self, searches: Sequence[detection.Search], sizes: MaskSizes) -> OperatingPoint:
         """See `detection.calibrate`."""
-        return detection.calibrate(list(searches), lambda point: small(sizes(point)))
+        return detection.calibrate(list(searches), lambda point: small(UNSEEN * sizes(point)))
 
     def variants(self, prepared: Prepared, rng: np.random.Generator) -> list[Prepared]:
         """See `variants.other_contrasts`."""

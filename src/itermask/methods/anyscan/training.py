@@ -10,7 +10,7 @@ from itermask.core.masks import ellipsoid_mask, field_mask
 from itermask.methods.anyscan.description import describe_contrast
 from itermask.methods.anyscan.guidance import fine_structure
 from itermask.methods.anyscan.masks import hidden_blocks
-from itermask.prepare.intensity import IntensityScale
+from itermask.prepare.intensity import ROBUST
 from itermask.synth.anomalies import apply_anomalies, draw_anomalies, move_piece
 from itermask.synth.contrast import apply_contrast, bend, draw_contrast
 from itermask.synth.scanner import add_noise, apply_acquisition, draw_scanner
@@ -79,9 +79,8 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
     clean, corrupted = (apply_acquisition(one - low, brain, scanner, spacing) for one in (clean, corrupted))
     change = corrupted - clean
     corrupted = add_noise(corrupted, brain, scanner, rng)
-    scale = IntensityScale(kind="robust", background=0.0)
-    limits = scale.limits(corrupted, brain)
-    target, seen = scale.apply(clean, brain, limits), scale.apply(corrupted, brain, limits)
+    limits = ROBUST.limits(corrupted, brain)
+    target, seen = ROBUST.apply(clean, brain, limits), ROBUST.apply(corrupted, brain, limits)
 
     fine = fine_structure(seen, brain, spacing, cutoff)
     if rng.random() < mix.no_guidance:
@@ -98,7 +97,7 @@ def example(volume: TrainingVolume, rng: np.random.Generator, mix: Mix, cutoff: 
         "weight": weight[None],
         "normal": (brain & (where < 0.02))[None].astype(np.float32),
         "tissue": np.where(known, tissue, UNKNOWN).astype(np.uint8),
-        "anomaly": _classes(target, scale.apply(clean + change, brain, limits), where, brain & ~hidden),
+        "anomaly": _classes(target, ROBUST.apply(clean + change, brain, limits), where, brain & ~hidden),
     }
 
 

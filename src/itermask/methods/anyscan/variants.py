@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from itermask.prepare.intensity import IntensityScale
+from itermask.prepare.intensity import ROBUST
 from itermask.synth.contrast import apply_contrast, draw_contrast
 from itermask.synth.scanner import add_noise, apply_acquisition, draw_scanner
 from itermask.synth.tissues import groups_from_intensity
@@ -13,6 +13,7 @@ from itermask.types import Prepared
 WANTED = ("T2w", "FLAIR")
 TRIES = 200
 MOST_NOISE = 0.02  # of the brain's 99th percentile
+MOST_BIAS = 0.05  # logarithm of a coil's sensitivity at the points of its coarse grid
 BLUR = 2.0  # mm
 
 
@@ -28,7 +29,6 @@ def other_contrasts(prepared: Prepared, rng: np.random.Generator) -> list[Prepar
     """
     image, brain = prepared.image, prepared.brain
     groups = groups_from_intensity(image, brain)
-    scale = IntensityScale(kind="robust", background=0.0)
     made: dict[str, Prepared] = {}
     for _ in range(TRIES):
         contrast = draw_contrast(image, groups, rng)
@@ -36,11 +36,13 @@ def other_contrasts(prepared: Prepared, rng: np.random.Generator) -> list[Prepar
             continue
         changed = apply_contrast(image, groups, contrast, rng)
         scanner = draw_scanner(rng)
-        scanner = replace(scanner, noise=min(scanner.noise, MOST_NOISE), blur=(BLUR,) * 3, voxel=(0.0,) * 3)
+        bias = np.clip(scanner.bias, -MOST_BIAS, MOST_BIAS)
+        noise = min(scanner.noise, MOST_NOISE)
+        scanner = replace(scanner, bias=bias, noise=noise, blur=(BLUR,) * 3, voxel=(0.0,) * 3)
         changed = apply_acquisition(changed - min(0.0, float(changed.min())), brain, scanner, prepared.spacing)
         changed = add_noise(changed, brain, scanner, rng)
-        limits = scale.limits(changed, brain)
-        scaled = scale.apply(changed, brain, limits)
+        limits = ROBUST.limits(changed, brain)
+        scaled = ROBUST.apply(changed, brain, limits)
         made[contrast.name] = replace(prepared, image=scaled, limits=limits, sequence=contrast.name)
         if len(made) == len(WANTED):
             break

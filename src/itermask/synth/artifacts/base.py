@@ -82,7 +82,13 @@ ARTIFACTS: dict[str, Artifact] = {}
 
 
 def register(artifact: Artifact) -> None:
-    """Add an artifact to `ARTIFACTS`; `ValueError` if the name is taken."""
+    """Add an artifact to `ARTIFACTS`; `ValueError` if the name is taken.
+
+    Example:
+        >>> register(Artifact("fading", lambda subject, severity, rng: {}, lambda image, parameters: image / 2))
+        >>> ARTIFACTS.pop("fading").name
+        'fading'
+    """
     if artifact.name in ARTIFACTS:
         raise ValueError(f"there is an artifact {artifact.name!r} already")
     ARTIFACTS[artifact.name] = artifact
@@ -199,7 +205,12 @@ def summary(artifact: str) -> str:
 
 
 def choose_axis(subject: Subject, rng: np.random.Generator) -> int:
-    """Return the axis asked for, or a random one; one number is drawn either way."""
+    """Return the axis asked for, or a random one; one number is drawn either way.
+
+    Example:
+        >>> choose_axis(subject, np.random.default_rng(0))
+        1
+    """
     chosen = int(rng.integers(3))
     return chosen if subject.axis is None else subject.axis
 

@@ -24,6 +24,10 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `coefficients`: of the polynomial on coordinates from −1 to 1, in the order that TorchIO takes them in: power
             of the third axis counting fastest, of the first slowest, all powers together at most `order`;
         `order`: of the polynomial.
+
+    Example:
+        >>> sorted(draw(subject, 5.0, np.random.default_rng(0)))
+        ['coefficients', 'order', 'ratio']
     """
     grid = np.zeros((ORDER + 1,) * 3)
     indices = tuple(np.array(power) for power in zip(*_powers(ORDER), strict=True))
@@ -40,7 +44,13 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
 
 
 def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Return the image times the field."""
+    """Return the image times the field.
+
+    Example:
+        >>> parameters = draw(subject, 5.0, np.random.default_rng(0))
+        >>> bool((apply(subject.image, parameters) != subject.image).any())
+        True
+    """
     arguments = {"coefficients": parameters["coefficients"], "order": parameters["order"]}
     return transform("BiasField", image, (1.0, 1.0, 1.0), **arguments)
 

@@ -25,6 +25,10 @@ def draw(subject: Subject, severity: float, rng: np.random.Generator) -> Paramet
         `translations_mm`, `rotations_deg`: one list a movement, along and about each of the volume's axes; not of
             the movement, but of the position after it; signs are TorchIO's (LPS);
         `spacing_mm`: voxel size along each axis.
+
+    Example:
+        >>> sorted(draw(subject, 5.0, np.random.default_rng(0)))
+        ['axis', 'rotations_deg', 'spacing_mm', 'times', 'translations_mm']
     """
     axis = choose_axis(subject, rng)
     count = int(rng.integers(MOVES[0], MOVES[1] + 1))
@@ -46,6 +50,11 @@ def apply(image: np.ndarray, parameters: Parameters) -> np.ndarray:
 
     TorchIO takes the last axis as phase axis, so the axes are reordered for it and back again; and it gives the
     image's real part, which in tissue is the magnitude to first order.
+
+    Example:
+        >>> parameters = draw(subject, 5.0, np.random.default_rng(0))
+        >>> bool((apply(subject.image, parameters) != subject.image).any())
+        True
     """
     order = [a for a in range(3) if a != parameters["axis"]] + [parameters["axis"]]
     moved = transform(

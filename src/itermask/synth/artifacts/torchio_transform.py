@@ -25,6 +25,11 @@ def transform(name: str, image: np.ndarray, spacing: Sequence[float], **argument
 
     Raises:
         MissingExtraError: TorchIO is not installed.
+
+    Example:
+        >>> image = np.random.default_rng(0).random((8, 8, 8), dtype=np.float32)
+        >>> transform("Flip", image, (2.0, 2.0, 2.0), axes=(0,)).shape
+        (8, 8, 8)
     """
     with needed("TorchIO", "artifacts"):
         import torch
