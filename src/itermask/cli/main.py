@@ -60,7 +60,7 @@ def options(
         bool, typer.Option("--version", "-V", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options before the subcommand."""
+    """Read the options before the subcommand."""
 
 
 def collect_seldom() -> None:

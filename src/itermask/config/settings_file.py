@@ -133,7 +133,7 @@ def check_ranges(
 
 
 def _finite(number: float) -> bool:
-    """Whether a number is finite, and small enough to be computed with."""
+    """Return whether a number is finite, and small enough to be computed with."""
     try:
         return math.isfinite(number)
     except OverflowError:  # a whole number of hundreds of digits

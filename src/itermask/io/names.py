@@ -55,7 +55,7 @@ def subject_of(path: Path | str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path is a file; one whose name is too long, or whose folder may not be looked into, is none."""
+    """Return whether a path is a file; one whose name is too long, or whose folder may not be read, is none."""
     try:
         return path.is_file()
     except OSError:

@@ -147,7 +147,7 @@ def loop_text() -> str:
 
 
 def _parts(module: ModuleType) -> tuple[str, list[str]]:
-    """A module's source without its docstring and imports, and those of its imports that are not of this package."""
+    """Return a module's source without docstring and imports, and those of its imports that are not of this package."""
     source = inspect.getsource(module)
     lines = source.splitlines()
     needed, dropped = [], set()

@@ -133,7 +133,7 @@ def check_dims(method: Method, grid: Grid) -> None:
 
 
 def load_networks(folder: Path, card: Mapping[str, Any]) -> "dict[str, nn.Module]":
-    """The card's networks with their weights, in float32.
+    """Load the card's networks with their weights, in float32.
 
     Raises:
         InputError: the weights are missing, damaged or of other networks.

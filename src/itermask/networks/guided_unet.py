@@ -109,7 +109,7 @@ class GuidedUNet(nn.Module):
 
 
 def _monai_unet(**arguments: Any) -> nn.Module:
-    """MONAI's diffusion U-Net; imported when one is built, for MONAI is slow to import."""
+    """Return MONAI's diffusion U-Net; imported when one is built, for MONAI is slow to import."""
     try:
         from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
     except ImportError as error:

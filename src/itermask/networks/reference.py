@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def _unit(inputs: int, outputs: int, stride: int, dropout: float) -> nn.Sequential:
-    """3×3×3 convolution → batch norm → dropout → PReLU."""
+    """Build 3×3×3 convolution → batch norm → dropout → PReLU."""
     convolution = nn.Conv3d(inputs, outputs, 3, stride=stride, padding=1)
     block = nn.Sequential()
     block.add_module("conv", convolution)

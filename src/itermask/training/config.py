@@ -111,7 +111,7 @@ class TrainingConfig:
         return asdict(self)
 
     def learning_rate_at(self, step: int) -> float:
-        """Trapezoid: linear warm-up, constant, linear decay to 0 at `steps`; and the drop after a share of them."""
+        """Return the rate: linear warm-up, constant, linear decay to 0 at `steps`; and the drop after a share."""
         rise = (step + 1) / max(1, self.warmup)
         fall = (self.steps - step) / max(1.0, self.decay_share * self.steps)
         dropped = self.drop_to if self.drop_after < 1 and step >= self.drop_after * self.steps else 1.0

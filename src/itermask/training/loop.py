@@ -329,7 +329,7 @@ class Trainer:
         return int(told[0])
 
     def wait(self) -> None:
-        """Until every process of a distributed run has come here."""
+        """Wait until every process of a distributed run has come here."""
         if self.world > 1:
             dist.barrier()
 

@@ -9,7 +9,7 @@ ALL = "all"
 
 
 def choose_series(found: Found, wanted: str | None = None, sequence: str | None = None) -> list[Series]:
-    """The series to process.
+    """Choose the series to process.
 
     Args:
         found: what there is.
@@ -48,7 +48,7 @@ def choose_series(found: Found, wanted: str | None = None, sequence: str | None 
 
 
 def _matching(series: Sequence[Series], wanted: str) -> list[Series]:
-    """The series that a text means: by label, else number, else UID, else a part of the description."""
+    """Return the series that a text means: by label, else number, else UID, else a part of the description."""
     text = wanted.strip().lower()
     for fits in (
         lambda each: each.label == text,
@@ -62,7 +62,7 @@ def _matching(series: Sequence[Series], wanted: str) -> list[Series]:
 
 
 def _list(series: Sequence[Series], most: int = 8) -> str:
-    """Some series on one line."""
+    """Return some series on one line."""
     names = [
         f"{each.label} ({each.description or each.plane}{', ' + each.part if each.part else ''})" for each in series
     ]

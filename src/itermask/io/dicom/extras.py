@@ -6,7 +6,7 @@ from itermask.errors import MissingExtraError
 
 
 def pydicom() -> ModuleType:
-    """The library that reads DICOM files.
+    """Import the library that reads DICOM files.
 
     Raises:
         MissingExtraError: not installed.
@@ -19,7 +19,7 @@ def pydicom() -> ModuleType:
 
 
 def highdicom() -> ModuleType:
-    """The library that writes DICOM results.
+    """Import the library that writes DICOM results.
 
     Raises:
         MissingExtraError: not installed.

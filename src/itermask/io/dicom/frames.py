@@ -81,7 +81,7 @@ class Frame:
 
 
 def frames_of(header: Header) -> list[Frame]:
-    """The slices in a file.
+    """Return the slices in a file.
 
     Args:
         header: of the file.
@@ -100,7 +100,7 @@ def frames_of(header: Header) -> list[Frame]:
 
 
 def _records(dataset: Any) -> Iterator[Mapping[str, Any]]:
-    """All values that apply to a frame, by keyword; the header's, then the shared ones, then the frame's own."""
+    """Yield all values that apply to a frame, by keyword; the header's, then the shared ones, then the frame's own."""
     top = dict(_flat([dataset]))
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         yield top
@@ -111,7 +111,7 @@ def _records(dataset: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _flat(items: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Keyword or tag and value of every element of some items, going into the first item of each functional group."""
+    """Yield keyword or tag and value of every element of some items, with the first item of each functional group."""
     for item in items:
         for element in item:
             if element.keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):

@@ -35,16 +35,16 @@ class Identity:
     parameters: dict[str, str]
 
     def uid(self, role: str) -> str:
-        """A UID for a part, such as `overlay 12`: a name-based UUID (version 5) under the root 2.25."""
+        """Return a UID for a part, such as `overlay 12`: a name-based UUID (version 5) under the root 2.25."""
         return f"2.25.{uuid5(NAMESPACE_OID, f'{self.key} {role}').int}"
 
     def series_number(self, nth: int) -> int:
-        """Number of the `nth` (from 1) series of results: 501, 502, … for series 5."""
+        """Return the number of the `nth` (from 1) series of results: 501, 502, … for series 5."""
         return 100 * self.number + nth
 
 
 def identify(series: Series, finding: Finding) -> Identity:
-    """The identity of what was found in a series.
+    """Return the identity of what was found in a series.
 
     Args:
         series: that was processed.
@@ -70,12 +70,12 @@ def identify(series: Series, finding: Finding) -> Identity:
 
 
 def device_uid() -> str:
-    """The UID of this version of the program as the device that observed something."""
+    """Return the UID of this version of the program as the device that observed something."""
     return f"2.25.{uuid5(NAMESPACE_OID, f'{MAKER} {__version__}').int}"
 
 
 def _short(value: object) -> str:
-    """A setting as text."""
+    """Return a setting as text."""
     if isinstance(value, dict):
         return " ".join(f"{key}={_short(each)}" for key, each in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)

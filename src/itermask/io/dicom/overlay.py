@@ -27,7 +27,7 @@ LETTER_HEIGHT = 22  # so many lines of text would fill a slice
 def overlay_images(
     scan: Scan, series: Series, headers: Sequence[Any], finding: Finding, identity: Identity
 ) -> Iterator[Any]:
-    """One picture for every slice in which anything is marked, with the notice burnt in.
+    """Draw one picture for every slice in which anything is marked, with the notice burnt in.
 
     Pixels are the slice's own, or enlarged by a whole number; the pictures state their position in space as images do.
 
@@ -79,7 +79,7 @@ def overlay_images(
 
 
 def draw(image: np.ndarray, mask: np.ndarray, window: tuple[float, float], factor: int) -> np.ndarray:
-    """A slice in grey with the mask's outline and the notice.
+    """Draw a slice in grey with the mask's outline and the notice.
 
     Args:
         image: (rows, columns).
@@ -112,7 +112,7 @@ def draw(image: np.ndarray, mask: np.ndarray, window: tuple[float, float], facto
 
 
 def _pose(affine: np.ndarray, index: int, factor: int) -> dict[str, Any]:
-    """Position, orientation (LPS) and pixel sizes of an enlarged slice."""
+    """Return position, orientation (LPS) and pixel sizes of an enlarged slice."""
     shift = 0.5 / factor - 0.5  # centre of the first small pixel, in large ones
     position = FLIP @ (affine @ [shift, shift, index, 1.0])[:3]
     axes = FLIP @ affine[:3, :2]
@@ -121,7 +121,7 @@ def _pose(affine: np.ndarray, index: int, factor: int) -> dict[str, Any]:
 
 
 def _letters(orientation: np.ndarray) -> tuple[str, str]:
-    """Where rows and columns lead to: the nearest of L, R, P, A, H, F."""
+    """Return where rows and columns lead to: the nearest of L, R, P, A, H, F."""
     names = (("R", "L"), ("A", "P"), ("F", "H"))
     row, column = (
         names[int(np.argmax(np.abs(axis)))][int(axis[np.argmax(np.abs(axis))] > 0)] for axis in orientation.T

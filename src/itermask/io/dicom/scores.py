@@ -19,7 +19,7 @@ VERDICT_CODES = dict(zip((*VERDICTS, NOT_JUDGED, UNKNOWN), CODES, strict=True))
 def score_report(
     series: Series, headers: Sequence[Any], finding: Finding, segmentation: Any, identity: Identity
 ) -> Any:
-    """A report of a group for each region, which points to its segment, and of one for the scan's scores.
+    """Build a report of a group for each region, which points to its segment, and of one for the scan's scores.
 
     Scores that are not finite are left out. What a reader must know of the scan (the finding's warnings) stands beside
     them as comments. The report is marked as unverified.
@@ -98,7 +98,7 @@ def score_report(
 
 
 def _of_part(part: Part, series: Series, segmentation: Any, identity: Identity, algorithm: Any) -> Any:
-    """The group of one region: volume, mean excess and place."""
+    """Return the group of one region: volume, mean excess and place."""
     sr = highdicom().sr
     from pydicom.sr.codedict import codes
 
@@ -135,7 +135,7 @@ def said(finding: Finding) -> Iterator[str]:
 
 
 def _measurements(finding: Finding) -> Iterator[Any]:
-    """Every finite number of a finding that a report can hold."""
+    """Yield every finite number of a finding that a report can hold."""
     sr = highdicom().sr
     one, percent = (sr.CodedConcept(value, "UCUM", name) for value, name in (("1", "no units"), ("%", "percent")))
     numbers = [

@@ -17,7 +17,7 @@ RED = (53.2, 80.1, 67.2)  # CIELab
 
 
 def anomaly_segmentation(series: Series, headers: Sequence[Any], finding: Finding, identity: Identity) -> Any:
-    """A binary segmentation with a segment for each region, see `itermask.io.dicom.parts`.
+    """Build a binary segmentation with a segment for each region, see `itermask.io.dicom.parts`.
 
     Each of its frames lies on one source slice and names it. Slices without anomaly have no frame; of an empty mask
     all slices are kept, all zero, since a segmentation needs a frame.
@@ -86,7 +86,7 @@ def anomaly_segmentation(series: Series, headers: Sequence[Any], finding: Findin
 
 
 def _of_these_frames(header: Any, series: Series) -> Any:
-    """The header of an enhanced image as if it held a series' frames only, in their order."""
+    """Return the header of an enhanced image as if it held a series' frames only, in their order."""
     from pydicom.dataset import Dataset
 
     reduced = Dataset()

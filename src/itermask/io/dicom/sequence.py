@@ -88,7 +88,7 @@ class Guess:
 
 
 def guess_sequence(header: SequenceHeader) -> Guess:
-    """The sequence that a header speaks for.
+    """Return the sequence that a header speaks for.
 
     Args:
         header: what is known.
@@ -113,17 +113,17 @@ def guess_sequence(header: SequenceHeader) -> Guess:
 
 
 def is_localiser(header: SequenceHeader) -> bool:
-    """Whether images only served to plan others, by image type or by name."""
+    """Return whether images only served to plan others, by image type or by name."""
     return "LOCALIZER" in header.image_type or bool(LOCALISER.search(_text(header)))
 
 
 def _text(header: SequenceHeader) -> str:
-    """Description, or where there is none the protocol's name, in small letters."""
+    """Return the description, or if there is none the protocol's name, in small letters."""
     return (header.description or header.protocol).lower()
 
 
 def _something_else(header: SequenceHeader) -> str:
-    """What images are that are of none of the known sequences, in words; empty otherwise."""
+    """Return what images are that are of none of the known sequences, as text; empty otherwise."""
     named = MAPS.intersection(header.image_type)
     if named:
         return f"image type {min(named)}"
@@ -138,7 +138,7 @@ def _something_else(header: SequenceHeader) -> str:
 
 
 def _by_text(header: SequenceHeader) -> str | None:
-    """The sequence that the description names, or else the acquisition contrast of enhanced images."""
+    """Return the sequence that the description names, or else the acquisition contrast of enhanced images."""
     text = _text(header)
     if (header.b_value or 0) > 0 or DIFFUSION.search(text) or "DIFFUSION" in header.image_type:
         return "DWI"
@@ -154,7 +154,7 @@ def _by_text(header: SequenceHeader) -> str | None:
 
 
 def _by_timing(header: SequenceHeader) -> str | None:
-    """The sequence that echo, repetition and inversion time speak for."""
+    """Return the sequence that echo, repetition and inversion time speak for."""
     echo, repetition, inversion = header.echo_time, header.repetition_time, header.inversion_time or 0.0
     if header.pulse_sequence.lower().startswith(("*ep_b", "ep_b")):
         return "DWI"
@@ -172,7 +172,7 @@ def _by_timing(header: SequenceHeader) -> str | None:
 
 
 def _gradient_echo(echo: float, repetition: float, inversion: float, flip: float | None) -> str | None:
-    """The same for gradient echoes."""
+    """Return the same for gradient echoes."""
     if echo >= 12:
         return "T2starw" if inversion == 0 else None
     if inversion > 0:
@@ -182,7 +182,7 @@ def _gradient_echo(echo: float, repetition: float, inversion: float, flip: float
 
 
 def _agree(said: str, timed: str, header: SequenceHeader) -> bool:
-    """Whether a name and a timing can be of one sequence."""
+    """Return whether a name and a timing can be of one sequence."""
     if said == timed or "DWI" in (said, timed):
         return True
     # Some scanners do not state the inversion time; then a FLAIR looks like a T2w scan.
@@ -190,7 +190,7 @@ def _agree(said: str, timed: str, header: SequenceHeader) -> bool:
 
 
 def _with_agent(header: SequenceHeader) -> bool:
-    """Whether a contrast agent was given."""
+    """Return whether a contrast agent was given."""
     text = _text(header)
     plain = PLAIN.search(text)
     agent = header.agent.strip().lower() not in {"", "no", "none", "n", "0", "without"}
@@ -198,7 +198,7 @@ def _with_agent(header: SequenceHeader) -> bool:
 
 
 def _facts(header: SequenceHeader) -> list[str]:
-    """The header's values in words."""
+    """Return the header's values as text."""
     times = (
         ("b", header.b_value, "s/mm²"),
         ("TI", header.inversion_time, "ms"),

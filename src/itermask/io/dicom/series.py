@@ -94,7 +94,7 @@ class Found:
 
 
 def find_series(paths: Path | str | Sequence[Path | str]) -> Found:
-    """The MR series in a folder, a zip, a file, or several of these.
+    """Find the MR series in a folder, a zip, a file, or several of these.
 
     Files are one series if they share SeriesInstanceUID, frame of reference, orientation, matrix and pixel size, image
     type, echo time and b value.
@@ -219,7 +219,7 @@ def _problem(frames: list[Frame], source: Source) -> str:
 
 
 def _labelled(series: list[Series]) -> tuple[Series, ...]:
-    """The series in the order of their numbers, each with its own label."""
+    """Return the series in the order of their numbers, each with its own label."""
     ordered = sorted(series, key=lambda each: (each.number is None, each.number or 0))
     labels = [str(each.number) if each.number is not None else "x" for each in ordered]
     named = []
@@ -230,7 +230,7 @@ def _labelled(series: list[Series]) -> tuple[Series, ...]:
 
 
 def _letters(count: int) -> str:
-    """Letters for a number: a for 0, z for 25, aa for 26."""
+    """Return the letters for a number: a for 0, z for 25, aa for 26."""
     text = ""
     count += 1
     while count:

@@ -137,7 +137,7 @@ def page_document(header: Any, sources: Sequence[tuple[str, str]], document: byt
 
 
 def _names(part: str, nth: int, finding: Finding, identity: Identity) -> Names:
-    """What a finding's page is called; what a reader is told is in the instance's UID."""
+    """Return what a finding's page is called; what a reader is told is in the instance's UID."""
     role = " ".join((part, finding.headline, *finding.warnings))
     return Names(
         identity.uid(f"{part} series"), identity.series_number(nth), identity.uid(role), 1, TITLE, identity.model

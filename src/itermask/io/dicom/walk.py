@@ -29,7 +29,7 @@ class DicomFile:
         return Path(self.member or self.path).name
 
     def open(self) -> BinaryIO:
-        """The file's content, from its start.
+        """Open the file's content, from its start.
 
         Raises:
             OSError, zipfile.BadZipFile, RuntimeError: it cannot be read (any more).
@@ -41,7 +41,7 @@ class DicomFile:
 
 @lru_cache(maxsize=1)
 def _archive(path: Path, changed: int) -> zipfile.ZipFile:
-    """An open zip, kept for the next member, since going through its list of members takes long."""
+    """Return an open zip, kept for the next member, since going through its list of members takes long."""
     return zipfile.ZipFile(path)
 
 

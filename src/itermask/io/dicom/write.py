@@ -109,7 +109,7 @@ def _save(dataset: Any, path: Path) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder holds nothing but what `write_dicom` writes."""
+    """Return whether a folder holds nothing but what `write_dicom` writes."""
     if not folder.is_dir() or any(path.name not in OURS for path in folder.iterdir()):
         return False
     overlay = folder / OVERLAY

@@ -53,11 +53,11 @@ class AnyScan(Method[detection.Search]):
             raise ValueError(f"the brain must be restored at least once, not {self.draws} times")
 
     def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
+        """Return the constructor arguments, as JSON can hold them."""
         return asdict(self)
 
     def network_specs(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """One network with a description of the scan beside its four channels."""
+        """Return the one network with a description of the scan beside its four channels."""
         arguments = {"in_channels": 3, "out_channels": training.OUTPUTS, "features": FEATURES}
         return {detection.ROLE: ("film-unet", arguments | {"widths": [32, 64, 128, 192]})}
 

@@ -125,7 +125,7 @@ def network_input(
 
 
 def loss(output: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
-    """Huber loss of the expected image, plus the losses of the expected error, the tissue and the anomaly.
+    """Return the Huber loss of the expected image, plus the losses of the expected error, the tissue and the anomaly.
 
     Args:
         output: (batch, OUTPUTS, X, Y, Z): expected image, expected error before softplus, tissue logits, logits of a
@@ -151,7 +151,7 @@ def loss(output: "Tensor", batch: "dict[str, Tensor]") -> "Tensor":
 
 
 def _anomaly_loss(logits: "Tensor", classes: "Tensor") -> "Tensor":
-    """Cross-entropy of each sign over the brain's visible voxels, plus the soft Dice loss of signs that are there."""
+    """Return each sign's cross-entropy over the brain's visible voxels, plus the soft Dice loss of present signs."""
     import torch
     from torch.nn import functional
 
@@ -174,7 +174,7 @@ OUTPUTS = ANOMALY_LOGITS.stop
 def _any_contrast(
     image: np.ndarray, brain: np.ndarray, groups: np.ndarray, rng: np.random.Generator, mix: Mix
 ) -> np.ndarray:
-    """The brain in a contrast of its own, remapped or sampled; float32, 0 outside."""
+    """Return the brain in a contrast of its own, remapped or sampled; float32, 0 outside."""
     kind = rng.random()
     if kind < mix.real:
         return bend(image, brain, float(np.exp(rng.normal(0, 0.3))))
@@ -183,7 +183,7 @@ def _any_contrast(
 
 
 def _hidden(brain: np.ndarray, spacing: tuple[float, ...], rng: np.random.Generator, mix: Mix) -> np.ndarray:
-    """What is hidden: blocks, a thresholded field, an ellipsoid, the whole brain, or nothing."""
+    """Return what is hidden: blocks, a thresholded field, an ellipsoid, the whole brain, or nothing."""
     kind = rng.random() - mix.blocks
     if kind < 0:
         return hidden_blocks(brain, spacing, rng, float(rng.choice([1 / 3, 0.5, 2 / 3, 0.85])))

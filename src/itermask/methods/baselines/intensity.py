@@ -65,11 +65,11 @@ class IntensityThreshold(FixedThresholdMethod):
         self.landmarks = tuple(float(f"{value:.6g}") for value in np.mean(found, axis=0))
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """There is none; raises `ValueError`."""
+        """Raise `ValueError`: there is no training."""
         raise ValueError("intensity thresholding has no network to train")
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """There is none; raises `ValueError`."""
+        """Raise `ValueError`: there is no training."""
         raise ValueError("intensity thresholding has no network to train")
 
     def error_and_reconstruction(

@@ -89,7 +89,7 @@ def draw_study(about: Sequence[str], tone: str, line: str, parts: Sequence[Part]
 
 
 def _put_part(page: Page, part: Part) -> None:
-    """The lines of one series, and its slices with the outline."""
+    """Draw the lines of one series, and its slices with the outline."""
     page.put(_short(f"{_upper(part.label)}: {part.verdict}"), 10, TONES[part.tone], bold=True)
     said = ". ".join(filter(None, (_upper(part.headline), _upper(part.numbers))))
     if said:

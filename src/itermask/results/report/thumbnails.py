@@ -60,7 +60,7 @@ def _thumbnail(report: Path, changed: int, size: int) -> bytes | None:
 
 
 def first_row(report: Path) -> np.ndarray | None:
-    """The first picture in a report: slices of the scan with the anomaly's outline.
+    """Return the first picture in a report: slices of the scan with the anomaly's outline.
 
     Returns:
         uint8 (rows, columns, 3); None if the report cannot be read or holds no pictures.

@@ -61,11 +61,11 @@ class RobustZ(FixedThresholdMethod):
         return {}
 
     def example(self, volume: TrainingVolume, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """There is none; raises `ValueError`."""
+        """Raise `ValueError`: there is no training."""
         raise ValueError("robust z has no network to train")
 
     def loss(self, networks: "Mapping[str, nn.Module]", batch: "Mapping[str, Tensor]") -> "Tensor":
-        """There is none; raises `ValueError`."""
+        """Raise `ValueError`: there is no training."""
         raise ValueError("robust z has no network to train")
 
     def error_and_reconstruction(
