@@ -122,7 +122,7 @@ SPIN = {"ScanningSequence": "SE", "InversionTime": None, "EchoTime": 100, "Repet
         ),
         (lambda: [each for n, each in enumerate(head()) if n != 7], "1 slice is missing among 23", True),
         (lambda: slices() + slices(EchoTime=9.0), "holds 2 volumes (echo time 2.98 ms; echo time 9 ms)", True),
-        (lambda: slices(np.zeros((4, 4, 4), np.int16)), "holds nothing to look at", True),
+        (lambda: slices(np.zeros((4, 4, 4), np.int16)), "holds nothing to process", True),
     ],
 )
 def test_what_cannot_be_looked_at_has_a_plain_reason(tmp_path, images, reason, alert):

@@ -9,7 +9,7 @@ ALL = "all"
 
 
 def choose_series(found: Found, wanted: str | None = None, sequence: str | None = None) -> list[Series]:
-    """The series to look at.
+    """Return the series to process.
 
     Args:
         found: what there is.
@@ -80,7 +80,7 @@ def _lost(found: Found) -> str:
 
 
 def _nothing(found: Found) -> str:
-    """Why there is nothing to look at."""
+    """Return why there is nothing to process."""
     if found.series:
         shown = found.series[:3]
         why = "; ".join(f"{each.title}{f' ({each.part})' if each.part else ''}: {each.problem}" for each in shown)

@@ -78,7 +78,7 @@ def _read(series: Series, sequence: str | None, brain_mask: Path | str | None, w
     if not np.isfinite(image).all():
         raise InputError(f"{where}: {series.title} holds values that are too large or no numbers; export it again")
     if image.min() == image.max():
-        raise InputError(f"{where}: {series.title} holds nothing to look at: every voxel is {image.flat[0]:g}")
+        raise InputError(f"{where}: {series.title} holds nothing to process: every voxel is {image.flat[0]:g}")
     assert series.affine is not None  # `choose_series` gives none with a problem
     affine = series.affine.astype(np.float32).astype(np.float64)  # as a NIfTI file of the scan has it
     header = nib.Nifti1Header()
