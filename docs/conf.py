@@ -5,7 +5,9 @@
 Nothing is fetched, neither while the site is built nor when it is read.
 """
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -34,6 +36,7 @@ include_patterns = [
 ]
 exclude_patterns = [".*", "benchmarks", "configs", "demo-output", "runs", "scripts", "site", "build", "tests"]
 source_suffix = {".md": "markdown"}
+smartquotes = False  # so that quotes in options and JSON can be copied
 default_role = "code"  # a word between single backticks in a docstring
 nitpicky = False
 
@@ -55,10 +58,10 @@ html_theme = "furo"
 html_title = f"itermask {__version__}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_js_files = ["copy.js"]
+html_js_files = ["copy.js", "excerpts.js"]
 html_extra_path = ["redirect"]
 html_copy_source = False
-html_show_search_summary = False  # a page opened as a file may not read its neighbours
+html_show_search_summary = False  # a page opened as a file may not read its neighbours; see excerpts.js
 html_theme_options = {"navigation_with_keys": True}
 highlight_language = "none"
 pygments_style = "tango"
@@ -68,7 +71,7 @@ COMMANDS = "<!-- commands -->"
 
 
 def commands() -> str:
-    """Every subcommand with its arguments and options, from the program itself."""
+    """Return every subcommand with its arguments and options, from the program itself."""
     program = get_command(app)
     context = typer.Context(program, info_name="itermask")
     parts = []
@@ -87,12 +90,21 @@ def with_commands(_app: Sphinx, _page: str, source: list[str]) -> None:
 
 
 def plain_docstring(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Docstrings are plain English: bars, stars and underscores in them mean themselves."""
+    """Escape a docstring, which is plain English: bars, stars and underscores in them mean themselves."""
     lines[:] = [re.sub(r"(?<!`)(\||\*\*|(?<=\w)_(?=[\s.,;:)]|$))(?!`)", r"\\\1", line) for line in lines]
 
 
+def write_page_texts(app: Sphinx, error: Exception | None) -> None:
+    """Write the text of every page to `page-texts.js`, from which the search page takes its excerpts."""
+    if error is None:
+        pages = {page: " ".join(app.env.get_doctree(page).astext().split()) for page in sorted(app.env.found_docs)}
+        script = f"window.PAGE_TEXTS = {json.dumps(pages, ensure_ascii=False)};\n"
+        (Path(app.outdir) / "_static" / "page-texts.js").write_text(script, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Connect the functions of this file; called by Sphinx."""
     app.connect("source-read", with_commands)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("build-finished", write_page_texts)
     return {"parallel_read_safe": True}

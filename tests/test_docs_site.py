@@ -1,6 +1,8 @@
 """The documentation site builds without a warning, loads nothing from elsewhere, and every page can be found."""
 
+import html
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -63,3 +65,16 @@ def test_the_search_knows_pages_and_functions(site):
     index = (site / "searchindex.js").read_text()
     for word in ("docs/start", "docs/concepts/itermask3d", "threshold_curve", "guidanc"):
         assert word in index
+
+
+def test_the_search_has_an_excerpt_of_every_page(site):
+    script = (site / "_static" / "page-texts.js").read_text()
+    texts = json.loads(script.removeprefix("window.PAGE_TEXTS = ").rstrip(";\n"))
+    assert {"docs/start", "docs/concepts/scores", "README"} <= texts.keys()
+    assert "verdict" in texts["docs/concepts/scores"]
+    assert "excerpts.js" in (site / "search.html").read_text()
+
+
+def test_json_on_the_page_of_commands_can_be_copied(site):
+    commands = html.unescape((site / "docs" / "reference" / "commands.html").read_text())
+    assert '{"t1w": {"acquisition": "mprage"}}' in re.sub(r"<[^>]+>", "", commands)
