@@ -61,7 +61,7 @@ def methods_text(used: Iterable[Used]) -> str:
     """
     scans = list(used)
     if not scans:
-        raise InputError("no scan was processed, so there is nothing to write about")
+        raise InputError("no scan was processed, so there is no paragraph to write")
     one = len(scans) == 1
     versions = _listed(scan.versions.get("itermask", "of a version that was not recorded") for scan in scans)
     models = _listed(_model(scan) for scan in scans)
