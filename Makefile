@@ -4,7 +4,7 @@ BIN := .venv/bin
 EXTRAS := align,artifacts,bids,brain,cluster,dicom,diffusion,docs,evaluation,export,node,openvino,prepare,train,dev
 
 .PHONY: demo test check docs results baselines ablations ablations-training flair matched unseen anyscan any-scan-results \
-    reproduction mutants speed damaged clean
+    reproduction mutants speed damaged brain clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -114,6 +114,11 @@ runs/ixi/labelled.tsv: $(TABLE)
 # Ten thousand damaged inputs, about ten minutes of one core; goes on where it was interrupted.
 damaged: .venv/installed
 	$(BIN)/python benchmarks/damaged_inputs.py $(DATA) runs/damaged --insert docs/damaged-inputs.md
+
+# How well the brain is found; about five minutes of one core.
+brain: .venv/installed
+	$(BIN)/python benchmarks/brain_extraction.py measure --data $(DATA)
+	$(BIN)/python benchmarks/brain_extraction.py table --insert docs/brain.md
 
 runs/even-steps/done: $(TABLE)
 	$(BIN)/itermask calibrate $(TABLE) --model t1w-2mm --setting focused=false --setting steps=100 \

@@ -5,7 +5,7 @@
     python benchmarks/brain_extraction.py picture --scan ../shared/data/dicom/mprage-siemens --out runs/brain
     python benchmarks/brain_extraction.py measure --split val --weights runs/brain-network --out runs/brain-val
 
-`measure` appends to `OUT/SPLIT.jsonl` and goes on where it stopped; the test split takes about ten minutes of one core.
+`measure` appends to `OUT/SPLIT.jsonl` and goes on where it stopped; the test split takes about five minutes of one core.
 Choose on `val`: another network's files, as `scripts/brain_network.py --write` leaves them, are taken by `--weights`.
 """
 
@@ -99,7 +99,7 @@ def machine() -> str:
 
 def setting(rows: Sequence[measure.Row]) -> str:
     """Return with what the figures were made."""
-    weights = ", ".join(sorted({row["weights"] for row in rows}))
+    weights = ", ".join(sorted({row["weights"] for row in rows if row["tool"] == "itermask-brain"}))
     machines = "; ".join(sorted({row["machine"] for row in rows}))
     first = {row["tool"]: row["first"] for row in rows if row["tool"] != "no tool"}
     loading = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in first.items())

@@ -1,7 +1,7 @@
 """Train the network that finds the brain in a scan of any contrast, and write it as the package bundles it.
 
-    python scripts/brain_network.py DATA/ixi-t1 runs/brain --steps 6000
-    python scripts/brain_network.py DATA/ixi-t1 runs/brain --steps 9000 --spacing 2.5 --box 80 96 96
+    python scripts/brain_network.py DATA/ixi-t1 runs/brain --steps 5000
+    python scripts/brain_network.py DATA/ixi-t1 runs/brain --steps 8200 --spacing 2.5 --box 80 96 96 --rate 0.0012
     python scripts/brain_network.py DATA/ixi-t1 runs/brain --write src/itermask/prepare/brain_data
 
 Learns from whole heads of the `train` split, made up anew at every step by `itermask.synth.heads`, and validates on

@@ -79,10 +79,10 @@ STOPS: list[Stop] = [
     ),
     (
         "`restore`, `judge`",
-        "back to the scan's grid; is the image spoiled, does something stand out → `Finding`",
+        "back to the scan's grid; is the image spoiled (measured since stop 4), does something stand out → `Finding`",
         [
             [("pipeline.py", "= restore_maps("), ("prepare/restore.py", "def restore_maps(")],
-            [("pipeline.py", "assess_quality(scan"), ("results/quality/assess.py", "def assess(")],
+            [("pipeline.py", "awaited_quality(measured, scan"), ("results/quality/assess.py", "def assess(")],
             [("pipeline.py", "verdict = combine("), ("results/verdict.py", "def combine(")],
         ],
     ),

@@ -68,6 +68,16 @@ SCANS["single slice"] = Scan(_IMAGE, affine_of((2.0, 2.5, 5.0)), "T1w", _BRAIN, 
 SCANS["thin single slice"] = Scan(_IMAGE, affine_of((2.0, 2.5, 1.0)), "T1w", _BRAIN, "slice")
 
 
+@pytest.mark.parametrize("name", ["straight", "oblique", "skull"])
+def test_quality_measured_beside_is_that_of_one_call(model, name):
+    scan = SCANS[name]
+    finding = run(scan, model, SENSITIVE)
+    scan = replace(scan, brain_mask=finding.brain)
+    residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
+    waited = pipeline.awaited_quality(pipeline.beside(pipeline.assess_quality, scan), scan, finding)
+    assert waited == pipeline.assess_quality(scan, residual)
+
+
 @pytest.mark.parametrize("name", SCANS)
 def test_a_finding_is_on_the_scans_grid_and_inside_the_brain(model, name):
     scan = SCANS[name]

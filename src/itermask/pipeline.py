@@ -6,6 +6,7 @@ It takes a scan that was read and a model that was loaded, and knows no files; `
 import platform
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -23,12 +24,13 @@ from itermask.prepare.brain import with_brain
 from itermask.prepare.plausibility import Plausibility, Population, assess
 from itermask.prepare.prepare import prepare
 from itermask.prepare.restore import half_or_more, restore_maps, restore_passes
-from itermask.results.quality import Quality
+from itermask.results.quality import Quality, with_residual
 from itermask.results.quality import assess as assess_quality
 from itermask.results.quality.model_faults import with_model_faults
 from itermask.results.regions import find_regions
 from itermask.results.scoring import compare_scores, verdict
 from itermask.results.verdict import answer_focal, answer_judged, answer_quality, combine, plain_answers
+from itermask.runtime.beside import beside
 from itermask.types import Detection, Finding, Prepared, Progress, Scan
 
 MOST_COMPARED = 20  # largest regions, of which the one that stands out most is named
@@ -113,6 +115,7 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
         aligned_with = align_name() if wanted else "none"
         with timed(timings, "find brain"):
             scan, brain_found = with_brain(scan)
+        measured = beside(assess_quality, scan) if population.name == "adult" else None
         with timed(timings, "plausibility"):
             plausible = assess(scan, population, slices=model.grid.slices)
         even, field = scan, None
@@ -134,7 +137,7 @@ def analyze(scan: Scan, model: Model, settings: RunSettings | None = None, progr
         if field is not None:  # what the model expects, under the scan's own bias
             finding = replace(finding, reconstruction=finding.reconstruction * field)
     with timed(timings, "quality"):
-        quality = measured_quality(scan, finding) if population.name == "adult" else None
+        quality = None if measured is None else awaited_quality(measured, scan, finding)
     finding = judge(finding, model, plausible, quality)
     used = {
         "scan": scan.name,
@@ -225,22 +228,24 @@ def restore(scan: Scan, model: Model, prepared: Prepared, detection: Detection) 
     )
 
 
-def measured_quality(scan: Scan, finding: Finding) -> Quality | None:
+def awaited_quality(measured: "Future[Quality]", scan: Scan, finding: Finding) -> Quality | None:
     """Return a scan's image quality; None where its brain holds nothing that could be measured.
 
     Args:
+        measured: what is being measured beside the rest.
         scan: with the brain mask that was used.
         finding: whose reconstruction says what the model expects.
 
     Example:
-        >>> type(measured_quality(scan, finding)).__name__
+        >>> type(awaited_quality(beside(assess_quality, scan), scan, finding)).__name__
         'Quality'
     """
-    residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
     try:
-        return assess_quality(scan, residual)
+        quality = measured.result()
     except ValueError:
         return None
+    residual = np.where(finding.brain, scan.image - finding.reconstruction, 0).astype(np.float32)
+    return with_residual(quality, scan, residual)
 
 
 def judge(finding: Finding, model: Model, plausible: Plausibility, quality: Quality | None) -> Finding:

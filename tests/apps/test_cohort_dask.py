@@ -97,5 +97,5 @@ def test_a_scan_that_takes_its_workers_down_has_failed_and_the_others_are_done(c
     found = work_on_dask(tasks_named("dies", "fails", "ok"), Plan(tmp_path), address, as_named)
     outcomes = {one.job.name: one for one in found}
     assert outcomes["ok"].reason == ""
-    assert outcomes["dies"].reason == "each worker that processed it died, also when it processed nothing else"
+    assert outcomes["dies"].reason == "each worker that processed it died, even one that had nothing else to do"
     assert outcomes["fails"].reason == "as asked"

@@ -48,6 +48,14 @@ def test_from_arrival_to_seen(config, store, runs):  # noqa: F811
     assert len(events(store)) == 6, "what happened stays known"
 
 
+def test_events_of_an_earlier_version_are_shown_in_todays_words(config, store, runs):  # noqa: F811
+    finish(runs, run_of(store, runs, "1.2"), VERDICTS[0])
+    with store.database.change() as change:
+        change.execute("UPDATE audit SET event = 'looked at' WHERE event = 'processed'")
+    assert [event[0] for event in events(store)] == ["received", "processed"]
+    assert [row["event"] for row in store.database.rows("SELECT event FROM audit")] == ["received", "looked at"]
+
+
 def test_what_was_seen_alarms_again_only_if_something_else_is_said(config, store, runs):  # noqa: F811
     run = run_of(store, runs, "1.2")
     finish(runs, run, VERDICTS[2])

@@ -1,4 +1,4 @@
-"""The process that looks: its answer, its progress, and what is left of it when it dies."""
+"""The analysis process: its answer, its progress, and what is left of it when it dies."""
 
 import os
 import signal

@@ -182,7 +182,7 @@ def test_a_process_may_die_once(database, store, runs):
     run = runs.start()
     assert runs.died(run, "killed")
     row = database.row("SELECT state, reason FROM run")
-    assert tuple(row) == ("failed", "the process that processed it died 2 times (killed)")
+    assert tuple(row) == ("failed", "the analysis process died 2 times (killed)")
 
 
 def test_failed_series_can_be_tried_again(store, runs):

@@ -132,7 +132,7 @@ def test_an_earlier_look_points_to_the_newer_one_and_does_not_alarm(config, stor
     runs.close("1.2")
     new, old = snapshot(config, store, {})["rows"]
     assert (new["id"], old["id"]) == (2, 1)
-    assert old["notes"][0] == "More images came later; a newer look stands above."
+    assert old["notes"][0] == "More images came later; a newer result stands above."
     assert not old["alert"]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from itermask.results.quality import assess
+from itermask.results.quality import assess, with_residual
 from itermask.results.quality.crop import crop_brain
 from itermask.results.quality.features import by_axis, features
 from itermask.results.quality.field import coarse, fit_field
@@ -204,6 +204,14 @@ def test_jitter_of_a_residual(clean):
     jumping = steady + rng.normal(0, 2, (1, 1, clean.image.shape[2]))
     values = [assess(clean, residual).numbers["residual_jitter"].value for residual in (steady, jumping)]
     assert values[1] > 5 * values[0]
+
+
+def test_a_residual_that_comes_later_changes_nothing(clean):
+    residual = np.random.default_rng(0).normal(0, 1, clean.image.shape)
+    later, at_once = with_residual(assess(clean), clean, residual), assess(clean, residual)
+    assert later == at_once
+    assert list(later.numbers) == list(at_once.numbers)
+    assert later.left_out == at_once.left_out
 
 
 # --- the reference and its words -----------------------------------------------------------------------------

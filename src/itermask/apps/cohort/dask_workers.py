@@ -107,7 +107,7 @@ def _outcome(future: Any, task: Task, address: str) -> Outcome:
     if future.status == "finished":
         return future.result()  # type: ignore[no-any-return]
     if _killed(future):
-        return Outcome(task.job, reason="each worker that processed it died, also when it processed nothing else")
+        return Outcome(task.job, reason="each worker that processed it died, even one that had nothing else to do")
     if future.status == "error":
         error = future.exception()
         if isinstance(error, ImportError):

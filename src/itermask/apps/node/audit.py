@@ -25,6 +25,7 @@ RECEIVED, LOOKED, NOT_LOOKED, SENT, NOT_SENT, SEEN, ENDED = (
     "seen",
     "study ended",
 )
+EARLIER = {"looked at": LOOKED, "not looked at": NOT_LOOKED}  # what 0.2.0 and before wrote
 COLUMNS = ("time", "event", "study", "series", "series_uid", "who", "what")
 
 
@@ -59,12 +60,16 @@ def _insert(change: sqlite3.Connection, event: str, row: Any, series: str, who: 
 
 
 def lines(rows: Iterable[Any]) -> Iterator[str]:
-    """Yield a table of events, with tabs between columns: the header, then a line an event, times in UTC."""
+    """Yield a table of events, with tabs between columns: the header, then a line an event, times in UTC.
+
+    Events that an earlier version wrote in other words are shown in today's; the database keeps what was written.
+    """
     yield "\t".join(COLUMNS)
     for row in rows:
         label, uid = json.loads(row["series"])
         when = datetime.fromtimestamp(row["time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        yield "\t".join(_cell(text) for text in (when, row["event"], row["study"], label, uid, row["who"], row["what"]))
+        event = EARLIER.get(row["event"], row["event"])
+        yield "\t".join(_cell(text) for text in (when, event, row["study"], label, uid, row["who"], row["what"]))
 
 
 def read_audit(folder: Path) -> Iterator[str]:

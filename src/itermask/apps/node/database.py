@@ -30,7 +30,7 @@ CREATE INDEX instance_uid ON instance (uid);
 CREATE TABLE refused (series TEXT NOT NULL, uid TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (series, uid));
 CREATE TABLE run (
   id INTEGER PRIMARY KEY AUTOINCREMENT, series TEXT NOT NULL, number INTEGER NOT NULL,
-  state TEXT NOT NULL,                 -- waiting, looking, done, failed
+  state TEXT NOT NULL,                 -- waiting, looking (being processed), done, failed
   images INTEGER NOT NULL, deaths INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
   received REAL NOT NULL, complete REAL NOT NULL, started REAL, ended REAL, bytes INTEGER NOT NULL DEFAULT 0,
   result TEXT NOT NULL DEFAULT '{}', UNIQUE (series, number)

@@ -13,17 +13,17 @@ from itermask.apps.node.database import Database, put_folder
 from itermask.apps.node.store import Store, run_name
 
 WAITING, LOOKING, DONE, FAILED = "waiting", "looking", "done", "failed"
-DEATHS = 2  # of the process that looks at a series, after which the series has failed
+DEATHS = 2  # of the analysis process during a run, after which the series has failed
 
 
 @dataclass(frozen=True)
 class Run:
-    """One look at a series.
+    """One analysis of a series.
 
     Attributes:
         id: unlike that of any other run.
         series: SeriesInstanceUID.
-        number: 1 for the first look at the series.
+        number: 1 for the first analysis of the series.
         label: of the series.
         source: folder of its images, or the file.
         folder: for its results.
@@ -195,7 +195,7 @@ class Runs:
         return True
 
     def died(self, run: Run, how: str) -> bool:
-        """The process that processed a series died; the series has failed if that was not the first time.
+        """Note that the analysis process died during a run; the series has failed if that was not the first time.
 
         Returns:
             whether it has failed.
@@ -204,7 +204,7 @@ class Runs:
             change.execute("UPDATE run SET deaths = deaths + 1, state = ? WHERE id = ?", (WAITING, run.id))
             deaths = change.execute("SELECT deaths FROM run WHERE id = ?", (run.id,)).fetchone()["deaths"]
         if deaths >= DEATHS:
-            self.fail(run, f"the process that processed it died {deaths} times ({how})")
+            self.fail(run, f"the analysis process died {deaths} times ({how})")
         return bool(deaths >= DEATHS)
 
     def retry_failed(self) -> int:

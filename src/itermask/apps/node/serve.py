@@ -45,7 +45,7 @@ PAUSE = 5.0  # seconds that a thread rests after something unexpected
 
 
 class Node:
-    """Receives, looks, shows and sends until it is stopped.
+    """Receives, processes, shows and sends until it is stopped.
 
     Args:
         config: what it is told.
@@ -146,7 +146,7 @@ class Node:
             each.join()
         for thread in self._threads:
             thread.join(10.0)
-        self._process.stop()  # if a look began meanwhile
+        self._process.stop()  # if an analysis began meanwhile
         self.database.close()
 
     def wait(self, seconds: float | None = None) -> bool:

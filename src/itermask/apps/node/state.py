@@ -20,7 +20,7 @@ from itermask.types import NOT_JUDGED, UNKNOWN, VERDICTS
 TONES = dict(zip(VERDICTS, ("green", "amber", "red"), strict=True)) | {UNKNOWN: "grey", NOT_JUDGED: "grey"}
 MOST = 200  # rows of the page, beside those that alarm
 OPEN = {"closing": "more may come", "over": False, "summary": None, "deliveries": []}  # of a study without summary
-RECENT = 20  # looks by which the next one's time is guessed
+RECENT = 20  # analyses by which the next one's time is guessed
 STAGES = {
     "reading": "reading images",
     "preparing": "finding the brain",
@@ -38,7 +38,7 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
     Args:
         config: of the node.
         store: of the node.
-        now: by run, what the process that looks has told: `stage`, `share`, `verdict`.
+        now: by run, what the analysis process has told: `stage`, `share`, `verdict`.
 
     Returns:
         values that JSON can hold: `node`, `space`, `receiving`, `rows` (newest first), `studies` (newest first, with
@@ -153,7 +153,7 @@ def _row(
 ) -> dict[str, Any]:
     """One run."""
     result = json.loads(run["result"]) or now.get("verdict") or {}
-    notes = [] if run["number"] == run["newest"] else ["More images came later; a newer look stands above."]
+    notes = [] if run["number"] == run["newest"] else ["More images came later; a newer result stands above."]
     notes += [run["reason"]] if run["reason"] else []
     tone, verdict, alert = "grey", "", False
     if run["state"] == FAILED:

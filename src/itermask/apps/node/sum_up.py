@@ -36,7 +36,7 @@ class StudyTask:
         line: the study's one line.
         parts: arguments of `itermask.results.report.study.Part`, one a series.
         notes: sentences on the study as a whole.
-        models: names of those that looked.
+        models: names of those that were used.
         headers: files that say whose study it is; the first that can be read is taken.
         sources: class and instance UID of each image.
         largest: number of its last series.

@@ -1,4 +1,4 @@
-"""One look at a received series: from its files to results, the same way as `itermask run`."""
+"""One analysis of a received series: from its files to results, the same way as `itermask run`."""
 
 import time
 from contextlib import suppress
@@ -26,7 +26,7 @@ _loaded: dict[str, "Model"] = {}
 
 @dataclass(frozen=True)
 class Task:
-    """What to look at.
+    """What to process.
 
     Attributes:
         source: folder of one series' images, or a NIfTI file.
@@ -58,7 +58,7 @@ def check_processing(look: Look) -> None:
 
 
 def warm_up(look: Look) -> None:
-    """Make the first series as fast as later ones: load the models that are named, or the one for T1w, and look once.
+    """Make the first series as fast as later ones: load the models that are named, or the one for T1w, and use it once.
 
     The bundled scan of a healthy person is processed, which also loads the brain extractor and what else it needs.
     """
@@ -75,7 +75,7 @@ def warm_up(look: Look) -> None:
 
 
 def process_series(task: Task, tell: Tell) -> dict[str, Any]:
-    """Look at a series and write everything: `write_finding`, and `write_dicom` where it is DICOM.
+    """Process a series and write everything: `write_finding`, and `write_dicom` where it is DICOM.
 
     Args:
         task: what and how.

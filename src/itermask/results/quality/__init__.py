@@ -4,6 +4,6 @@ Noise, ringing, stripes and ghosts are averaged away by any grid coarser than th
 scan's own voxels, within the brain, as ratios that do not depend on the scanner's level or contrast.
 """
 
-from itermask.results.quality.assess import Number, Quality, assess
+from itermask.results.quality.assess import Number, Quality, assess, with_residual
 
-__all__ = ["Number", "Quality", "assess"]
+__all__ = ["Number", "Quality", "assess", "with_residual"]

@@ -1,17 +1,18 @@
 """One scan's image quality: a score, the range it lies in, the likely fault, and numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from itermask.results.quality.crop import crop_brain
 from itermask.results.quality.features import by_axis, summarise
-from itermask.results.quality.numbers import Number, numbers
+from itermask.results.quality.numbers import Number, numbers, residual_jitter
 from itermask.results.quality.reference import bundled
 from itermask.results.quality.text import likely_fault
 from itermask.types import Scan
 
 RANGES = ("within", "borderline", "outside")
+JITTER = "residual_jitter"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,6 @@ def assess(scan: Scan, residual: np.ndarray | None = None) -> Quality:
         >>> quality.numbers["inu_ratio"].unit
         'ratio'
     """
-    if residual is not None and residual.shape != scan.image.shape:
-        raise ValueError(f"{scan.name}: residual {residual.shape} does not fit scan {scan.image.shape}")
     crop = crop_brain(scan)
     axes = by_axis(crop)
     found = summarise(crop, axes)
@@ -73,5 +72,28 @@ def assess(scan: Scan, residual: np.ndarray | None = None) -> Quality:
     limits = reference.limits
     range_ = RANGES[sum(score >= limit for limit in limits)]
     likely = None if range_ == "within" else likely_fault(heads, axes, scan)
-    known, left_out = numbers(scan, crop, found, axes, residual)
-    return Quality(score, limits, range_, likely, known, left_out)
+    known, left_out = numbers(scan, crop, found, axes)
+    quality = Quality(score, limits, range_, likely, known, left_out | {JITTER: "no model's expectation was given"})
+    return quality if residual is None else with_residual(quality, scan, residual)
+
+
+def with_residual(quality: Quality, scan: Scan, residual: np.ndarray) -> Quality:
+    """Return a quality with the number that needs a model's expectation, as `assess` gives it with a residual.
+
+    Args:
+        quality: of the scan, without a residual.
+        scan: on its own grid, with its brain mask.
+        residual: the scan minus what a model expects.
+
+    Raises:
+        ValueError: no brain mask, or a residual of another shape.
+
+    Example:
+        >>> quality = with_residual(assess(scan), scan, np.zeros_like(scan.image))
+        >>> "residual_jitter" in quality.numbers
+        True
+    """
+    if scan.brain_mask is None or residual.shape != scan.image.shape:
+        raise ValueError(f"{scan.name}: residual {residual.shape} does not fit scan {scan.image.shape}")
+    known = quality.numbers | {JITTER: residual_jitter(residual, scan.brain_mask)}
+    return replace(quality, numbers=known, left_out={k: v for k, v in quality.left_out.items() if k != JITTER})

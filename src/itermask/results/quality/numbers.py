@@ -38,16 +38,15 @@ class Number:
 
 
 def numbers(
-    scan: Scan, crop: BrainCrop, found: dict[str, float], axes: dict[str, np.ndarray], residual: np.ndarray | None
+    scan: Scan, crop: BrainCrop, found: dict[str, float], axes: dict[str, np.ndarray]
 ) -> tuple[dict[str, Number], dict[str, str]]:
-    """Return all numbers that can be computed, and why the others cannot.
+    """Return all numbers of a scan alone that can be computed, and why the others cannot.
 
     Args:
         scan: with its brain mask.
         crop: the same scan, cropped to its brain.
         found: its features.
         axes: its features along each axis.
-        residual: the scan minus what a model expects, or None.
     """
     known: dict[str, Number] = {}
     left_out: dict[str, str] = {}
@@ -91,10 +90,6 @@ def numbers(
         left_out |= dict.fromkeys(("snr_air", "fber"), NO_AIR)
     else:
         known |= _against_air(image[scan.brain_mask], air)
-    if residual is not None:
-        known["residual_jitter"] = _residual_jitter(residual, scan.brain_mask)
-    else:
-        left_out["residual_jitter"] = "no model's expectation was given"
     return known, left_out
 
 
@@ -215,8 +210,17 @@ def _energy(values: np.ndarray) -> float:
     return float(np.vdot(double, double) / len(double))
 
 
-def _residual_jitter(residual: np.ndarray, brain: np.ndarray) -> Number:
-    """Return how much the slices' mean residual jumps from slice to slice, against the residual's own size."""
+def residual_jitter(residual: np.ndarray, brain: np.ndarray) -> Number:
+    """Return how much the slices' mean residual jumps from slice to slice, against the residual's own size.
+
+    Args:
+        residual: the scan minus what a model expects.
+        brain: boolean brain mask of the same shape.
+
+    Example:
+        >>> residual_jitter(np.zeros_like(scan.image), scan.brain_mask).unit
+        '%'
+    """
     box = box_of(brain)
     residual, brain = residual[box], brain[box]
     size = float(np.sqrt(np.mean(residual[brain] ** 2))) + 1e-12
