@@ -348,7 +348,7 @@ def _void(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarra
 
 
 def which_part(missing: np.ndarray, share: float) -> str:
-    """Return in words which part of the brain is missing.
+    """Return as text which part of the brain is missing.
 
     Args:
         missing: boolean on the template's grid.

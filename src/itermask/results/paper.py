@@ -106,13 +106,13 @@ def _model(scan: Used) -> str:
 
 
 def _brain(scan: Used) -> str:
-    """Return where a brain mask came from, in words."""
+    """Return where a brain mask came from, as text."""
     found = str(scan.settings.get("brain_mask", "unknown"))
     return BRAIN.get(found, "a source that was not recorded" if found == "unknown" else found)
 
 
 def _point(scan: Used) -> str:
-    """Return an operating point in words."""
+    """Return an operating point as text."""
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(scan.settings["operating_point"].items()))
 
 

@@ -132,7 +132,7 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
     """Return what tells whether a record is among those asked for; None where all are.
 
     Args:
-        selection: participants, sessions and filters; its sequences are heeded too.
+        selection: participants, sessions and filters; its sequences count too.
         records: of the results folder.
 
     Raises:
