@@ -160,8 +160,8 @@ def _is_one(scan: Any) -> bool:
     if isinstance(scan, Iterable) and not isinstance(scan, (bytes, dict)):
         return False
     raise InputError(
-        f"a {type(scan).__name__} is no scan; give a path, an itermask.Scan, a nibabel image, an array with affine=, "
-        "or a list of these"
+        f"a {type(scan).__name__} is not a scan; give a path, an itermask.Scan, a nibabel image, an array with "
+        "affine=, or a list of these"
     )
 
 

@@ -108,7 +108,7 @@ def test_filter_files_choose_by_entities(tree, tmp_path, conditions, wanted):
         ("{", "not a readable BIDS filter file"),
         ("[]", "looks like"),
         ('{"t1w": "mprage"}', "looks like"),
-        ('{"t1w": {"aquisition": "x"}}', "'aquisition' is no entity"),
+        ('{"t1w": {"aquisition": "x"}}', "'aquisition' is not an entity"),
     ],
 )
 def test_filter_files_that_cannot_be_used_are_one_line(tmp_path, text, message):

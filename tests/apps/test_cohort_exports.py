@@ -109,7 +109,7 @@ def test_participants_that_have_no_result_are_refused():
         keeps(Selection(participants=("09",)), records)
 
 
-def test_the_group_level_heeds_labels_and_needs_no_scans(command, tmp_path):
+def test_the_group_level_respects_labels_and_needs_no_scans(command, tmp_path):
     tree, model, out = write_bids(tmp_path / "tree", 2, ["cut"]), write_model(tmp_path / "model"), tmp_path / "out"
     common = ["--skip-bids-validation", "--model", model, "--workers", "0"]
     code, _, errors = command("bids", tree, out, "participant", *common)

@@ -114,7 +114,7 @@ def test_a_link_is_refused(tmp_path):
 
 def test_what_is_no_rating_is_refused(tmp_path):
     ratings = Ratings(tmp_path)
-    with pytest.raises(ValueError, match="'great' is no rating; there are good, bad, unsure"):
+    with pytest.raises(ValueError, match="'great' is not a rating; ratings are good, bad, unsure"):
         ratings.save("a", "great", "", "me")
     with pytest.raises(ValueError, match="4000 letters"):
         ratings.save("a", "good", "x" * (LONGEST + 1), "me")

@@ -229,7 +229,7 @@ def test_refusals(tmp_path, out):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: no results of 'itermask run', 'cohort' or 'bids' in it"):
         ViewServer(tmp_path / "empty")
-    with pytest.raises(InputError, match="--host elsewhere: is no IP address"):
+    with pytest.raises(InputError, match="--host elsewhere: is not an IP address"):
         ViewServer(out, host="elsewhere")
     assert all(ViewServer(out, host=host).is_local for host in ("127.0.0.1", "localhost", "::1"))
     with pytest.raises(InputError, match=r"0.0.0.0 can be reached from other machines"):

@@ -19,7 +19,7 @@ def test_refusals(command, tmp_path):
     code, _, errors = command("view", tmp_path, "--host", "elsewhere")
     assert (code, errors) == (
         2,
-        "itermask: --host elsewhere: is no IP address; give one of this machine's, or leave it out\n",
+        "itermask: --host elsewhere: is not an IP address; give one of this machine's, or leave it out\n",
     )
 
 

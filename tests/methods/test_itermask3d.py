@@ -122,7 +122,7 @@ def test_passes_are_counted_and_the_network_sees_the_guidance_each_time():
     assert abs(np.corrcoef(*hidden)[0, 1]) < 0.2  # fresh noise each pass
 
 
-def test_one_search_has_one_conclusion_a_gamma():
+def test_one_search_gives_one_mask_for_each_gamma():
     prepared, _, runtime = case()
     method = IterMask3D(steps=20, focused=False)
     search = method.explore(prepared, runtime, np.random.default_rng(0))

@@ -46,7 +46,7 @@ def test_the_contrast_must_suit_the_sequence(bright, sequence, suits):
     assert suits or sequence in found.reasons[0] or "T1w" in found.reasons[0]
 
 
-@pytest.mark.parametrize(("size", "says"), [(0.45, "no adult's"), (1.25, "no adult's")])
+@pytest.mark.parametrize(("size", "says"), [(0.45, "not an adult's"), (1.25, "not an adult's")])
 def test_a_brain_far_from_an_adults_size_is_refused(size, says):
     with pytest.raises(InputError, match=f"^made_T1w: .*{says}"):
         assess(template_scan(size=size))

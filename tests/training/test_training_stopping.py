@@ -109,5 +109,5 @@ def test_the_command_ends_with_one_sentence_and_a_checkpoint(tmp_path):
     assert output == ""
     last = errors.splitlines()[-1]
     assert last.startswith("itermask: stopped after step ")
-    assert last.endswith("the checkpoint is written, and the same command goes on from there")
+    assert last.endswith("the checkpoint is written, and the same command resumes it")
     assert (tmp_path / "model" / "checkpoint.safetensors").is_file()

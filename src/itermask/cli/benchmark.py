@@ -22,11 +22,9 @@ def benchmark(
         Optional[list[str]], typer.Option(help="Only this method of the settings file; can be given several times.")
     ] = None,
     insert: Annotated[Optional[Path], typer.Option(help="Markdown file to put the tables into, between marks.")] = None,
-    mark: Annotated[
-        Optional[str], typer.Option(help="Name in those marks; the settings file's name if not given.")
-    ] = None,
+    mark: Annotated[Optional[str], typer.Option(help="Name in those marks; default: the settings file's name.")] = None,
 ) -> None:
-    """Compare methods on data that are at hand. Exit code 1 if some scans could not be processed."""
+    """Compare methods on your data. Exit code 1 if some scans could not be processed."""
     from itermask.evaluation.benchmark.plan import only_methods, read_plan
     from itermask.evaluation.benchmark.processing import process_all, subjects_of
     from itermask.evaluation.benchmark.results import Results

@@ -78,10 +78,13 @@ def bids(
     ] = None,
     participant_label: Annotated[
         Optional[list[str]],
-        typer.Option("--participant-label", "--participant_label", help="Only these, with or without sub-."),
+        typer.Option(
+            "--participant-label", "--participant_label", help="Only these participants, with or without sub-."
+        ),
     ] = None,
     session_label: Annotated[
-        Optional[list[str]], typer.Option("--session-label", "--session-id", help="Only these, with or without ses-.")
+        Optional[list[str]],
+        typer.Option("--session-label", "--session-id", help="Only these sessions, with or without ses-."),
     ] = None,
     bids_filter_file: Annotated[
         Optional[Path], typer.Option(help='JSON file of conditions, such as {"t1w": {"acquisition": "mprage"}}.')
@@ -94,7 +97,7 @@ def bids(
     ] = None,
     model: ModelOption = None,
     brain_masks: Annotated[
-        Optional[Path], typer.Option(help="Derivative with desc-brain_mask files; else the brain is found.")
+        Optional[Path], typer.Option(help="Derivative with desc-brain_mask files; default: the brain is found.")
     ] = None,
     sensitivity: SensitivityOption = None,
     gamma: GammaOption = None,

@@ -28,7 +28,7 @@ def calibrate(
     ] = None,
     align: AlignOption = False,
     device: DeviceOption = "auto",
-    threads: Annotated[Optional[int], typer.Option(help="Threads on the CPU; else PyTorch's own number.")] = None,
+    threads: Annotated[Optional[int], typer.Option(help="Threads on the CPU; default: PyTorch's.")] = None,
 ) -> None:
     """Calibrate a model on healthy scans of one's own scanner; no labels are needed.
 

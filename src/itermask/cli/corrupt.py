@@ -40,7 +40,7 @@ def corrupt(
     artifact: Annotated[
         str,
         typer.Option(
-            help="Which one; list shows them all.",
+            help="Name of the artifact; --list shows all.",
             callback=_artifact,
             is_eager=True,
             show_default=False,
@@ -49,12 +49,13 @@ def corrupt(
     ],
     severity: Annotated[float, typer.Option(help="0 (nothing), 1 (subtle) to 10 (gross).")] = 5.0,
     axis: Annotated[
-        Optional[int], typer.Option(help="The file's axis (0, 1, 2) to put it along; else the artifact's own choice.")
+        Optional[int],
+        typer.Option(help="Axis of the file (0, 1, 2) along which to apply it; default: the artifact's own."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of what is random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     brain_mask: Annotated[Optional[Path], brain_mask_option("all that is bright counts as brain")] = None,
     list_: Annotated[
-        bool, typer.Option("--list", callback=_list, is_eager=True, help="Show all artifacts and leave.")
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="Show all artifacts and exit.")
     ] = False,
 ) -> None:
     """Corrupt a scan on purpose: writes OUT, beside it a JSON file of what was done, and a mask of damaged voxels.

@@ -45,7 +45,7 @@ def demo(
         print_finding(name, finding, folder)
         if name.startswith("ms-patient"):
             print(f"  {compared_with_experts(scan, finding)}")
-    print(f"\nOpen {out / 'ms-patient' / 'report.html'} first, then its three neighbours, in a browser.")
+    print(f"\nOpen {out / 'ms-patient' / 'report.html'} in a browser first, then the three other reports.")
 
 
 def scan_file(sequence: str) -> str:

@@ -35,7 +35,9 @@ def doctor(
     ] = None,
     sequence: Annotated[Optional[str], sequence_option("Of the scan; else what its file says.")] = None,
     brain_mask: Annotated[Optional[Path], brain_mask_option("it is found")] = None,
-    model: Annotated[Optional[str], typer.Option(help="Model folder or bundled name; else one that suits.")] = None,
+    model: Annotated[
+        Optional[str], typer.Option(help="Model folder or bundled name; default: one that suits the scan.")
+    ] = None,
 ) -> None:
     """Say what is installed and what works, and process a bundled scan; or what would happen to a scan of yours.
 

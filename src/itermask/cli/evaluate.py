@@ -29,7 +29,7 @@ def evaluate(
     maps: Annotated[bool, typer.Option("--maps", help="Predictions are continuous maps, not masks.")] = False,
     brain_mask: Annotated[Optional[Path], typer.Option(help="Brain mask for all scans, or a folder of masks.")] = None,
     images: Annotated[Optional[Path], typer.Option(help="The scans, for similarity: a file or folder.")] = None,
-    size_limits: Annotated[str, typer.Option(help="Volumes in mL that part scans into groups by size.")] = "1,10",
+    size_limits: Annotated[str, typer.Option(help="Volumes in mL that divide scans into groups by size.")] = "1,10",
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap intervals.")] = 0,
     as_json: JSONOption = False,
 ) -> None:

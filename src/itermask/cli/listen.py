@@ -27,7 +27,7 @@ def listen(
         typer.Option("--explain", help="Say for each series of a folder whether it would be processed, and why."),
     ] = None,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Print who received, processed, sent and saw what, as a table; then end.")
+        bool, typer.Option("--audit", help="Print who received, processed, sent and saw what, as a table, and exit.")
     ] = False,
 ) -> None:
     """Listen for series from a scanner, process each at once, show it on a live page, send the results."""

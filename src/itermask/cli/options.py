@@ -14,7 +14,9 @@ DeviceOption = Annotated[
 ModelOption = Annotated[
     Optional[str],
     typer.Option(
-        "--model", help="Model folder or bundled name; else chosen by the scan.", autocompletion=complete.models
+        "--model",
+        help="Model folder or bundled name; default: one that suits the scan.",
+        autocompletion=complete.models,
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the noise fill.")]
@@ -25,19 +27,19 @@ SensitivityOption = Annotated[
     Optional[float],
     typer.Option("--sensitivity", help="Divides the model's operating point: 2 flags more, 0.5 less."),
 ]
-N4Option = Annotated[bool, typer.Option("--n4", help="Take out slow brightness changes first (N4).")]
-AlignOption = Annotated[bool, typer.Option("--align", help="Let the model work along MNI axes (rigid registration).")]
+N4Option = Annotated[bool, typer.Option("--n4", help="Correct slow brightness changes first (N4).")]
+AlignOption = Annotated[bool, typer.Option("--align", help="Process along MNI axes (rigid registration).")]
 JSONOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output instead of lines; see docs/command-line.md.")
 ]
 
 # Of the commands over many scans.
 MemoryOption = Annotated[
-    Optional[float], typer.Option("--memory", "--mem-gb", help="GiB to share among workers; else what is free.")
+    Optional[float], typer.Option("--memory", "--mem-gb", help="GiB that the workers share; default: the free memory.")
 ]
 WorkersOption = Annotated[
     Optional[int],
-    typer.Option("--workers", "--nprocs", help="Processes, 0 for none but this; else by cores and memory."),
+    typer.Option("--workers", "--nprocs", help="Worker processes; 0: only this one. Default: by cores and memory."),
 ]
 TimeLimitOption = Annotated[float, typer.Option("--time-limit", help="Minutes after which a scan is given up.")]
 ShardOption = Annotated[str, typer.Option("--shard", help="i/n: only every n-th scan from the i-th, for job arrays.")]
@@ -48,7 +50,7 @@ ReferenceByOption = Annotated[
     Optional[str],
     typer.Option(
         "--reference-by",
-        help="Columns that tell scanners apart for relative scores, e.g. site,protocol; else the scanner's.",
+        help="Columns that identify a scanner for relative scores, e.g. site,protocol; else the scanner's.",
     ),
 ]
 RetryFailedOption = Annotated[bool, typer.Option("--retry-failed", help="Try scans again that failed before.")]

@@ -71,5 +71,5 @@ class StageLines:
 
 
 def _minutes(seconds: float) -> str:
-    """Return a time in words."""
+    """Return a time as text."""
     return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.0f} min"

@@ -47,7 +47,7 @@ def run(
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     threads: Annotated[
-        Optional[int], typer.Option(help="Threads on the CPU; else one for each core that this process may use.")
+        Optional[int], typer.Option(help="Threads on the CPU; default: one for each core that this process may use.")
     ] = None,
     series: Annotated[
         Optional[str],
@@ -123,7 +123,7 @@ class _Run:
 
         scan, series = source.scan, source.series
         if series is None and self.dicom:
-            raise InputError(f"--dicom: {scan.name} is no DICOM scan that results could refer to; leave the option out")
+            raise InputError(f"--dicom: {scan.name} is not a DICOM scan that results could refer to; omit --dicom")
         check_out(out, self.path, self.brain_mask)
         to_dicom = series if self.dicom is not False else None
         if to_dicom is not None and self.dicom is None and (why := why_no_results(to_dicom)):

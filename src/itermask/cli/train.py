@@ -42,7 +42,7 @@ def train(
     ] = None,
     config: Annotated[Optional[Path], typer.Option(help="TOML file with training settings, over the preset.")] = None,
     method: Annotated[Optional[str], typer.Option(help="Method to train.", autocompletion=complete.methods)] = None,
-    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps, in place of the file's.")] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Optimiser steps; replaces the file's.")] = None,
     start_from: Annotated[
         Optional[str],
         typer.Option(help="Model folder or bundled model to start from.", autocompletion=complete.models),
@@ -53,18 +53,19 @@ def train(
     data_source: Annotated[str, typer.Option(help="Where the data come from, for the model card.")] = "",
     license: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")] = "unknown",
     list_presets: Annotated[
-        bool, typer.Option("--list", help="List the presets and leave.", callback=_list, is_eager=True)
+        bool, typer.Option("--list", help="List the presets and exit.", callback=_list, is_eager=True)
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Say whether training can begin, and leave; nothing is written.")
+        bool, typer.Option("--check", help="Check whether training can begin, and exit; nothing is written.")
     ] = False,
     plan: Annotated[
-        Optional[Path], typer.Option(help="Write voxel size and box that suit the data, as a file for --config; leave.")
+        Optional[Path],
+        typer.Option(help="Write voxel size and box that suit the data, as a file for --config, and exit."),
     ] = None,
 ) -> None:
     """Train on normal scans and calibrate on the healthy validation scans. `torchrun` trains on several devices.
 
-    Ctrl-C and SIGTERM end training after a step, with a checkpoint; the same command goes on from there.
+    Ctrl-C and SIGTERM end training after a step, with a checkpoint; the same command resumes it.
     """
     from itermask.io.names import canonical_sequence
     from itermask.training.config import read_config

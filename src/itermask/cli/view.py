@@ -13,7 +13,7 @@ import typer
 def view(
     out: Annotated[Path, typer.Argument(help="Folder of results of run, cohort or bids.")],
     rater: Annotated[
-        Optional[str], typer.Option(help="Who rates; only this rater's ratings are then shown. Else your login name.")
+        Optional[str], typer.Option(help="Name of the rater, whose ratings alone are shown; default: your login name.")
     ] = None,
     host: Annotated[
         Optional[str],
@@ -23,7 +23,7 @@ def view(
     ] = None,
     port: Annotated[int, typer.Option(help="Port, 0 for a free one.")] = 8115,
     password_file: Annotated[
-        Optional[Path], typer.Option(help="File with a password that is asked for; its user name says who rates.")
+        Optional[Path], typer.Option(help="File with a password that the page asks for; the user name says who rates.")
     ] = None,
     certificate: Annotated[Optional[Path], typer.Option(help="Certificate for HTTPS (PEM), with --key.")] = None,
     key: Annotated[Optional[Path], typer.Option(help="Key of the certificate.")] = None,

@@ -89,7 +89,7 @@ def pair(items: Sequence[Item], others: Sequence[Item], role: str) -> tuple[dict
         role: `label`, `brain` or `image`.
 
     Returns:
-        item → partner, and for every item without one the reason, in words.
+        item → partner, and for every item without one the reason, as text.
 
     Example:
         >>> for name in ("a/sub-01_pred.nii.gz", "b/sub-01_label.nii.gz"):

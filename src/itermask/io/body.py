@@ -1,4 +1,4 @@
-"""Which part of the body a scan shows, as far as its source says it in words."""
+"""Which part of the body a scan shows, as far as its source names it."""
 
 import re
 

@@ -183,5 +183,5 @@ def _differ(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _sizes(sizes: np.ndarray) -> str:
-    """Return three lengths in words."""
+    """Return three lengths as text."""
     return " × ".join(f"{size:.4g}" for size in sizes)

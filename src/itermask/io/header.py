@@ -39,7 +39,7 @@ def read_header(path: Path, head: bytes) -> tuple[Header, tuple[str, ...]]:
         )
     _check_type(path, header)
     _check_scaling(path, header)
-    return header, tuple(_mended_offset(path, header))
+    return header, tuple(_corrected_offset(path, header))
 
 
 def whole_length(header: Header) -> int:
@@ -108,7 +108,7 @@ def _check_scaling(path: Path, header: Header) -> None:
         )
 
 
-def _mended_offset(path: Path, header: Header) -> list[str]:
+def _corrected_offset(path: Path, header: Header) -> list[str]:
     """Return where the voxels begin; 0 means the header's end, which the file's length then confirms."""
     _, _, least = SIZES[int(header["sizeof_hdr"])]
     offset = float(header["vox_offset"])

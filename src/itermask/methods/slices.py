@@ -107,6 +107,14 @@ def over_slices(runtime: "Runtime", role: str, inputs: np.ndarray, brain: np.nda
 
     Raises:
         ValueError: the brain is empty.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> double = SimpleNamespace(batch=lambda role, stack: 2 * stack)
+        >>> brain = np.ones((4, 4, 3), bool)
+        >>> brain[..., 0] = False
+        >>> over_slices(double, "network", np.ones((1, 4, 4, 3), np.float32), brain)[0, 0, 0].tolist()
+        [0.0, 2.0, 2.0]
     """
     held = full_slices(brain, 0.0)
     stack = to_stack(inputs, held).astype(np.float32, copy=False)

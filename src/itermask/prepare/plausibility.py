@@ -135,7 +135,7 @@ def assess(scan: Scan, population: Population = Population(), *, slices: bool = 
         if slices:
             return Plausibility(tuple(reasons), (*notes, UNALIGNED), numbers)
         raise InputError(
-            f"{scan.name}: what was taken for the brain does not have the shape of one (overlap with a template "
+            f"{scan.name}: what was found as the brain does not have the shape of one (overlap with a template "
             f"{100 * found.overlap:.0f} %); check the scan and its brain mask"
         )
     reasons += _contrast(scan.sequence, found)
@@ -201,8 +201,8 @@ def _check_volume(scan: Scan, volume: float, extent: tuple[float, float, float])
             "the scan and its brain mask"
         )
     raise InputError(
-        f"{scan.name}: a brain of {volume:.0f} mL is no adult's (those have {ADULT_ML[0]:.0f} to {ADULT_ML[1]:.0f} mL);"
-        " check the voxel size in the header, and the brain mask"
+        f"{scan.name}: a brain of {volume:.0f} mL is not an adult's (those have {ADULT_ML[0]:.0f} to {ADULT_ML[1]:.0f} "
+        "mL); check the voxel size in the header, and the brain mask"
     )
 
 
@@ -348,7 +348,7 @@ def _void(image: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarra
 
 
 def which_part(missing: np.ndarray, share: float) -> str:
-    """Return in words which part of the brain is missing.
+    """Return as text which part of the brain is missing.
 
     Args:
         missing: boolean on the template's grid.

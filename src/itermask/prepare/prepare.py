@@ -36,7 +36,7 @@ def prepare(scan: Scan, grid: Grid, alignment: Alignment | None = None) -> Prepa
         raise ValueError(f"{scan.name}: a brain mask is needed before preparation")
     mask = scan.brain_mask
     if grid.align and alignment is None:
-        raise ValueError(f"{scan.name}: the model works along MNI axes; an alignment is needed before preparation")
+        raise ValueError(f"{scan.name}: the model processes along MNI axes; align the scan before preparation")
     if grid.slices and alignment is not None:
         raise ValueError(UNALIGNED)
     placement: AxisPlacement | AlignedPlacement

@@ -61,7 +61,7 @@ def methods_text(used: Iterable[Used]) -> str:
     """
     scans = list(used)
     if not scans:
-        raise InputError("no scan was processed, so there is nothing to write about")
+        raise InputError("no scan was processed, so there is no paragraph to write")
     one = len(scans) == 1
     versions = _listed(scan.versions.get("itermask", "of a version that was not recorded") for scan in scans)
     models = _listed(_model(scan) for scan in scans)
@@ -106,13 +106,13 @@ def _model(scan: Used) -> str:
 
 
 def _brain(scan: Used) -> str:
-    """Return where a brain mask came from, in words."""
+    """Return where a brain mask came from, as text."""
     found = str(scan.settings.get("brain_mask", "unknown"))
     return BRAIN.get(found, "a source that was not recorded" if found == "unknown" else found)
 
 
 def _point(scan: Used) -> str:
-    """Return an operating point in words."""
+    """Return an operating point as text."""
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(scan.settings["operating_point"].items()))
 
 

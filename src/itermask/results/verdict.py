@@ -40,7 +40,7 @@ class ImageQuality(Protocol):
 
     @property
     def likely(self) -> str | None:
-        """The likely fault in words."""
+        """The likely fault as text."""
         ...
 
 
@@ -50,9 +50,9 @@ class Answer:
 
     Attributes:
         question: `judged`, `quality` or `focal`.
-        asks: the question in words.
+        asks: the question as text.
         level: 0 within the healthy range, 1 borderline, 2 outside; None where there is no answer.
-        sentence: the answer in words.
+        sentence: the answer as text.
         headline: what stands in the headline if this answer decides.
         number: name of the number behind it.
         value: that number; None where there is none.
@@ -94,7 +94,7 @@ class Verdict:
 
 
 def answer_judged(found: Plausibility) -> Answer:
-    """Return whether the scan can be judged, in words.
+    """Return whether the scan can be judged, as text.
 
     Example:
         >>> answer = answer_judged(Plausibility(numbers={"brain_ml": 1450.0}))
@@ -187,7 +187,7 @@ def answer_focal(
         healthy: the healthy scans' values of each score.
         volume_ml: of the anomaly mask.
         largest_ml: of its largest region.
-        where: that region's place in words; may be empty.
+        where: that region's place as text; may be empty.
         missing_ml: volume of missing tissue.
         missing: which part of the brain that is.
 
@@ -231,7 +231,7 @@ def answer_focal(
 
 
 def millilitres(volume: float) -> str:
-    """Return a volume in words, with as many digits as can be meant.
+    """Return a volume as text, with as many digits as can be meant.
 
     >>> millilitres(2.234), millilitres(0.0312), millilitres(18.6)
     ('2.2 mL', '0.03 mL', '19 mL')

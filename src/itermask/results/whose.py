@@ -1,4 +1,4 @@
-"""Whose scan it is, in words that name no patient: study, day and time, scanner, series.
+"""Whose scan it is, as text that name no patient: study, day and time, scanner, series.
 
 Shown wherever a person looks: the report, `finding.json`, the node's page and the page of `itermask view`.
 """

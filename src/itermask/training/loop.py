@@ -267,7 +267,7 @@ class Trainer:
                 raise TrainingStopped(
                     number,
                     f"stopped after step {self.step} of {self.config.steps}; the checkpoint is written, "
-                    "and the same command goes on from there",
+                    "and the same command resumes it",
                 )
         if logs is not None:
             logs.close()

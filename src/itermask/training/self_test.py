@@ -44,7 +44,7 @@ class Tried:
     marked: int | None = None
 
     def sentence(self) -> str:
-        """Return the result in words.
+        """Return the result as text.
 
         >>> Tried("dark lesion, 18 mL", 3, 2, 3, 3).sentence()
         'dark lesion, 18 mL: 3 of 3 not within the healthy range (2 outside), 3 of 3 marked by the mask'

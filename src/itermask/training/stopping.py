@@ -40,7 +40,7 @@ class StopRequest:
         if os.getpid() != self._process:
             return
         if not self.gentle or self.wanted:
-            raise TrainingStopped(number, "stopped before training began, or after it; the same command goes on")
+            raise TrainingStopped(number, "stopped before training began, or after it; the same command resumes it")
         self.wanted = number
 
 

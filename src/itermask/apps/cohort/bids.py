@@ -66,13 +66,15 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
     try:
         filters = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable BIDS filter file ({error}); it is JSON") from error
+        raise InputError(f"{path}: not a readable BIDS filter file ({error}); it must be JSON") from error
     if not (isinstance(filters, dict) and all(isinstance(one, dict) for one in filters.values())):
         raise InputError(f'{path}: a BIDS filter file looks like {{"t1w": {{"session": "02"}}}}')
     known = {*ENTITIES, *ENTITIES.values(), "suffix", "datatype", "extension"}
     for name in (key for one in filters.values() for key in one):
         if name not in known:
-            raise InputError(f"{path}: {name!r} is no entity of anatomical scans; known are {', '.join(sorted(known))}")
+            raise InputError(
+                f"{path}: {name!r} is not an entity of anatomical scans; known are {', '.join(sorted(known))}"
+            )
     return {name.lower(): one for name, one in filters.items()}
 
 
@@ -130,7 +132,7 @@ def keeps(selection: Selection, records: Sequence[Record]) -> Callable[[Record],
     """Return what tells whether a record is among those asked for; None where all are.
 
     Args:
-        selection: participants, sessions and filters; its sequences are heeded too.
+        selection: participants, sessions and filters; its sequences count too.
         records: of the results folder.
 
     Raises:

@@ -54,7 +54,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         },
     },
     "quality_score": {"Description": "How corrupt the image looks; higher is worse, see the documentation"},
-    "likely_fault": {"Description": "The likely fault of the image, in words"},
+    "likely_fault": {"Description": "The likely fault of the image, as text"},
     "reference_group": {"Description": "The scans of this table that the relative scores compare with"},
     "reference_scans": {"Description": "How many scans that group has"},
     "relative_quality": {

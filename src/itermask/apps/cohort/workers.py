@@ -4,7 +4,7 @@ A worker that dies, killed or for want of memory, costs its scan one attempt: th
 then it has failed. Where the system has killed for want of memory, there is one worker less from then on. A worker
 whose main process is gone ends at once, also in the middle of a scan.
 
-`concurrent.futures` gives up all its jobs when one of its processes dies, hence this pool of a few lines.
+`concurrent.futures` gives up all its jobs when one of its processes dies. So this pool is written here.
 """
 
 import faulthandler

@@ -157,11 +157,11 @@ def _notes(ended: Ended) -> tuple[str, ...]:
 
 def _header(paths: Sequence[Path]) -> Any:
     """Return the first header that can be read; None if there is none."""
-    from itermask.io.dicom.sources import mended_header
+    from itermask.io.dicom.sources import completed_header
 
     for path in paths:
         try:
-            return mended_header(path)
+            return completed_header(path)
         except Exception:  # whatever damage does to a reader
             continue
     return None

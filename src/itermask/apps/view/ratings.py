@@ -159,9 +159,9 @@ class Ratings:
             InputError: the table cannot be read or written.
         """
         if rating not in ("", *RATINGS):
-            raise ValueError(f"{rating!r} is no rating; there are {', '.join(RATINGS)}")
+            raise ValueError(f"{rating!r} is not a rating; ratings are {', '.join(RATINGS)}")
         if len(comment) > LONGEST:
-            raise ValueError(f"a comment may have {LONGEST} letters")
+            raise ValueError(f"a comment may have at most {LONGEST} characters")
         kept = Rating(scan, rating, clean(comment), clean(rater), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         said = (scan, rating or MISSING, kept.comment or MISSING, kept.rater, kept.time)
         cells = dict(zip(COLUMNS, map(escape, said), strict=True))

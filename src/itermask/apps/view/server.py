@@ -70,7 +70,9 @@ class ViewServer(WebServer):
         try:
             self.is_local = host == "localhost" or ip_address(host).is_loopback
         except ValueError as error:
-            raise InputError(f"--host {host}: is no IP address; give one of this machine's, or leave it out") from error
+            raise InputError(
+                f"--host {host}: is not an IP address; give one of this machine's, or leave it out"
+            ) from error
         check_open(host, access, "--host", "--unprotected")
         self.out, self.rater, self.own = out.resolve(), rater, own
         self._scans = self._listed()
@@ -124,7 +126,7 @@ class ViewServer(WebServer):
             if not all(isinstance(value, str) for value in (scan, rating, comment)) or type(seen) is not int:
                 raise TypeError("not what the page sends")
         except (ValueError, KeyError, TypeError):
-            return _problem(HTTPStatus.BAD_REQUEST, "This is no rating.")
+            return _problem(HTTPStatus.BAD_REQUEST, "This is not a rating.")
         if scan not in self._scans:
             self._scans = self._listed()
         if scan not in self._scans:

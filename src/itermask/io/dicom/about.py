@@ -86,7 +86,7 @@ def _first(values: Any, *keywords: str) -> str:
 
 
 def _region(values: Any) -> str:
-    """Return the anatomic region of an enhanced image, in words."""
+    """Return the anatomic region of an enhanced image, as text."""
     shared = (values.get("SharedFunctionalGroupsSequence") or [{}])[0]
     anatomy = (shared.get("FrameAnatomySequence") or [{}])[0]
     for item in (values, anatomy):

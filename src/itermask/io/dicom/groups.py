@@ -66,7 +66,7 @@ def _near(a: Any, b: Any, tolerance: float) -> bool:
 
 
 def part(group: list[Frame], groups: list[list[Frame]]) -> str:
-    """Return in what a volume differs from the others of its series, in words; empty for the only one."""
+    """Return in what a volume differs from the others of its series, as text; empty for the only one."""
     if len(groups) == 1:
         return ""
     descriptions = (

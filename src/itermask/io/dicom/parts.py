@@ -21,7 +21,7 @@ class Part:
         label: for readers.
         volume_ml: of its voxels, to a hundredth.
         excess: mean of the error above the mask's threshold, three digits.
-        place: where it lies, in words; "" where that is not known.
+        place: where it lies, as text; "" where that is not known.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Which sequence a series is of, guessed from its header; the guess comes with its evidence in words.
+"""Which sequence a series is of, guessed from its header; the guess comes with its evidence as text.
 
 Two things speak: the description that somebody typed at the scanner, and the timing. Where they contradict each
 other, nothing is guessed. Limits of the timing are those of usual brain protocols at 1.5 and 3 tesla.
@@ -81,7 +81,7 @@ class SequenceHeader:
 
 @dataclass(frozen=True)
 class Guess:
-    """A sequence's BIDS suffix (`T1w`, `FLAIR`, …), or None if nothing can be said; and the reasons in words."""
+    """A sequence's BIDS suffix (`T1w`, `FLAIR`, …), or None if nothing can be said; and the reasons as text."""
 
     sequence: str | None
     evidence: str

@@ -1,4 +1,4 @@
-"""The headers of the images that results refer to, mended where a result needs what they lack."""
+"""The headers of the images that results refer to, completed where a result needs what they lack."""
 
 import warnings
 from typing import Any
@@ -34,13 +34,13 @@ def source_headers(series: Series) -> list[Any]:
     for dicom_file in dicom_files:
         try:
             with dicom_file.open() as file:
-                headers.append(mended_header(file))
+                headers.append(completed_header(file))
         except Exception as error:  # whatever damage does to a reader
             raise InputError(f"{shown(str(dicom_file))}: cannot be read any more ({error})") from error
     return headers
 
 
-def mended_header(file: Any) -> Any:
+def completed_header(file: Any) -> Any:
     """Return the header of an open file or a path as results need it; what damage does to a reader is raised."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

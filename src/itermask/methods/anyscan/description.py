@@ -21,6 +21,12 @@ def describe_contrast(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
     Returns:
         float32 (FEATURES,), each about −1 to 4.
+
+    Example:
+        >>> image = np.random.default_rng(0).normal(1.0, 0.2, (24, 24, 24)).astype(np.float32)
+        >>> numbers = describe_contrast(image, np.ones(image.shape, bool))
+        >>> numbers.shape == (FEATURES,), numbers.dtype.name
+        (True, 'float32')
     """
     slopes = np.zeros(image.shape, np.float32)
     for axis in range(image.ndim):

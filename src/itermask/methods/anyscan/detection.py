@@ -163,7 +163,12 @@ def faults(search: Search, mask: np.ndarray) -> dict[str, float]:
 
 
 def published_point() -> OperatingPoint:
-    """Return the threshold without calibration."""
+    """Return the threshold without calibration.
+
+    Example:
+        >>> published_point()[POINT]
+        3.0
+    """
     return {POINT: 3.0}
 
 
@@ -173,6 +178,14 @@ def threshold_at(searches: "list[Search]", share: float) -> OperatingPoint:
     Args:
         searches: of healthy scans.
         share: 0 to 0.1, of the brain's voxels.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> brain = np.ones((10, 10, 10), bool)
+        >>> evidence = np.linspace(0, 10, brain.size).reshape(brain.shape)
+        >>> search = SimpleNamespace(evidence=evidence, prepared=SimpleNamespace(brain=brain))
+        >>> round(threshold_at([search], 0.01)[POINT], 2)
+        9.9
     """
     levels = [search.evidence[search.prepared.brain] for search in searches]
     counted = np.concatenate([np.quantile(one, np.linspace(0.9, 1, 2001)) for one in levels])

@@ -18,6 +18,11 @@ def block_parts(shape: Sequence[int], spacing: Sequence[float], rng: np.random.G
 
     Returns:
         uint8 of `shape`, 0 to parts − 1.
+
+    Example:
+        >>> parts = block_parts((30, 30, 30), (2.0, 2.0, 2.0), np.random.default_rng(0), parts=3)
+        >>> parts.shape, np.unique(parts).tolist()
+        ((30, 30, 30), [0, 1, 2])
     """
     counts, repeats = [], []
     for size, step in zip(shape, spacing, strict=True):
@@ -33,6 +38,12 @@ def block_parts(shape: Sequence[int], spacing: Sequence[float], rng: np.random.G
 def hidden_blocks(
     brain: np.ndarray, spacing: Sequence[float], rng: np.random.Generator, share: float = 2 / 3
 ) -> np.ndarray:
-    """Hide about `share` of the brain in blocks of 12 to 20 mm. Returns a boolean mask inside `brain`."""
+    """Hide about `share` of the brain in blocks of 12 to 20 mm. Returns a boolean mask inside `brain`.
+
+    Example:
+        >>> hidden = hidden_blocks(np.ones((40, 40, 40), bool), (2.0, 2.0, 2.0), np.random.default_rng(0))
+        >>> bool(0.5 < hidden.mean() < 0.8)
+        True
+    """
     parts = 12
     return (block_parts(brain.shape, spacing, rng, parts) < round(share * parts)) & brain

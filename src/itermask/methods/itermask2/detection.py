@@ -61,7 +61,14 @@ class Search:
 
 
 def batched(runtime: "Runtime", role: str, inputs: list[np.ndarray]) -> np.ndarray:
-    """Run a network over slices: a list of (channels, X, Y) → (slices, X, Y)."""
+    """Run a network over slices: a list of (channels, X, Y) → (slices, X, Y).
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> double = SimpleNamespace(batch=lambda role, stack: 2 * stack)
+        >>> batched(double, "reconstruction", [np.ones((1, 4, 4)), np.zeros((1, 4, 4))])[:, 0, 0].tolist()
+        [2.0, 0.0]
+    """
     stacks = (np.stack(inputs[at : at + BATCH]) for at in range(0, len(inputs), BATCH))
     return np.concatenate([runtime.batch(role, stack)[:, 0] for stack in stacks])
 

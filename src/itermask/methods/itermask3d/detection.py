@@ -66,7 +66,7 @@ class Search:
         curve_passes: network passes that it took.
         profile: features for the healthy-profile distance.
         rng: the generator behind `reconstruct`.
-        state: its state when the curve was done, so that every conclusion draws the same noise.
+        state: its state when the curve was done, so that every call of `finalize` draws the same noise.
         hidden: reconstruction and error with the whole brain hidden, for a method that does not iterate.
         masks: the curve's masks, for a method whose refinement starts from one of them.
     """

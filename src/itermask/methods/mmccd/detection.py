@@ -24,6 +24,13 @@ def sampling_plan(method: "MMCCD", scored: np.ndarray) -> list[Sample]:
     Args:
         method: its settings.
         scored: boolean (X, Y, Z); slices without any such pixel are left out.
+
+    Example:
+        >>> from itermask.methods.mmccd.method import MMCCD
+        >>> scored = np.zeros((32, 32, 3), bool)
+        >>> scored[8:24, 8:24, 1] = True
+        >>> sorted({index for index, _ in sampling_plan(MMCCD(), scored)})
+        [1]
     """
     hidden = strip_schedule(scored.shape[:2], method.width, method.strips, method.share)
     return [
@@ -44,6 +51,13 @@ def sample_noise(seed: int, sample: Sample, shape: tuple[int, ...]) -> np.ndarra
 
     Returns:
         float32 (2, X, Y): where sampling starts, and what fills the strips.
+
+    Example:
+        >>> from itermask.methods.mmccd.method import MMCCD
+        >>> sample = sampling_plan(MMCCD(), np.ones((32, 32, 1), bool))[0]
+        >>> noise = sample_noise(0, sample, (32, 32))
+        >>> noise.shape, bool((noise == sample_noise(0, sample, (32, 32))).all())
+        ((2, 32, 32), True)
     """
     at, hiding = sample
     rng = np.random.default_rng([seed, at, hiding.axis, hiding.offsets[0]])

@@ -82,6 +82,14 @@ def reference_reconstruct(
         rng: of the noise.
         mask_channel: give M as a third channel, for networks that were trained with it; the published one has two.
         device: of PyTorch.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Conv3d(2, 1, 1)
+        >>> image = np.zeros((4, 4, 4), np.float32)
+        >>> reconstruct = reference_reconstruct(network, image, np.random.default_rng(0))
+        >>> reconstruct(image, np.ones(image.shape, bool)).shape
+        (4, 4, 4)
     """
     import torch
 

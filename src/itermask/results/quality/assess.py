@@ -25,7 +25,7 @@ class Quality:
         limits: the score from which a scan is borderline, and from which it is outside the range of clean scans of
             many scanners.
         range: `within`, `borderline` or `outside`.
-        likely: the likely fault in words, such as "ghosting along the front–back axis"; None while the score is
+        likely: the likely fault as text, such as "ghosting along the front–back axis"; None while the score is
             within the range, or where no fault stands out.
         numbers: name → image-quality number with its unit. They inform, and never decide.
         left_out: name → why that number could not be computed.

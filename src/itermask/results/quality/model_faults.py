@@ -17,7 +17,7 @@ class ModelFault:
     """A fault of the image, told by one of a model's scores.
 
     Attributes:
-        name: of the fault, in words.
+        name: of the fault, as text.
         borderline, outside: times the score of a healthy scan in the middle, where the quality's limits are reached.
         meaning: of the score, one sentence.
     """

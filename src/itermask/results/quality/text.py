@@ -1,4 +1,4 @@
-"""The likely fault in words, from the faults' odds and the axis along which its features are largest."""
+"""The likely fault as text, from the faults' odds and the axis along which its features are largest."""
 
 import nibabel as nib
 import numpy as np
@@ -31,7 +31,7 @@ LEAST = 0.4  # share of all faults' odds that the likely one has at least
 
 
 def leading(heads: dict[str, float]) -> str | None:
-    """Return the fault with most of the odds, in words; None where none has `LEAST` of them.
+    """Return the fault with most of the odds, as text; None where none has `LEAST` of them.
 
     Args:
         heads: kind of artifact → logarithm of its odds against a clean scan.

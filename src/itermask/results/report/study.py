@@ -24,10 +24,10 @@ class Part:
 
     Attributes:
         label: number and description.
-        verdict: in words.
+        verdict: as text.
         tone: one of `ORDER`.
         headline: what decided the verdict.
-        numbers: score and the like in words.
+        numbers: score and the like as text.
         notes: sentences that a reader must know.
         report: of the analysis, whose pictures are taken; None if there is none.
         aside: whether it was not meant to be processed; `notes` say why.

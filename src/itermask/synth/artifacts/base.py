@@ -90,7 +90,7 @@ def register(artifact: Artifact) -> None:
         'fading'
     """
     if artifact.name in ARTIFACTS:
-        raise ValueError(f"there is an artifact {artifact.name!r} already")
+        raise ValueError(f"there is already an artifact {artifact.name!r}")
     ARTIFACTS[artifact.name] = artifact
 
 
