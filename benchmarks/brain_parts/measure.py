@@ -77,9 +77,11 @@ def unchanged(scan: Scan) -> np.ndarray:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return a Markdown table: a line for each group and tool, in the order in which they came."""
+    """Return a Markdown table: a line for each group and tool; groups in the order in which they came."""
     lines = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
-    for group, tool in dict.fromkeys((row["group"], row["tool"]) for row in rows):
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    pairs = dict.fromkeys((row["group"], row["tool"]) for row in rows)
+    for group, tool in sorted(pairs, key=lambda pair: groups.index(pair[0])):
         chosen = [row for row in rows if (row["group"], row["tool"]) == (group, tool)]
         dices, distances, volumes, seconds = (
             np.array([row[key] for row in chosen], float) for key in ("dice", "distance", "volume", "seconds")

@@ -25,7 +25,7 @@ from itermask.types import Scan
 STRIPPED_SHARE = 0.3  # at least this share of a stripped volume is one constant background value
 SMALLEST_VOLUME = 40.0  # mm along two axes of a volume that could hold a brain; tools need it along all three
 LEAST_SHARE = 0.08  # the same where the network is asked, as a tightly cropped stack has little background
-COVERED = 0.82  # of a stripped brain, nine tenths are brain to the network; of a head's slices at most three quarters
+COVERED = 0.86  # of a stripped brain, over nine tenths are brain to the network; of a head's slices at most four fifths
 CUT_SHARE = 0.28  # of an object's largest cross-section: heads are cut at a third or more, brains at a quarter or less
 
 
@@ -122,7 +122,7 @@ def stripped_brain(image: np.ndarray, voxel_volume: float = 0.0, affine: np.ndar
 
     Where a face of the volume cuts through the object or there is little background, as in stacks of thick slices,
     this could also be a head whose air is constant. Then the bundled network is asked: a stripped brain is nearly all
-    brain, and of a head at most three quarters are.
+    brain, and of a head at most four fifths are.
 
     Args:
         image: 3D intensities.
