@@ -5,8 +5,8 @@
     python benchmarks/brain_extraction.py picture --scan ../shared/data/dicom/mprage-siemens --out runs/brain
     python benchmarks/brain_extraction.py measure --split val --weights runs/brain-network --out runs/brain-val
 
-`measure` appends to `OUT/SPLIT.jsonl` and goes on where it stopped; the test split takes five minutes of one core. Choose
-on `val`: another network's files, as `scripts/brain_network.py --write` leaves them, are taken by `--weights`.
+`measure` appends to `OUT/SPLIT.jsonl` and goes on where it stopped; the test split takes five minutes of one core.
+Choose on `val`: another network's files, as `scripts/brain_network.py --write` leaves them, are taken by `--weights`.
 """
 
 import argparse
