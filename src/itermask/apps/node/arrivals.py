@@ -11,7 +11,7 @@ class Connection(Protocol):
     """What brings series; a thread of the receiving server, or the watcher of a folder."""
 
     def is_alive(self) -> bool:
-        """Whether it can still bring something."""
+        """Return whether it can still bring something."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Arrivals:
         self._open: dict[Connection, Brought] = {}
 
     def brings(self, connection: Connection, series: str) -> None:
-        """A connection has begun to bring an image of a series."""
+        """Note that a connection has begun to bring an image of a series."""
         with self._lock:
             brought, now = self._open.setdefault(connection, Brought()), self._clock()
             brought.known.setdefault(series, 0)
@@ -64,7 +64,7 @@ class Arrivals:
             self._last[series] = brought.last[series] = now
 
     def has_brought(self, connection: Connection, series: str, new: bool) -> None:
-        """The image is in the store."""
+        """Note that the image is in the store."""
         with self._lock:
             brought = self._open.setdefault(connection, Brought())
             counts = brought.new if new else brought.known
@@ -72,7 +72,7 @@ class Arrivals:
             self._last[series] = self._clock()
 
     def spoil(self, connection: Connection, series: str | None) -> None:
-        """An image was refused, so that the series is not whole; None where it is not known of which series it was."""
+        """Note that an image was refused, so its series is not whole; None where the series is not known."""
         with self._lock:
             brought = self._open.setdefault(connection, Brought())
             if series is None:
@@ -81,12 +81,12 @@ class Arrivals:
                 brought.refused.add(series)
 
     def peek(self, connection: Connection) -> Brought:
-        """What a connection has brought so far."""
+        """Return what a connection has brought so far."""
         with self._lock:
             return self._open.get(connection, Brought())
 
     def speaks_for(self, connection: Connection, series: str) -> bool:
-        """Whether a connection's proper end means that all of a series came.
+        """Return whether a connection's proper end means that all of a series came.
 
         Not so if another one, that is open or was cut, brought some of it meanwhile. A connection that brings a series
         after another one was cut is taken for one that sends it again.
@@ -97,7 +97,7 @@ class Arrivals:
             return all(times.get(series, began) <= began for times in [*others, self._cut])
 
     def ended(self, connection: Connection, whole: bool = True) -> Brought:
-        """A connection has ended, properly or not; silence of its series begins now."""
+        """Return a connection has ended, properly or not; silence of its series begins now."""
         with self._lock:
             brought = self._open.pop(connection, Brought())
             if not whole:
@@ -106,22 +106,22 @@ class Arrivals:
             return brought
 
     def dead(self) -> list[Connection]:
-        """Connections that are gone without having ended."""
+        """Return the connections that are gone without having ended."""
         with self._lock:
             return [connection for connection in self._open if not connection.is_alive()]
 
     def sending(self, series: str) -> bool:
-        """Whether a connection that brought some of a series is open."""
+        """Return whether a connection that brought some of a series is open."""
         with self._lock:
             return any(series in brought.series for brought in self._open.values())
 
     def silence(self, series: str) -> float:
-        """Seconds since the last image of a series, or since the end of a connection that brought some."""
+        """Return the seconds since the last image of a series, or since the end of a connection that brought some."""
         with self._lock:
             return self._clock() - self._last.get(series, self._started)
 
     def forget(self, series: str) -> None:
-        """A series is closed."""
+        """Note that a series is closed."""
         with self._lock:
             self._last.pop(series, None)
             self._cut.pop(series, None)

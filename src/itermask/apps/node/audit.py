@@ -90,5 +90,5 @@ def read_audit(folder: Path) -> Iterator[str]:
 
 
 def _cell(text: Any) -> str:
-    """A text without what would break the table."""
+    """Return a text without what would break the table."""
     return " ".join(str(text).split())

@@ -18,7 +18,7 @@ MOST = 100_000  # images in a request
 
 
 def read_request(information: Any) -> dict[str, Any]:
-    """What a request asks for, as JSON holds it.
+    """Return what a request asks for, as JSON holds it.
 
     Args:
         information: dataset of the N-ACTION request.
@@ -35,7 +35,7 @@ def read_request(information: Any) -> dict[str, Any]:
 
 
 def answer(store: Store, asked: dict[str, Any]) -> tuple[int, Any]:
-    """The report on a request, by what is on the disk now.
+    """Return the report on a request, by what is on the disk now.
 
     Args:
         store: of the node.

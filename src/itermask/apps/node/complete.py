@@ -43,7 +43,7 @@ class Arrival:
 
 
 def waiting_time(arrival: Arrival, rules: Complete) -> float:
-    """Seconds of silence after which a series counts as complete.
+    """Return the seconds of silence after which a series counts as complete.
 
     Args:
         arrival: what is known.
@@ -68,7 +68,7 @@ LONGER = 6  # times as long as otherwise the end of an examination is waited for
 
 
 def study_waiting_time(states: Collection[str], missing: int, rules: Complete) -> float:
-    """Seconds of silence after which a study has ended, all series of which are complete and processed.
+    """Return the seconds of silence after which a study has ended, all series of which are complete and processed.
 
     Args:
         states: what the scanner says of its steps (MPPS); none if it says nothing.
@@ -84,7 +84,7 @@ def study_waiting_time(states: Collection[str], missing: int, rules: Complete) -
 
 
 def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
-    """Why a series must not be processed though nothing more comes; empty if it may.
+    """Return why a series must not be processed though nothing more comes; empty if it may.
 
     Args:
         arrival: what is known.
@@ -102,13 +102,13 @@ def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
 
 
 def is_doubtful(arrival: Arrival) -> bool:
-    """Whether nobody can say if all of a series came: no connection has ended properly, and no header tells."""
+    """Return whether nobody can say if all of a series came: no connection has ended properly, and no header tells."""
     enough = arrival.announced is not None and arrival.images >= arrival.announced
     return not enough and (arrival.sending or arrival.transfer != WHOLE)
 
 
 def doubts(arrival: Arrival) -> tuple[str, ...]:
-    """What a reader must know of how a series came that is processed all the same, as sentences."""
+    """Return what a reader must know of how a series came that is processed all the same, as sentences."""
     came, sentences = f"{_images(arrival.images)} came", []
     if arrival.announced is not None and arrival.images < arrival.announced:
         sentences.append(f"The headers announce {_images(arrival.announced)} in the acquisition; {came}.")

@@ -67,7 +67,7 @@ class Sender:
             raise ValueError(f"addresses must be IP addresses or networks, not {list(self.addresses)}")
 
     def calls_from(self, address: str) -> bool:
-        """Whether an IP address is one of its own."""
+        """Return whether an IP address is one of its own."""
         try:
             called = ip_address(address.removeprefix("::ffff:").partition("%")[0])
         except ValueError:
@@ -289,7 +289,7 @@ LISTS = {"sender": "senders", "destination": "destinations", "rule": "rules"}  #
 
 
 def example() -> str:
-    """A file with every setting, most of them at their defaults."""
+    """Return a file with every setting, most of them at their defaults."""
     return files("itermask.apps.node").joinpath("example.toml").read_text(encoding="utf-8")
 
 
@@ -320,7 +320,7 @@ def read_config(path: Path | str) -> NodeConfig:
 
 
 def _model(name: str, base: Path) -> str:
-    """A model's folder, where there is one of this name, else the name."""
+    """Return a model's folder, where there is one of this name, else the name."""
     folder = base / Path(name).expanduser()
     return str(folder) if folder.is_dir() else name
 

@@ -144,7 +144,7 @@ class Database:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is on the disk when the block ends, or after an exception none of it."""
+        """Open a transaction: all of it is on the disk when the block ends, or after an exception none of it."""
         with self.lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -156,12 +156,12 @@ class Database:
                 raise
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """What a query finds."""
+        """Return what a query finds."""
         with self.lock:
             return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, *values: Any) -> sqlite3.Row | None:
-        """The first row that a query finds."""
+        """Return the first row that a query finds."""
         found = self.rows(query, *values)
         return found[0] if found else None
 

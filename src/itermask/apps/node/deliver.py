@@ -25,7 +25,7 @@ class NotSentError(Exception):
 
 
 def files_to_send(folder: Path, destination: Destination) -> list[Path]:
-    """The files of a run's results that a destination gets."""
+    """Return the files of a run's results that a destination gets."""
     return [path for part in destination.send for path in sorted((folder / FOLDER).glob(WHERE[part]))]
 
 
@@ -95,7 +95,7 @@ def connect(
     classes: list[str],
     **more: Any,
 ) -> Any:
-    """An open association.
+    """Return an open association.
 
     Args:
         own_title: calling AE title.

@@ -68,7 +68,7 @@ def turned_away(found: "Found", rules: Sequence[Rule], look: "Look") -> str:
 
 
 def _explained(found: "Found", config: NodeConfig) -> Explained:
-    """What would happen to the volumes of one series."""
+    """Return what would happen to the volumes of one series."""
     from itermask.results.whose import study_code
 
     first = found.series[0]
@@ -85,7 +85,7 @@ def _explained(found: "Found", config: NodeConfig) -> Explained:
 
 
 def _problems(found: "Found", config: NodeConfig) -> Iterator[str]:
-    """Why a series that the rules allow cannot be processed, as far as its headers tell."""
+    """Yield why a series that the rules allow cannot be processed, as far as its headers tell."""
     good = [each for each in found.series if not each.problem]
     volumes = [each for each in good if not each.derived] or good
     if not volumes:
@@ -103,7 +103,7 @@ def _problems(found: "Found", config: NodeConfig) -> Iterator[str]:
 
 
 def _how(found: "Found", config: NodeConfig) -> str:
-    """With which model a series would be processed."""
+    """Return with which model a series would be processed."""
     from itermask.models.card import read_card
     from itermask.models.choice import choose_model, find, taken_sequences
 

@@ -11,7 +11,7 @@ from itermask.errors import MissingExtraError
 
 
 def pynetdicom() -> ModuleType:
-    """The library that speaks DICOM over the network; its own log is silenced, the node's says what matters.
+    """Return the library that speaks DICOM over the network; its own log is silenced, the node's says what matters.
 
     Raises:
         MissingExtraError: not installed.

@@ -54,7 +54,7 @@ class Instance:
 
 
 def read_instance(path: Path, kind: str = "", uid: str = "", patient: str = "off") -> Instance:
-    """What a DICOM file is, if it is an MR image.
+    """Return what a DICOM file is, if it is an MR image.
 
     Args:
         path: the file.
@@ -93,7 +93,7 @@ def read_instance(path: Path, kind: str = "", uid: str = "", patient: str = "off
 
 
 def _about(values: Any, patient: str) -> dict[str, Any]:
-    """Whose image it is, in plain short texts."""
+    """Return whose image it is, in plain short texts."""
     about = {name: plain_text(each) if isinstance(each, str) else each for name, each in _kept(values).items()}
     if patient in ("id", "both"):
         about["patient_id"] = plain_text(values.get("PatientID") or "")
@@ -107,7 +107,7 @@ def _kept(values: Any) -> dict[str, Any]:
 
 
 def names_in(path: Path) -> tuple[str, str] | None:
-    """SeriesInstanceUID and SOPInstanceUID of an MR image whose header can be read, even if the rest is damaged."""
+    """Return Series- and SOPInstanceUID of an MR image whose header can be read, even if the rest is damaged."""
     keywords = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -125,7 +125,7 @@ def series_key(series: str) -> str:
 
 
 def plain_text(text: Any) -> str:
-    """Text from a header, on one line, without control characters, not too long."""
+    """Return the text from a header, on one line, without control characters, not too long."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())[:TITLE]
 
 
@@ -137,7 +137,7 @@ def _label(values: Any) -> str:
 
 
 def _announced(path: Path) -> tuple[int | None, bool]:
-    """How many images a header says there are, and whether that is of the series."""
+    """Return how many images a header says there are, and whether that is of the series."""
     keywords = ("NumberOfSeriesRelatedInstances", "ImagesInAcquisition")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

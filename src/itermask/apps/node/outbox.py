@@ -74,7 +74,7 @@ class Outbox:
                 )
 
     def next_delivery(self, destination: str) -> Delivery | None:
-        """The delivery to a destination that is due first; None if none is due."""
+        """Return the delivery to a destination that is due first; None if none is due."""
         row = self.database.row(
             """SELECT delivery.*, run.number, series.key, series.label, series.uid, 0 AS summary FROM delivery
                JOIN run ON run.id = delivery.run JOIN series ON series.uid = run.series
@@ -98,7 +98,7 @@ class Outbox:
         )
 
     def delivered(self, delivery: Delivery) -> None:
-        """The destination has taken everything."""
+        """Note that the destination has taken everything."""
         with self.database.change() as change:
             change.execute(
                 f"""UPDATE {delivery.table} SET state = ?, tries = tries + 1, due = ?, reason = ''
@@ -108,7 +108,7 @@ class Outbox:
             self._note(change, TAKEN, delivery)
 
     def put_off(self, delivery: Delivery, taken: Sequence[str], reason: str) -> str:
-        """A try has failed, after some were taken.
+        """Return a try has failed, after some were taken.
 
         Returns:
             what happens now, in words.
@@ -140,7 +140,7 @@ class Outbox:
             note(change, event, delivery.series, delivery.destination, why)
 
     def add_report(self, asked: dict[str, Any], title: str, host: str, port: int) -> None:
-        """A report of storage commitment is to be sent."""
+        """Queue a report of storage commitment for sending."""
         now = time.time()
         with self.database.change() as change:
             change.execute(
@@ -149,7 +149,7 @@ class Outbox:
             )
 
     def next_report(self) -> Report | None:
-        """The report that is due first; None if none is due."""
+        """Return the report that is due first; None if none is due."""
         row = self.database.row(
             "SELECT * FROM commitment WHERE state = ? AND due <= ? ORDER BY due LIMIT 1", WAITING, time.time()
         )
@@ -158,12 +158,12 @@ class Outbox:
         return Report(row["id"], json.loads(row["asked"]), row["title"], row["host"], row["port"], row["tries"])
 
     def reported(self, report: Report) -> None:
-        """The sender has taken a report, which is then forgotten."""
+        """Note that the sender has taken a report, which is then forgotten."""
         with self.database.change() as change:
             change.execute("DELETE FROM commitment WHERE id = ?", (report.id,))
 
     def put_off_report(self, report: Report, reason: str) -> str:
-        """A try to send a report has failed.
+        """Return a try to send a report has failed.
 
         Returns:
             what happens now, in words.
@@ -178,7 +178,7 @@ class Outbox:
         return words
 
     def next_due(self) -> float | None:
-        """Seconds until anything is due; None if nothing waits."""
+        """Return the seconds until anything is due; None if nothing waits."""
         row = self.database.row(
             """SELECT min(due) AS due FROM (SELECT due FROM delivery WHERE state = ?1
                UNION ALL SELECT due FROM summary_delivery WHERE state = ?1
@@ -189,7 +189,7 @@ class Outbox:
 
 
 def _next_try(tries: int, since: float, rules: Deliver) -> tuple[str, float, str]:
-    """State, time and words after a failed try: twice as long a wait each time, until it is given up."""
+    """Return state, time and text after a failed try: twice as long a wait each time, until it is given up."""
     now = time.time()
     if now - since >= 3600 * rules.give_up_hours:
         return GIVEN_UP, now, "given up"

@@ -59,7 +59,7 @@ class PageServer(WebServer):
         self.token = secrets.token_urlsafe(24)
 
     def get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        """A page, a part of it, the state, the audit log, or a result."""
+        """Answer with a page, a part of it, the state, the audit log, or a result."""
         if path == "/":
             text = files("itermask.apps.node").joinpath("live", "page.html").read_text(encoding="utf-8")
             text = text.replace("{{token}}", self.token).replace("{{who}}", html.escape(headers[WHO]))
@@ -97,7 +97,7 @@ class PageServer(WebServer):
         return Answer(b"kept\n") if self._seen(run, verdict[:LONGEST_WORDS], name) else missing()
 
     def _is_from_page(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request was sent by this server's own page."""
+        """Return whether a request was sent by this server's own page."""
         return (
             headers.get("origin") == f"{self.scheme}://{headers.get('host')}"
             and headers.get("sec-fetch-site", "same-origin") == "same-origin"

@@ -57,7 +57,7 @@ class Process:
         other.close()
 
     def call(self, task: Any, limit: float, told: Tell, other: Function | None = None) -> Any:
-        """What the function answers to a task.
+        """Return what the function answers to a task.
 
         Args:
             task: given to the function.
@@ -99,7 +99,7 @@ class Process:
         self._process = self._pipe = None
 
     def _how(self) -> str:
-        """How the process has ended."""
+        """Return how the process has ended."""
         if self._process is None:
             return "stopped"
         self._process.join(PATIENCE)
@@ -110,7 +110,7 @@ class Process:
 
 
 def serve(pipe: Connection, function: Function, warm: Callable[[Any], None] | None, argument: Any) -> None:
-    """What the process does: one task after the other, until the pipe is closed."""
+    """Do one task after the other, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the node ends it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(OSError):  # where memory runs out, this should go, not the node

@@ -173,7 +173,7 @@ class Receiver:
             association.kill()
 
     def _rejected(self, event: Any) -> None:
-        """The library itself has rejected a connection."""
+        """Note that the library itself has rejected a connection."""
         requestor = event.assoc.requestor
         LOG.warning(
             "rejected %r from %s: more than %d connections at once", _title(event.assoc), requestor.address, MOST
@@ -250,7 +250,7 @@ class Receiver:
         return answer
 
     def _action(self, event: Any) -> tuple[int, None]:
-        """A request of storage commitment."""
+        """Answer a request of storage commitment."""
         title, address = _title(event.assoc), event.assoc.requestor.address
         if event.action_type != REQUEST:
             return NO_SUCH_ACTION, None
@@ -271,12 +271,12 @@ class Receiver:
         return SUCCESS, None
 
     def _step_begins(self, event: Any) -> tuple[int, Any]:
-        """The scanner says that an examination has begun (MPPS N-CREATE)."""
+        """Return the scanner says that an examination has begun (MPPS N-CREATE)."""
         uid = str(event.request.AffectedSOPInstanceUID or "")
         return self._step(event, lambda: (self.steps.create(uid, told := event.attribute_list), told), "has begun")
 
     def _step_goes_on(self, event: Any) -> tuple[int, Any]:
-        """The scanner says that an examination goes on, is complete or was given up (MPPS N-SET)."""
+        """Return the scanner says that an examination goes on, is complete or was given up (MPPS N-SET)."""
         uid = str(event.request.RequestedSOPInstanceUID or "")
         return self._step(event, lambda: (self.steps.change(uid, told := event.modification_list), told), "goes on")
 
@@ -308,7 +308,7 @@ class Receiver:
         self._end(event.assoc, whole=False)
 
     def _end(self, connection: Any, whole: bool) -> None:
-        """A connection has ended, properly or not."""
+        """Note that a connection has ended, properly or not."""
         brought = self.arrivals.peek(connection)
         if not self._stopping:  # else it is the node that has cut it
             rest = brought.series - brought.spoiled
@@ -343,7 +343,7 @@ def _title(association: Any) -> str:
 
 
 def _series(event: Any) -> str | None:
-    """The series that a refused image says it is of."""
+    """Return the series that a refused image says it is of."""
     try:
         return str(event.dataset.SeriesInstanceUID) or None
     except Exception:  # whatever made it unreadable

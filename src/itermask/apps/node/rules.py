@@ -69,7 +69,7 @@ class Rule:
             raise ValueError("a part of a text must not be empty, as it would fit every series")
 
     def fits(self, facts: Facts) -> bool:
-        """Whether all that the rule asks for is so."""
+        """Return whether all that the rule asks for is so."""
         checks = (
             not self.body_part or _holds(facts.body_part, self.body_part),
             not self.description or _holds(facts.description, self.description),
@@ -80,7 +80,7 @@ class Rule:
         return all(checks)
 
     def words(self) -> str:
-        """What it asks for."""
+        """Return what it asks for."""
         parts = [
             f"{name.replace('_', ' ')} {' or '.join(map(repr, values))}"
             for name in ("body_part", "description", "sequence")

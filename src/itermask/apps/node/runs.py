@@ -49,7 +49,7 @@ class Runs:
         self.put_back()
 
     def put_back(self) -> None:
-        """What was under way when the node ended, or when it could not go on, is done again."""
+        """Put back what was under way when the node ended, or when it could not go on: it is done again."""
         with self.database.change() as change:
             change.execute("UPDATE run SET state = ? WHERE state = ?", (WAITING, LOOKING))
             # More has come meanwhile: a run is made when that is complete.
@@ -57,7 +57,7 @@ class Runs:
             change.execute(f"DELETE FROM run WHERE state = ? AND series IN ({open_})", (WAITING,))
 
     def arriving(self) -> dict[str, Arrival]:
-        """Series that are open, by UID; whether a connection still brings them is for others to say."""
+        """Return the series that are open, by UID; whether a connection still brings them is for others to say."""
         return {
             row["uid"]: _arrival(row)
             for row in self.database.rows(
@@ -67,7 +67,7 @@ class Runs:
         }
 
     def close(self, series: str, sending: bool = False) -> str:
-        """A series is complete: a run waits for its turn, or has failed where images are known to be missing.
+        """Close a complete series: a run waits for its turn, or has failed where images are known to be missing.
 
         Args:
             series: UID of an open series.
@@ -157,7 +157,7 @@ class Runs:
         self.store.changed()
 
     def fail(self, run: Run, reason: str, alert: bool = True) -> None:
-        """A run has failed.
+        """Note that a run has failed.
 
         Args:
             run: that was started.
@@ -173,7 +173,7 @@ class Runs:
             note(change, NOT_LOOKED, run.series, what=reason)
 
     def seen(self, run: int, verdict: str, name: str) -> bool:
-        """Somebody has seen what the page says of a run; kept at once, for every page.
+        """Note that somebody has seen what the page says of a run; kept at once, for every page.
 
         Args:
             run: its `id`.

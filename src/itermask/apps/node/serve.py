@@ -158,11 +158,11 @@ class Node:
         self._end.set()
 
     def state(self) -> dict[str, Any]:
-        """What the page shows."""
+        """Return what the page shows."""
         return snapshot(self.config, self.store, dict(self._told))
 
     def _seen(self, run: int, verdict: str, name: str) -> bool:
-        """Somebody has seen an alarm."""
+        """Note that somebody has seen an alarm."""
         found = self.runs.seen(run, verdict, name)
         if found:
             LOG.info("seen%s: %s", f" by {name}" if name else "", verdict)
@@ -173,7 +173,7 @@ class Node:
         return (None, None) if tls is None else (server_side(tls), client_side(tls))
 
     def _begin(self, name: str, step: Callable[[], bool]) -> None:
-        """A thread that does a step again and again, and rests where the step had nothing to do."""
+        """Start a thread that does a step again and again, and rests where the step had nothing to do."""
 
         def go_on() -> None:
             while not self._end.is_set():

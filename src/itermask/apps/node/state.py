@@ -33,7 +33,7 @@ STAGES = {
 
 
 def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything on the page.
+    """Return everything on the page.
 
     Args:
         config: of the node.
@@ -80,7 +80,7 @@ def snapshot(config: NodeConfig, store: Store, now: Mapping[int, Mapping[str, An
 
 
 def study_view(store: Store, study: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """The rows of a study as the page shows them, and its line, see `summaries`; None where there is nothing."""
+    """Return the rows of a study as the page shows them, and its line, see `summaries`; None where there is nothing."""
     runs = store.database.rows(
         """SELECT run.*, label, sender, key, study, about, open, transfer,
            (SELECT max(number) FROM run AS other WHERE other.series = run.series) AS newest
@@ -92,7 +92,7 @@ def study_view(store: Store, study: str) -> tuple[list[dict[str, Any]], dict[str
 
 
 def _closed(database: Database, runs: list[Any]) -> dict[str, dict[str, Any]]:
-    """What has become of the studies of some runs: in words, with a link to the summary, by the page's name of each."""
+    """Return what has become of the studies of some runs: text and a link to the summary, by the page's name."""
     newest = {run["study"]: run["id"] for run in reversed(runs)}  # they come newest first
     found = {}
     for row in database.rows("SELECT * FROM summary WHERE id IN (SELECT max(id) FROM summary GROUP BY study)"):
@@ -113,7 +113,7 @@ def _closed(database: Database, runs: list[Any]) -> dict[str, dict[str, Any]]:
 
 
 def _runs(database: Database) -> list[Any]:
-    """The newest runs, and older ones with an alarm that nobody has seen."""
+    """Return the newest runs, and older ones with an alarm that nobody has seen."""
     newest = "(SELECT max(number) FROM run AS other WHERE other.series = run.series)"
     return database.rows(
         f"""SELECT run.*, label, sender, key, study, about, open, transfer, {newest} AS newest
@@ -129,7 +129,7 @@ def _runs(database: Database) -> list[Any]:
 
 
 def _waits(database: Database) -> dict[int, float]:
-    """Seconds until each waiting run has a verdict, by how long the last scans took; none before the first scan."""
+    """Return the seconds until each waiting run has a verdict, by the last scans' times; none before the first scan."""
     took = [
         row["took"]
         for row in database.rows(
@@ -151,7 +151,7 @@ def _row(
     wait: float | None,
     seen: Mapping[tuple[int, str], dict[str, Any]],
 ) -> dict[str, Any]:
-    """One run."""
+    """Return one run."""
     result = json.loads(run["result"]) or now.get("verdict") or {}
     notes = [] if run["number"] == run["newest"] else ["More images came later; a newer result stands above."]
     notes += [run["reason"]] if run["reason"] else []
@@ -198,7 +198,7 @@ def _row(
 
 
 def _latest(rows: list[dict[str, Any]], coming: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row of the large card, and in words why what it says may not be of the patient who lies there now."""
+    """Return the row of the large card, and in words why what it says may not be of the patient who lies there now."""
     row = next((row for row in rows if row["verdict"] and (row["tone"] != "failed" or row["alert"])), None)
     if row is None:
         return None
@@ -212,7 +212,7 @@ def _latest(rows: list[dict[str, Any]], coming: list[dict[str, Any]]) -> dict[st
 
 
 def _state(run: Any, now: Mapping[str, Any], known: bool, wait: float | None) -> str:
-    """What happens to a run, in words."""
+    """Return what happens to a run, in words."""
     if run["state"] == LOOKING:
         stage = str(now.get("stage", "starting"))
         share = "" if known else f", {100 * float(now.get('share', 0.0)):.0f} %"
@@ -223,7 +223,7 @@ def _state(run: Any, now: Mapping[str, Any], known: bool, wait: float | None) ->
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in words, as exact as a guess is.
+    """Return a duration as text, as exact as a guess is.
 
     >>> _duration(3), _duration(44), _duration(100)
     ('about 5 s', 'about 45 s', 'about 2 min')
@@ -232,7 +232,7 @@ def _duration(seconds: float) -> str:
 
 
 def _delivery(row: Any) -> dict[str, str]:
-    """A delivery in words."""
+    """Return a delivery in words."""
     words = f"{row['destination']}: waiting to be sent"
     if row["state"] == SENT:
         words = f"sent to {row['destination']}"

@@ -63,7 +63,7 @@ class Store:
             return self._used
 
     def changed(self) -> None:
-        """Something was added or removed by others: count again."""
+        """Count again: something was added or removed by others."""
         with self.database.lock:
             self._used = None
 
@@ -141,7 +141,7 @@ class Store:
         return NEW
 
     def holds(self, uid: str) -> set[str]:
-        """Classes under which an instance lies on the disk now, with all its bytes; as a rule one, or none."""
+        """Return the classes under which an instance is on the disk now, with all its bytes; as a rule one, or none."""
         rows = self.database.rows(
             "SELECT kind, key, name, bytes FROM instance JOIN series ON series.uid = series WHERE instance.uid = ?", uid
         )
@@ -165,7 +165,7 @@ class Store:
         return missing > 0
 
     def connection_ended(self, series: Iterable[str], how: str = WHOLE) -> list[str]:
-        """A connection has ended.
+        """Return a connection has ended.
 
         Args:
             series: what it brought.
@@ -295,7 +295,7 @@ def summary_name(number: int) -> str:
 
 
 def copy_into(store: Store, source: Path) -> Path:
-    """A copy of a file, in the store's incoming folder and on the disk.
+    """Return a copy of a file, in the store's incoming folder and on the disk.
 
     Raises:
         RefusedError: there is no room.
@@ -322,12 +322,12 @@ def _touch_series(change: sqlite3.Connection, instance: Instance, key: str, send
 
 
 def _forget_waiting(change: sqlite3.Connection, series: str) -> None:
-    """A run that has not started will be made anew."""
+    """Forget a run that has not started; it will be made anew."""
     change.execute("DELETE FROM run WHERE series = ? AND state = 'waiting'", (series,))
 
 
 def _forget_images(change: sqlite3.Connection, series: str, reason: str, name: str | None = None) -> None:
-    """Images (one, or all) are not here any more, so that what is left or comes later does not pass for the whole."""
+    """Forget images (one, or all), so that what is left or comes later does not pass for the whole."""
     which, values = ("series = ?", (series,)) if name is None else ("series = ? AND name = ?", (series, name))
     change.execute(
         f"INSERT OR REPLACE INTO refused SELECT series, uid, ? FROM instance WHERE {which}", (reason, *values)
@@ -336,7 +336,7 @@ def _forget_images(change: sqlite3.Connection, series: str, reason: str, name: s
 
 
 def _size(path: Path) -> int | None:
-    """Bytes of a file; None if there is none."""
+    """Return the bytes of a file; None if there is none."""
     try:
         return path.stat().st_size
     except OSError:

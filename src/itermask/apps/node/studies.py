@@ -73,7 +73,7 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
 
 
 def _words(judged: Sequence[dict[str, Any]], count: int, waiting: int, receiving: int) -> str:
-    """One line on a study's series, the worst first."""
+    """Return one line on a study's series, the worst first."""
     parts = []
     for verdict in sorted({row["verdict"] for row in judged}, key=lambda verdict: _place(judged, verdict)):
         alike = [row["label"] for row in judged if row["verdict"] == verdict]

@@ -38,7 +38,7 @@ class _Unhurried(ssl.SSLContext):
 
 
 def server_side(tls: Tls) -> ssl.SSLContext:
-    """For connections that come in.
+    """Return the TLS context for connections that come in.
 
     Raises:
         InputError: a file of the configuration cannot be used.
@@ -49,7 +49,7 @@ def server_side(tls: Tls) -> ssl.SSLContext:
 
 
 def client_side(tls: Tls) -> ssl.SSLContext:
-    """For connections that go out; the peer's certificate must be of the host's name or address.
+    """Return the TLS context for connections that go out; the peer's certificate must be of the host's name or address.
 
     Raises:
         InputError: a file of the configuration cannot be used.

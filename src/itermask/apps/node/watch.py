@@ -51,7 +51,7 @@ class Watcher:
             arrivals.brings(self, row["uid"])  # the rest of it may be found now
 
     def is_alive(self) -> bool:
-        """A folder's connection is never cut."""
+        """Return True: a folder's connection is never cut."""
         return True
 
     def look(self) -> int:
@@ -89,7 +89,7 @@ class Watcher:
         return taken
 
     def _ready(self) -> tuple[list[tuple[Path, int, int]], int]:
-        """Files that have rested with size and time of change, and how many have not."""
+        """Return the files that have rested with size and time of change, and how many have not."""
         now = time.monotonic()
         found: dict[Path, tuple[int, int, float]] = {}
         ready = []
@@ -105,7 +105,7 @@ class Watcher:
         return ready, len(found) - len(ready)
 
     def _files(self) -> Iterator[tuple[Path, int, int]]:
-        """All files but hidden ones, in the order of their names."""
+        """Yield all files but hidden ones, in the order of their names."""
         for folder, folders, names in os.walk(self.watch.folder):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
@@ -183,14 +183,14 @@ class Watcher:
         return int(stored == NEW)
 
     def _note(self, path: Path, size: int, changed: int) -> None:
-        """A file was dealt with."""
+        """Note that a file was dealt with."""
         self._resting.pop(path, None)
         self._seen[path] = (size, changed)
         with self.database.change() as change:
             change.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (str(path), size, changed))
 
     def _end(self) -> None:
-        """Nothing is on its way: what was found is whole."""
+        """Note that nothing is on its way: what was found is whole."""
         brought = self.arrivals.peek(self)
         if not brought.series:
             return
@@ -207,7 +207,7 @@ def _check_rest(path: Path, state: tuple[int, int]) -> None:
 
 
 def _is_cut_short(content: bytes, ending: str) -> bool:
-    """Whether the end of a NIfTI file is missing; what is no NIfTI file at all is for the reader to say."""
+    """Return whether the end of a NIfTI file is missing; what is no NIfTI file at all is for the reader to say."""
     import nibabel
 
     try:

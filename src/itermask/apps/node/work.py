@@ -134,7 +134,7 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
 
 
 def figures(finding: "Finding") -> dict[str, Any]:
-    """What the page shows of a finding, as JSON holds it."""
+    """Return what the page shows of a finding, as JSON holds it."""
     from itermask.io.outputs import plain
 
     return dict(
@@ -154,26 +154,26 @@ def figures(finding: "Finding") -> dict[str, Any]:
 
 
 def _named(source: "Source", task: Task) -> "Scan":
-    """The scan under the series' name, with the sequence that the configuration says."""
+    """Return the scan under the series' name, with the sequence that the configuration says."""
     words = source.series.description.lower() if source.series is not None else task.source.name.lower()
     said = said_sequence(words, task.look.sequences)
     return replace(source.scan, name=task.name, sequence=said or source.scan.sequence)
 
 
 def _found(task: Task) -> "Found | None":
-    """The series that rules are asked about by their headers alone; None where there are no rules or it is NIfTI."""
+    """Return the series that rules judge by headers alone; None where there are no rules or it is NIfTI."""
     from itermask.io.dicom.series import find_series
 
     return find_series(task.source) if task.rules and task.source.is_dir() else None
 
 
 def _facts(scan: "Scan", task: Task) -> Facts:
-    """What rules ask of a NIfTI file."""
+    """Return what rules ask of a NIfTI file."""
     return facts_of_scan(scan, task.source.name, task.look.sequences)
 
 
 def _choose(sequence: str, scan: "Scan", look: Look) -> "Model":
-    """The model of the configuration for a sequence, or the bundled one."""
+    """Return the model of the configuration for a sequence, or the bundled one."""
     from itermask.models.choice import find
 
     choice = find(look.models.get(sequence), sequence, scan)
@@ -181,7 +181,7 @@ def _choose(sequence: str, scan: "Scan", look: Look) -> "Model":
 
 
 def _model(name: str, look: Look) -> "Model":
-    """A model, loaded once."""
+    """Return a model, loaded once."""
     from itermask.models.choice import find
     from itermask.models.folder import load_model
 
@@ -192,7 +192,7 @@ def _model(name: str, look: Look) -> "Model":
 
 
 def _why(task: Task, error: InputError) -> dict[str, Any]:
-    """Why a series cannot be processed, for people who know of no options; and whether somebody should mind."""
+    """Return why a series cannot be processed, for people who know of no options; and whether somebody should mind."""
     from itermask.io.dicom.series import find_series
     from itermask.models.card import read_card
     from itermask.models.choice import bundled_models, taken_sequences
@@ -222,12 +222,12 @@ def _why(task: Task, error: InputError) -> dict[str, Any]:
 
 
 def _is_aside(problem: str) -> bool:
-    """Whether a series cannot be used because it was never meant to be."""
+    """Return whether a series cannot be used because it was never meant to be."""
     return problem in ASIDE or problem.endswith("not magnitude") or problem.startswith("not a head")
 
 
 def _plain(words: str, task: Task) -> str:
-    """A refusal without the folder's name and without advice that is of no use here."""
+    """Return a refusal without the folder's name and without advice that is of no use here."""
     for name in (str(task.source), str(task.out), task.name):
         words = words.replace(f"{name}: ", "").replace(name, "it")
     return " ".join(words.split()).partition("; leave them out with --no-dicom")[0]
@@ -241,7 +241,7 @@ class _Clock:
         self._last = time.perf_counter()
 
     def took(self, stage: str) -> None:
-        """A stage has ended."""
+        """Note that a stage has ended."""
         now = time.perf_counter()
         self.seconds[stage] = round(now - self._last, 3)
         self._last = now
