@@ -55,7 +55,12 @@ def subject_of(path: Path | str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path is a file; one whose name is too long, or whose folder may not be looked into, is none."""
+    """Whether a path is a file; one whose name is too long, or whose folder may not be looked into, is none.
+
+    Example:
+        >>> is_file(folder), is_file(folder / ("a" * 5000))
+        (False, False)
+    """
     try:
         return path.is_file()
     except OSError:
