@@ -55,7 +55,12 @@ def subject_of(path: Path | str) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file; one whose name is too long, or whose folder may not be read, is none."""
+    """Return whether a path is a file; one whose name is too long, or whose folder may not be read, is none.
+
+    Example:
+        >>> is_file(folder), is_file(folder / ("a" * 5000))
+        (False, False)
+    """
     try:
         return path.is_file()
     except OSError:

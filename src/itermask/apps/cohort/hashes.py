@@ -93,6 +93,10 @@ def model_hash(model: str | None, sequence: str | None) -> str:
 
     Returns:
         hexadecimal; "" if there is no model, which is refused when the job's turn comes.
+
+    Example:
+        >>> model_hash("any-2mm", None) == model_hash("any-2mm", "FLAIR") != ""
+        True
     """
     try:
         if model is not None:

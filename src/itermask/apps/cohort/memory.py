@@ -11,7 +11,12 @@ SHARE = 0.8  # of the memory that is free, given to workers
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has held at once, in bytes."""
+    """Return the most memory that this process has held at once, in bytes.
+
+    Example:
+        >>> peak_bytes() > 1_000_000
+        True
+    """
     for line in _read(Path("/proc/self/status")).splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

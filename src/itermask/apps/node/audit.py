@@ -60,9 +60,13 @@ def _insert(change: sqlite3.Connection, event: str, row: Any, series: str, who: 
 
 
 def lines(rows: Iterable[Any]) -> Iterator[str]:
-    """Yield a table of events, with tabs between columns: the header, then a line an event, times in UTC.
+    r"""Yield a table of events, with tabs between columns: the header, then a line an event, times in UTC.
 
     Events that an earlier version wrote in other words are shown in today's; the database keeps what was written.
+
+    Example:
+        >>> next(lines([])).split("\t")[:3]
+        ['time', 'event', 'study']
     """
     yield "\t".join(COLUMNS)
     for row in rows:

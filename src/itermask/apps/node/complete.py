@@ -51,6 +51,11 @@ def waiting_time(arrival: Arrival, rules: Complete) -> float:
 
     Returns:
         seconds after the last image, or after the connection's end if that came later; 0 if surely nothing is missing.
+
+    Example:
+        >>> from itermask.apps.node.config import Complete
+        >>> waiting_time(Arrival(192, transfer=WHOLE), Complete())
+        3.0
     """
     announced = arrival.announced
     enough = announced is not None and arrival.images >= announced
@@ -77,6 +82,11 @@ def study_waiting_time(states: Collection[str], missing: int, rules: Complete) -
 
     Returns:
         seconds after the last image, or after what the scanner said last if that came later.
+
+    Example:
+        >>> from itermask.apps.node.config import Complete
+        >>> study_waiting_time((), 0, Complete())
+        600.0
     """
     if IN_PROGRESS in states:
         return LONGER * rules.study
@@ -90,6 +100,10 @@ def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
         arrival: what is known.
         refused: images that were not taken, or are no longer here.
         why: they are not.
+
+    Example:
+        >>> bool(shortfall(Arrival(190, announced=192, exact=True, transfer=WHOLE)))
+        True
     """
     images = _images(arrival.images)
     if refused:
@@ -102,13 +116,23 @@ def shortfall(arrival: Arrival, refused: int = 0, why: str = "") -> str:
 
 
 def is_doubtful(arrival: Arrival) -> bool:
-    """Return whether nobody can say if all of a series came: no connection has ended properly, and no header tells."""
+    """Return whether nobody can say if all of a series came: no connection has ended properly, and no header tells.
+
+    Example:
+        >>> is_doubtful(Arrival(192, transfer=WHOLE)), is_doubtful(Arrival(192, transfer=CUT))
+        (False, True)
+    """
     enough = arrival.announced is not None and arrival.images >= arrival.announced
     return not enough and (arrival.sending or arrival.transfer != WHOLE)
 
 
 def doubts(arrival: Arrival) -> tuple[str, ...]:
-    """Return what a reader must know of how a series came that is processed all the same, as sentences."""
+    """Return what a reader must know of how a series came that is processed all the same, as sentences.
+
+    Example:
+        >>> doubts(Arrival(192, transfer=WHOLE))
+        ()
+    """
     came, sentences = f"{_images(arrival.images)} came", []
     if arrival.announced is not None and arrival.images < arrival.announced:
         sentences.append(f"The headers announce {_images(arrival.announced)} in the acquisition; {came}.")

@@ -289,7 +289,12 @@ LISTS = {"sender": "senders", "destination": "destinations", "rule": "rules"}  #
 
 
 def example() -> str:
-    """Return a file with every setting, most of them at their defaults."""
+    """Return a file with every setting, most of them at their defaults.
+
+    Example:
+        >>> example().splitlines()[0]
+        '# A DICOM node: itermask listen node.toml'
+    """
     return files("itermask.apps.node").joinpath("example.toml").read_text(encoding="utf-8")
 
 

@@ -200,6 +200,12 @@ def put_folder(made: Path, place: Path, results: Path) -> int:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder is on the disk with all that is in it."""
+    """Wait until a folder is on the disk with all that is in it.
+
+    Example:
+        >>> (folder / "a.txt").write_text("safe")
+        4
+        >>> sync_tree(folder)
+    """
     for path in (*folder.rglob("*"), folder):
         sync_file(path)

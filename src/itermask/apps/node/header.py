@@ -120,12 +120,22 @@ def names_in(path: Path) -> tuple[str, str] | None:
 
 
 def series_key(series: str) -> str:
-    """Name of a series' folders: short, and safe whatever the UID is."""
+    """Name of a series' folders: short, and safe whatever the UID is.
+
+    Example:
+        >>> len(series_key("1.2.840.113619"))
+        20
+    """
     return hashlib.sha256(series.encode()).hexdigest()[:20]
 
 
 def plain_text(text: Any) -> str:
-    """Return the text from a header, on one line, without control characters, not too long."""
+    r"""Return the text from a header, on one line, without control characters, not too long.
+
+    Example:
+        >>> plain_text(" SAG\tMPRAGE ")
+        'SAG MPRAGE'
+    """
     return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())[:TITLE]
 
 

@@ -126,7 +126,12 @@ def facts_of(found: "Series", sequences: Mapping[str, str]) -> Facts:
 
 
 def facts_of_scan(scan: "Scan", name: str, sequences: Mapping[str, str]) -> Facts:
-    """Return what rules ask of a NIfTI file; its first two axes are the matrix, its name the description."""
+    """Return what rules ask of a NIfTI file; its first two axes are the matrix, its name the description.
+
+    Example:
+        >>> facts_of_scan(scan, "sub-01_T1w.nii.gz", {}).sequence
+        'T1w'
+    """
     source = scan.source
     columns, rows = scan.image.shape[:2]
     body_part, age = ("", None) if source is None else (source.body_part, source.age)
@@ -135,7 +140,12 @@ def facts_of_scan(scan: "Scan", name: str, sequences: Mapping[str, str]) -> Fact
 
 
 def said_sequence(description: str, sequences: Mapping[str, str]) -> str:
-    """Return the sequence that the node's file says for a description; empty where it says none."""
+    """Return the sequence that the node's file says for a description; empty where it says none.
+
+    Example:
+        >>> said_sequence("BRAIN sag fast", {"brain sag": "T1w"})
+        'T1w'
+    """
     words = description.lower()
     return next((sequence for part, sequence in sequences.items() if part.lower() in words), "")
 

@@ -285,12 +285,22 @@ class Store:
 
 
 def run_name(number: int) -> str:
-    """Name of the folder of a run's results."""
+    """Name of the folder of a run's results.
+
+    Example:
+        >>> run_name(2)
+        'run-2'
+    """
     return f"run-{number}"
 
 
 def summary_name(number: int) -> str:
-    """Name of the folder of a study's summary."""
+    """Name of the folder of a study's summary.
+
+    Example:
+        >>> summary_name(1)
+        'summary-1'
+    """
     return f"summary-{number}"
 
 

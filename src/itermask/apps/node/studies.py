@@ -35,7 +35,12 @@ def about_row(series: Any) -> dict[str, Any]:
 
 
 def study_name(uid: str) -> str:
-    """Return what the page calls a study among others: no UID; empty where there is none."""
+    """Return what the page calls a study among others: no UID; empty where there is none.
+
+    Example:
+        >>> len(study_name("1.2.840.113619")), study_name("")
+        (16, '')
+    """
     return sha256(uid.encode()).hexdigest()[:16] if uid else ""
 
 
@@ -50,6 +55,10 @@ def summaries(rows: Sequence[dict[str, Any]], coming: Sequence[dict[str, Any]]) 
         for each `study`, `code`, `when`, `scanner`, `patient`, its `tone`, one line `words`, whether it is `ended`, the
         `rows` by id, and which of these are `judged`. What could not be processed and nobody minds, such as a
         localiser, has no say.
+
+    Example:
+        >>> summaries([], [])
+        []
     """
     found: dict[str, dict[str, Any]] = {}
     for row in (*coming, *rows):

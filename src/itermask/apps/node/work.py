@@ -134,7 +134,12 @@ def process_series(task: Task, tell: Tell) -> dict[str, Any]:
 
 
 def figures(finding: "Finding") -> dict[str, Any]:
-    """Return what the page shows of a finding, as JSON holds it."""
+    """Return what the page shows of a finding, as JSON holds it.
+
+    Example:
+        >>> figures(finding)["sequence"]
+        'T1w'
+    """
     from itermask.io.outputs import plain
 
     return dict(

@@ -57,7 +57,12 @@ def tag_of(content: bytes) -> str:
 
 
 def missing() -> Answer:
-    """Return the answer where there is nothing to show."""
+    """Return the answer where there is nothing to show.
+
+    Example:
+        >>> int(missing().status)
+        404
+    """
     return Answer(b"there is nothing here\n", status=HTTPStatus.NOT_FOUND)
 
 

@@ -15,6 +15,13 @@ def source_of(values: Any) -> Source:
 
     Args:
         values: a pydicom `Dataset` whose values can all be read.
+
+    Example:
+        >>> from pydicom import Dataset
+        >>> header = Dataset()
+        >>> header.PatientAge, header.BodyPartExamined = "034Y", "BRAIN"
+        >>> source_of(header).age, source_of(header).body_part
+        (34.0, 'BRAIN')
     """
     descriptions = ("StudyDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription")
     return Source(

@@ -10,6 +10,10 @@ def pydicom() -> ModuleType:
 
     Raises:
         MissingExtraError: not installed.
+
+    Example:
+        >>> pydicom().__name__
+        'pydicom'
     """
     try:
         import pydicom as found

@@ -12,7 +12,12 @@ __all__ = ["MR_IMAGES", "DicomFile", "Header", "LeftOut", "is_dicom", "read_head
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a path is for this module: a folder, a zip, or a file that starts as DICOM files do."""
+    """Return whether a path is for this module: a folder, a zip, or a file that starts as DICOM files do.
+
+    Example:
+        >>> is_dicom(folder), is_dicom(folder / "there-is-none.dcm")
+        (True, False)
+    """
     try:
         if path.is_dir():
             return True
@@ -37,6 +42,10 @@ def read_headers(paths: Path | str | Sequence[Path | str]) -> tuple[list[Header]
     Raises:
         InputError: a path does not exist or cannot be opened.
         MissingExtraError: pydicom is not installed.
+
+    Example:
+        >>> read_headers(folder)
+        ([], [])
     """
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     dicom_files, left_out = find_dicom_files(Path(path) for path in given)

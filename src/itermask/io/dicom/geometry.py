@@ -49,6 +49,11 @@ def stack_slices(
     Raises:
         ValueError: rows are not perpendicular to columns, no or negative pixel size, several slices at one position,
             missing slices, uneven distances, or slices shifted to the side.
+
+    Example:
+        >>> stack = stack_slices([(0, 0, 4), (0, 0, 0), (0, 0, 2)], (1, 0, 0, 0, 1, 0), (1.0, 1.0))
+        >>> stack.order, float(stack.affine[2, 2])
+        ((1, 2, 0), 2.0)
     """
     positions_mm = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
     row, column = np.asarray(orientation, dtype=np.float64).reshape(2, 3)

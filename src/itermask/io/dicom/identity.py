@@ -70,7 +70,12 @@ def identify(series: Series, finding: Finding) -> Identity:
 
 
 def device_uid() -> str:
-    """Return the UID of this version of the program as the device that observed something."""
+    """Return the UID of this version of the program as the device that observed something.
+
+    Example:
+        >>> device_uid().startswith("2.25.")
+        True
+    """
     return f"2.25.{uuid5(NAMESPACE_OID, f'{MAKER} {__version__}').int}"
 
 

@@ -39,6 +39,11 @@ def parts_of(finding: Finding) -> tuple[np.ndarray, list[Part]]:
 
     Returns:
         uint8 of the mask's shape, 0 outside it; and the parts.
+
+    Example:
+        >>> numbered, parts = parts_of(finding)
+        >>> numbered.shape == finding.anomaly.shape
+        True
     """
     numbers = np.zeros(finding.anomaly.shape, np.uint8)
     described, count = find_regions(

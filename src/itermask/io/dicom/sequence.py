@@ -96,6 +96,10 @@ def guess_sequence(header: SequenceHeader) -> Guess:
     Returns:
         the guess. Its sequence is None where neither description nor timing tells, where they contradict each
         other, and for what is no plain image of anatomy (maps, perfusion, vessels, …).
+
+    Example:
+        >>> guess_sequence(SequenceHeader(description="SAG MPRAGE", inversion_time=900.0)).sequence
+        'T1w'
     """
     facts = _facts(header)
     other = _something_else(header)
@@ -113,7 +117,12 @@ def guess_sequence(header: SequenceHeader) -> Guess:
 
 
 def is_localiser(header: SequenceHeader) -> bool:
-    """Return whether images only served to plan others, by image type or by name."""
+    """Return whether images only served to plan others, by image type or by name.
+
+    Example:
+        >>> is_localiser(SequenceHeader(description="3-plane localizer"))
+        True
+    """
     return "LOCALIZER" in header.image_type or bool(LOCALISER.search(_text(header)))
 
 

@@ -108,6 +108,13 @@ def find_series(paths: Path | str | Sequence[Path | str]) -> Found:
     Raises:
         InputError: a path does not exist or cannot be read.
         MissingExtraError: pydicom is not installed.
+
+    Example:
+        >>> (folder / "notes.txt").write_text("no image")
+        8
+        >>> found = find_series(folder)
+        >>> found.series, found.left_out[0].reason
+        ((), 'not a DICOM file')
     """
     headers, left_out = read_headers(paths)
     frames: dict[str, list[Frame]] = {}

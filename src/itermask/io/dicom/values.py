@@ -19,6 +19,13 @@ def drop_unusable(dataset: Any) -> set[str]:
 
     Returns:
         keywords of the elements taken out; of private ones the tag, such as `(0043,1039)`.
+
+    Example:
+        >>> from pydicom import Dataset
+        >>> header = Dataset()
+        >>> header.Rows = 256
+        >>> drop_unusable(header)
+        set()
     """
     dropped: set[str] = set()
     for tag in list(dataset.keys()):

@@ -74,6 +74,12 @@ def find_dicom_files(paths: Iterable[Path]) -> tuple[list[DicomFile], list[LeftO
 
     Raises:
         InputError: one of `paths` does not exist or cannot be opened.
+
+    Example:
+        >>> (folder / "0001.dcm").write_text("")
+        0
+        >>> [place.name for place in find_places([folder])[0]]
+        ['0001.dcm']
     """
     dicom_files: list[DicomFile] = []
     left_out: list[LeftOut] = []
