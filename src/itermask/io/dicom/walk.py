@@ -78,7 +78,7 @@ def find_dicom_files(paths: Iterable[Path]) -> tuple[list[DicomFile], list[LeftO
     Example:
         >>> (folder / "0001.dcm").write_text("")
         0
-        >>> [place.name for place in find_places([folder])[0]]
+        >>> [file.name for file in find_dicom_files([folder])[0]]
         ['0001.dcm']
     """
     dicom_files: list[DicomFile] = []
