@@ -16,6 +16,7 @@ from itermask.core.boxes import box_of
 FOCAL = "focal"  # name of the score
 HIGH = 99.0  # percentile of a brain's errors that is high
 FEW_TIMES = 3.0  # a score this many times the borderline is outside
+USUAL, TWICE = 90.0, 2.0  # percentile of the healthy scores, and how many times it borderline is at most
 
 
 def focal_score(mask: np.ndarray, error: np.ndarray, unit: float, voxel_ml: float) -> float:
@@ -60,7 +61,8 @@ def focal_limits(healthy: Sequence[float]) -> tuple[float, float]:
     """Return the focal scores above which a scan is borderline, and outside the healthy range.
 
     Borderline is the conformal 95 % quantile of n healthy scans, their (n + 1) · 0.95th smallest, or their highest if
-    they are fewer than 19. Outside is three times that, and no healthy scan is.
+    they are fewer than 19; and at most twice their 90th percentile, so that one odd subject, whose scans come in
+    several contrasts, cannot hide what stands out. Outside is three times that, and no healthy scan is.
 
     Example:
         >>> focal_limits([0.1, 0.3, 0.2])
@@ -68,5 +70,6 @@ def focal_limits(healthy: Sequence[float]) -> tuple[float, float]:
     """
     ordered = sorted(healthy)
     rank = min(len(ordered), math.ceil(0.95 * (len(ordered) + 1)))
-    borderline = max(float(ordered[rank - 1]), 1e-3)
+    usual = TWICE * float(np.percentile(ordered, USUAL))
+    borderline = max(min(float(ordered[rank - 1]), usual), 1e-3)
     return borderline, max(round(FEW_TIMES * borderline, 9), float(ordered[-1]))
