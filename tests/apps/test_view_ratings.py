@@ -116,7 +116,7 @@ def test_what_is_no_rating_is_refused(tmp_path):
     ratings = Ratings(tmp_path)
     with pytest.raises(ValueError, match="'great' is not a rating; ratings are good, bad, unsure"):
         ratings.save("a", "great", "", "me")
-    with pytest.raises(ValueError, match="4000 letters"):
+    with pytest.raises(ValueError, match="4000 characters"):
         ratings.save("a", "good", "x" * (LONGEST + 1), "me")
     assert not (tmp_path / NAME).exists()
 

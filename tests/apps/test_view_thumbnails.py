@@ -42,7 +42,7 @@ def test_of_a_real_report(tmp_path, monkeypatch):
     write_report(scan, finding, tmp_path / "report.html", viewer=False)
     made = Image.open(io.BytesIO(thumbnail(tmp_path / "report.html")))
     tile = pictures.draw_planes(scan, finding)[0]
-    rows, columns = tile.scan.shape[0], (tile.scan.shape[1] + GAP) // len(tile.places) - GAP
+    rows, columns = tile.scan.shape[0], (tile.scan.shape[1] + GAP) // len(tile.positions) - GAP
     assert max(made.size) <= SIDE
     assert made.size[0] / made.size[1] == pytest.approx(columns / rows, rel=0.05)
     reddish = np.asarray(made).astype(int)

@@ -132,7 +132,7 @@ def test_dicom_results_of_nifti_are_refused(command, model, tmp_path):
     nifti = write_nifti(tmp_path / "sub-1_T1w.nii.gz", tiny_scan(given=False))
     code, _, errors = command("run", nifti, tmp_path / "out", "--model", model, "--dicom")
     assert code == 2
-    assert errors.startswith("itermask: --dicom: sub-1_T1w.nii.gz is no DICOM scan")
+    assert errors.startswith("itermask: --dicom: sub-1_T1w.nii.gz is not a DICOM scan")
 
 
 def test_a_series_without_frame_of_reference_has_no_dicom_results(command, model, tmp_path):

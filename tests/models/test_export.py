@@ -85,9 +85,8 @@ def test_the_exported_files_alone_find_the_same(kind, folder, expected, tmp_path
 def test_the_loop_is_one_file_that_imports_nothing_of_this_package():
     text = loop_text()
     compile(text, "loop.py", "exec")
-    assert "import itermask" not in text
-    assert "from itermask" not in text
-    assert "import torch" not in text
+    code = [line.strip() for line in text.splitlines() if not line.strip().startswith((">>>", "..."))]
+    assert not [line for line in code if line.startswith(("import itermask", "from itermask", "import torch"))]
     assert text.count("import numpy as np\n") == 1
 
 

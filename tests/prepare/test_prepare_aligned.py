@@ -159,7 +159,7 @@ def test_what_has_no_place_is_refused(change, message):
 def test_a_grid_says_whether_it_is_aligned_and_preparation_follows_it():
     scan = tiny_scan()
     wanting = replace(GRID, align=True)
-    with pytest.raises(ValueError, match="an alignment is needed before preparation"):
+    with pytest.raises(ValueError, match="align the scan before preparation"):
         prepare(scan, wanting)
     turn = aligned(rigid((0.0, 0.0, 12.0)))
     assert np.array_equal(prepare(scan, wanting, turn).image, prepare(scan, GRID, turn).image)

@@ -44,7 +44,7 @@ def test_a_stop_between_checkpoints_loses_no_step(tmp_path, scans, straight):  #
         if step == 4:
             stop(signal.SIGTERM)
 
-    with pytest.raises(TrainingStopped, match=r"after step 4 of 6; .*same command goes on") as stopped:
+    with pytest.raises(TrainingStopped, match=r"after step 4 of 6; .*same command resumes") as stopped:
         trainer.fit(*scans, progress, stop)
     assert stopped.value.signal == signal.SIGTERM
     fresh = Trainer(config, tiny_grid(), tmp_path, "cpu")

@@ -84,7 +84,7 @@ def level_of(template: "Template", smoothing: float) -> _Level:
     Example:
         >>> from itermask.prepare.atlas import template
         >>> level = level_of(template(), smoothing=8.0)
-        >>> len(level.places) == len(level.brain), level.tissues.shape[0]
+        >>> len(level.points) == len(level.brain), level.tissues.shape[0]
         (True, 3)
     """
     sigma = smoothing / 2.355 / template.spacing

@@ -50,7 +50,7 @@ class MethodSpec:
         """Return whether it processes the data of a name.
 
         Example:
-            >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).looks_at("healthy heads")
+            >>> MethodSpec("tumours only", "flair-2d", data=("tumours",)).processes("healthy heads")
             False
         """
         return not self.data or data in self.data
