@@ -58,7 +58,8 @@ def find_anomalies(
         >>> settings = {"cutoff": 0.08, "guidance": True, "mask_channel": False, "focused": False, "steps": 5}
         >>> settings |= {"fit_limit": 10.0, "window": 1.25, "tangent_alone": False, "min_shrink": 0.2}
         >>> seen = image > 0.2
-        >>> found = find_anomalies(image * seen, seen, (2.0, 2.0, 2.0), lambda given: given[:, :1], settings, {"gamma": 0.5})
+        >>> reconstruct, spacing = (lambda given: given[:, :1]), (2.0, 2.0, 2.0)
+        >>> found = find_anomalies(image * seen, seen, spacing, reconstruct, settings, {"gamma": 0.5})
         >>> found["error"].shape
         (8, 8, 8)
     """
