@@ -27,11 +27,10 @@ def test_what_the_work_raises_comes_with_the_result():
         beside(fails).result()
 
 
-def test_work_that_nobody_waits_for_leaves_no_thread():
-    before = threading.active_count()
-    started = beside(sum, [1])
-    started.result()
-    for thread in threading.enumerate():
-        if thread.name.startswith("beside"):
-            thread.join(5.0)
-    assert threading.active_count() == before
+def test_work_that_is_done_leaves_no_thread():
+    before = set(threading.enumerate())
+    beside(sum, [1]).result()
+    own = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("beside")]
+    for thread in own:
+        thread.join(5.0)
+    assert not [thread for thread in own if thread.is_alive()]
